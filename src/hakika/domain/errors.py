@@ -1,0 +1,168 @@
+"""Every error on purpose, drawn as a tree by what the caller should do next.
+
+    HakikaError
+    ├── Invalid            mend the request and send it again
+    ├── Unauthenticated    send a key that is known and alive
+    ├── Forbidden          the key is known and may not do this
+    ├── NotFound           no such thing for this key
+    ├── Conflict           true, but not now: the state or another request stands in the way
+    └── Unavailable        not now and not your fault: ask again
+
+Each leaf carries a stable `code` (documented in docs/errors.md), a sentence that a merchant could
+read, and a `hint` with the way out. Only `api/errors.py` knows HTTP status codes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field of a request that cannot be taken, and why."""
+
+    field: str
+    code: str
+    message: str
+
+
+class HakikaError(Exception):
+    """The root. Raise a leaf, never this."""
+
+    code: ClassVar[str] = "error"
+    hint: str = ""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        self.message = message
+        if hint:
+            self.hint = hint
+        super().__init__(message)
+
+
+class Invalid(HakikaError):
+    """The request cannot be taken as it is."""
+
+    code = "invalid_request"
+    hint = "Mend the named fields and send the request again."
+
+    def __init__(
+        self, message: str, *, field: str = "", code: str = "", hint: str = "",
+        errors: tuple[FieldError, ...] = (),
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.errors = errors or ((FieldError(field, code or "invalid", message),) if field else ())
+
+
+class BodyUnreadable(Invalid):
+    """The body is not the JSON object that was promised."""
+
+    code = "body_unreadable"
+    hint = "Send one JSON object, UTF-8, with Content-Type: application/json."
+
+
+class BodyTooLarge(Invalid):
+    """The body is longer than this door takes."""
+
+    code = "body_too_large"
+    hint = "Send at most 64 KiB."
+
+
+class IdempotencyKeyMissing(Invalid):
+    """A request that moves money came without an idempotency key."""
+
+    code = "idempotency_key_missing"
+    hint = (
+        "Add the header Idempotency-Key with a value unique to this order, such as order-1234. "
+        "Sending the same key again then never charges twice."
+    )
+
+
+class IdempotencyKeyReused(Invalid):
+    """The key was used before with another body."""
+
+    code = "idempotency_key_reused"
+    hint = "Use a new key for a new request, or repeat the first body exactly."
+
+
+class Unauthenticated(HakikaError):
+    """No key, or none that we know and that is alive."""
+
+    code = "unauthenticated"
+    hint = "Send Authorization: Bearer hk_… (or X-API-Key). `hakika keys create` makes a key."
+
+
+class KeyRevoked(Unauthenticated):
+    """The key was revoked."""
+
+    code = "api_key_revoked"
+    hint = "Create another key with `hakika keys create` and replace this one."
+
+
+class Forbidden(HakikaError):
+    """The key is known, and may not do this."""
+
+    code = "forbidden"
+    hint = "Use a key that has the scope named in the message."
+
+
+class LiveModeUnavailable(Forbidden):
+    """A live key, and no live Daraja credentials to act with."""
+
+    code = "live_mode_unavailable"
+    hint = "Use a test key here, or set the HAKIKA_LIVE_… credentials and restart."
+
+
+class NotFound(HakikaError):
+    """No such thing for this key: it does not exist, or belongs to another."""
+
+    code = "not_found"
+    hint = "Check the id, and that the key is of the same merchant and mode."
+
+
+class Conflict(HakikaError):
+    """True and possible, but the present state stands in the way."""
+
+    code = "conflict"
+
+
+class IdempotencyKeyInProgress(Conflict):
+    """The first request with this key is still running."""
+
+    code = "idempotency_key_in_progress"
+    hint = "Wait a second and send the same request with the same key again."
+
+
+class TooManyEndpoints(Conflict):
+    """A merchant has as many webhook endpoints as are allowed."""
+
+    code = "too_many_endpoints"
+    hint = "Delete an endpoint that is no longer used."
+
+
+class Unavailable(HakikaError):
+    """Not now, and not the caller's fault."""
+
+    code = "unavailable"
+    hint = "Send the same request with the same Idempotency-Key again after Retry-After seconds."
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_seconds: int = 5) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderUnreachable(Unavailable):
+    """Daraja could not be asked: nothing was sent to the payer's phone."""
+
+    code = "daraja_unreachable"
+    hint = (
+        "No prompt was sent. Send the same request with the same Idempotency-Key again after "
+        "Retry-After seconds: it tries the same payment again."
+    )
+
+
+class AskedTooOften(Unavailable):
+    """The query budget of this short code is spent for the moment."""
+
+    code = "asked_too_often"
+    hint = "Daraja allows few status queries a minute. Hakika asks by itself; or try again later."

@@ -1,0 +1,47 @@
+"""What merchants may be told: the names of events. Each tells of one committed change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from hakika.domain.ids import EventId, MerchantId, PaymentId
+
+
+class EventName(StrEnum):
+    """The names, as endpoints select them."""
+
+    PAYMENT_COMPLETED = "payment.completed"
+    PAYMENT_FAILED = "payment.failed"
+    PAYMENT_CANCELED = "payment.canceled"
+    PAYMENT_UNKNOWN = "payment.unknown"
+    PAYMENT_NEEDS_REVIEW = "payment.needs_review"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event as merchants see it. `sequence` is gap-free per merchant and mode, from 1."""
+
+    id: EventId
+    merchant_id: MerchantId
+    livemode: bool
+    name: EventName
+    sequence: int | None        # None until it is first needed: see store/events.py
+    payment_id: PaymentId
+    data: Mapping[str, Any]     # the payment as it was when the event was committed
+    created_at: datetime
+
+
+def envelope(event: Event) -> dict[str, Any]:
+    """Return the event as it is posted to endpoints and listed by the API."""
+    return {
+        "id": event.id,
+        "type": event.name,
+        "sequence": event.sequence,
+        "livemode": event.livemode,
+        "timestamp": event.created_at.isoformat().replace("+00:00", "Z"),
+        "data": event.data,
+    }

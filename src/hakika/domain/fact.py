@@ -1,0 +1,143 @@
+"""Facts: what was heard about a payment, from whom, and how far it may be believed.
+
+A fact is never changed and never deleted; the rows of facts are the audit log. Each row carries the
+hash of the row before it for the same payment, so that an edit, a deletion or an insertion shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+from hakika.domain.money import Money
+
+
+class Kind(StrEnum):
+    """What was heard. Past tense: a fact has happened, whatever we make of it."""
+
+    ASKED = "asked"                # we are about to ask Daraja; durable before the call
+    UNREACHABLE = "unreachable"    # Daraja was never asked: no connection, throttled at the gate
+    ACCEPTED = "accepted"          # Daraja took the request and gave its ids; nobody has paid yet
+    SILENT = "silent"              # no answer that can be read, or nothing heard for long
+    DOUBTED = "doubted"            # a callback whose code decides nothing
+    INQUIRED = "inquired"          # a status query brought no verdict
+    LAPSED = "lapsed"              # the last deadline passed
+    REFUSED = "refused"            # Daraja's own answer: the prompt was not made
+    DECLINED = "declined"          # it ended without money: no funds, wrong PIN, no answer, …
+    CANCELED = "canceled"          # the payer pressed cancel
+    CONFIRMED = "confirmed"        # a status query says paid, and cannot say the receipt or amount
+    PAID = "paid"                  # a callback says paid, with receipt and the amount we asked for
+    MISPAID = "mispaid"            # a callback says paid, with another amount
+    CONTRADICTED = "contradicted"  # cannot be true of this payment: another's receipt
+
+
+class Source(StrEnum):
+    """Who said it."""
+
+    CALLER = "caller"                    # the merchant's request
+    DARAJA = "daraja"                    # the answer to our own request
+    STK_CALLBACK = "stk_callback"        # Safaricom's callback to this payment's own address
+    STK_QUERY = "stk_query"              # the answer to a status query
+    CLOCK = "clock"                      # time passed
+
+
+class Strength(IntEnum):
+    """How far a verdict is believed; the stronger wins (daraja.md section 12)."""
+
+    NONE = 0
+    TIMEOUT = 1
+    QUERY_FAILURE = 2
+    FAILURE = 3            # a callback, or Daraja's own refusal
+    QUERY_SUCCESS = 4
+    SUCCESS_CALLBACK = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a payment ended without money, for each of the three who ask."""
+
+    code: str                   # ours, stable: insufficient_funds, payer_canceled, …
+    daraja_code: str            # Safaricom's, as text: "1032", "SFC_IC0003", "400.002.02"
+    developer_message: str      # what it means and what to do about it
+    payer_message: str          # English, fit to be shown to the payer
+    payer_message_sw: str       # the same in Swahili
+    daraja_message: str = ""    # Safaricom's own words
+    retryable: bool = False     # the same request may work later, with nothing mended
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One thing heard. `raw` is the body as it came; `attempt` numbers our own pushes from 1."""
+
+    kind: Kind
+    source: Source
+    attempt: int | None = None
+    reason: Reason | None = None
+    merchant_request_id: str = ""
+    checkout_request_id: str = ""
+    receipt: str = ""
+    amount: Money | None = None
+    note: str = ""
+    raw: bytes = field(default=b"", repr=False)
+
+    @property
+    def strength(self) -> Strength:
+        """How far this fact is believed as a verdict; NONE when it is no verdict."""
+        match self.kind:
+            case Kind.PAID | Kind.MISPAID:
+                return Strength.SUCCESS_CALLBACK
+            case Kind.CONFIRMED:
+                return Strength.QUERY_SUCCESS
+            case Kind.REFUSED:
+                return Strength.FAILURE
+            case Kind.DECLINED | Kind.CANCELED:
+                queried = self.source is Source.STK_QUERY
+                return Strength.QUERY_FAILURE if queried else Strength.FAILURE
+            case Kind.LAPSED:
+                return Strength.TIMEOUT
+            case _:
+                return Strength.NONE
+
+
+FIRST_LINK = bytes(32)  # what the first fact of a payment is chained to
+
+
+def link(
+    fact: Fact, *, payment_id: str, sequence: int, heard_at: datetime, state: str, before: bytes,
+) -> bytes:
+    """Return the hash of this fact's row: 32 bytes over its content and the hash of the row before.
+
+    `state` is the payment's state after the fact, so that the decision is chained with its ground.
+    """
+    content = json.dumps(
+        {
+            "payment": payment_id, "sequence": sequence, "heard_at": heard_at.isoformat(),
+            "state": state, "kind": fact.kind, "source": fact.source, **details(fact),
+            "raw": hashlib.sha256(fact.raw).hexdigest(), "before": before.hex(),
+        },
+        sort_keys=True, separators=(",", ":"),
+    )
+    return hashlib.sha256(content.encode()).digest()
+
+
+def details(fact: Fact) -> dict[str, str | int | None]:
+    """Return everything of a fact but kind, source and raw body, as plain values for storing."""
+    reason = fact.reason
+    return {
+        "attempt": fact.attempt,
+        "code": reason.code if reason else None,
+        "daraja_code": reason.daraja_code if reason else None,
+        "developer_message": reason.developer_message if reason else None,
+        "payer_message": reason.payer_message if reason else None,
+        "payer_message_sw": reason.payer_message_sw if reason else None,
+        "daraja_message": reason.daraja_message if reason else None,
+        "retryable": reason.retryable if reason else None,
+        "merchant_request_id": fact.merchant_request_id or None,
+        "checkout_request_id": fact.checkout_request_id or None,
+        "receipt": fact.receipt or None,
+        "amount_cents": fact.amount.cents if fact.amount else None,
+        "note": fact.note or None,
+    }

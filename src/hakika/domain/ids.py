@@ -1,0 +1,69 @@
+"""Our ids: a prefix that says what it is, and a UUIDv7 that sorts by time. A type each.
+
+Written like `pay_01kaxb2m8fe2tv5k0c3y7h9q4d`: the 128 bits in Crockford's base 32, lower case.
+Only `Runtime` mints them, because a clock and randomness are needed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NewType
+
+from hakika.domain.errors import NotFound
+
+MerchantId = NewType("MerchantId", str)
+KeyId = NewType("KeyId", str)
+PaymentId = NewType("PaymentId", str)
+EventId = NewType("EventId", str)
+EndpointId = NewType("EndpointId", str)
+DeliveryId = NewType("DeliveryId", str)
+
+PREFIXES = {
+    "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
+    "EndpointId": "whe", "DeliveryId": "dlv",
+}
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_BODY = re.compile(rf"[0-7][{_CROCKFORD}]{{25}}", re.ASCII)
+_LENGTH = 26
+
+
+def uuid7_bits(*, milliseconds: int, random_bits: int) -> int:
+    """Return a UUIDv7 as an integer, from a Unix time and 74 random bits (RFC 9562, 5.7)."""
+    rand_a = (random_bits >> 62) & 0xFFF
+    rand_b = random_bits & ((1 << 62) - 1)
+    return (milliseconds << 80) | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b
+
+
+def write(prefix: str, bits: int) -> str:
+    """Return `bits` (128 of them) as an id with `prefix`."""
+    digits = [_CROCKFORD[(bits >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
+    return f"{prefix}_{''.join(digits)}"
+
+
+def is_id(text: str, prefix: str) -> bool:
+    """Say whether `text` is written like an id with `prefix`."""
+    head, _, body = text.partition("_")
+    return head == prefix and _BODY.fullmatch(body) is not None
+
+
+def payment_id(text: str) -> PaymentId:
+    """Return `text` as a payment's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "pay"):
+        raise NotFound(f"{text[:40]!r} is not the id of a payment.")
+    return PaymentId(text)
+
+
+def endpoint_id(text: str) -> EndpointId:
+    """Return `text` as a webhook endpoint's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "whe"):
+        raise NotFound(f"{text[:40]!r} is not the id of a webhook endpoint.")
+    return EndpointId(text)
+
+
+def bits_of(text: str) -> int:
+    """Return the 128 bits of a well-written id, so that they can travel in another alphabet."""
+    number = 0
+    for digit in text.partition("_")[2]:
+        number = (number << 5) | _CROCKFORD.index(digit)
+    return number

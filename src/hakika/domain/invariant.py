@@ -1,0 +1,253 @@
+"""What must hold of one payment, judged from its rows alone; the numbers are those of I1 to I15.
+
+`Story` is everything that is stored about a payment, `replay` what its facts come to. Each function
+after that yields a sentence for each breach. Sentences name rows by their ids and never by a phone
+number, a reference or a checkout request id, which ends in the payer's number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from itertools import pairwise
+from operator import attrgetter
+from typing import Any
+
+from hakika.domain import fact as facts
+from hakika.domain.fact import FIRST_LINK, Fact, Kind
+from hakika.domain.ids import PaymentId
+from hakika.domain.payment import FINAL, Change, Payment, State, advance
+from hakika.domain.payment_data import payment_data
+
+# How late a check or a delivery may be before it counts as forgotten: far more than a worker takes
+# to come back after a crash, and no longer than a person should wait to be told.
+GRACE = timedelta(minutes=15)
+
+# M-Pesa's mark for "no receipt" (daraja.md 1.1): in the form of a receipt, and none.
+PLACEHOLDER_TAIL = "0000000"
+
+# A check's time moves without a fact; the count of facts and the last hash belong to the chain.
+_NOT_REPLAYED = frozenset({"next_check_at", "facts_count", "facts_link"})
+_REPLAYED = tuple(each.name for each in fields(Payment) if each.name not in _NOT_REPLAYED)
+_replayed_part = attrgetter(*_REPLAYED)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFact:
+    """A fact as it stands in its row, with what its row says about its place in the chain."""
+
+    fact: Fact
+    sequence: int
+    heard_at: datetime
+    state: State                    # of the payment after this fact
+    details: Mapping[str, Any]      # as stored; `fact` was read from them
+    link: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """An event as it stands in its row."""
+
+    id: str
+    merchant_id: str
+    livemode: bool
+    name: str
+    sequence: int | None
+    data: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that is stored about one payment: facts by sequence, events as they came."""
+
+    id: PaymentId
+    payment: Payment | None                 # None: its row cannot be read
+    facts: tuple[StoredFact, ...] = ()
+    unreadable: tuple[int, ...] = ()        # the sequences of facts that cannot be read
+    events: tuple[StoredEvent, ...] = ()
+
+
+def replay(payment: Payment, stored: Sequence[StoredFact]) -> list[Change]:
+    """Return what each fact does today, told in order to the payment as it was born."""
+    changes: list[Change] = []
+    before = Payment(
+        id=payment.id, merchant_id=payment.merchant_id, livemode=payment.livemode,
+        amount=payment.amount, payer=payment.payer, shortcode=payment.shortcode,
+        reference=payment.reference, description=payment.description,
+        idempotency_key=payment.idempotency_key, metadata=payment.metadata,
+        callback_url=payment.callback_url,
+        created_at=payment.created_at, updated_at=payment.created_at,
+    )
+    for each in stored:
+        changes.append(advance(before, each.fact, now=each.heard_at))
+        before = changes[-1].after
+    return changes
+
+
+def state_breaches(
+    payment: Payment, stored: Sequence[StoredFact], changes: Sequence[Change],
+) -> Iterator[str]:
+    """I4: the row says what the facts come to, and each fact led to the state that it notes."""
+    if not changes:
+        return  # without facts the chain is broken, and says so
+    for each, change in zip(stored, changes, strict=True):
+        if each.state is not change.after.state:
+            yield (
+                f"Fact {each.sequence} of payment {payment.id} notes that it led to {each.state}, "
+                f"and it leads to {change.after.state}."
+            )
+            break
+    told = changes[-1].after
+    if _replayed_part(told) == _replayed_part(payment):
+        return
+    if told.state is not payment.state:
+        yield (
+            f"Payment {payment.id} is {payment.state} in its row, "
+            f"and its facts come to {told.state}."
+        )
+    others = [
+        name for name in _REPLAYED
+        if name != "state" and getattr(told, name) != getattr(payment, name)
+    ]
+    if others:
+        yield (
+            f"Payment {payment.id} has something else in its row than its facts come to: "
+            f"{', '.join(others)}."
+        )
+
+
+def is_intact(
+    payment: Payment, stored: Sequence[StoredFact], changes: Sequence[Change],
+) -> bool:
+    """Say whether the replay gave every hash of the chain, so that no link needs a second look."""
+    return (
+        payment.facts_count == len(stored) > 0
+        and payment.facts_link == stored[-1].link
+        and all(
+            each.link == change.after.facts_link and each.sequence == change.after.facts_count
+            and each.state is change.after.state and each.details == facts.details(each.fact)
+            for each, change in zip(stored, changes, strict=True)
+        )
+    )
+
+
+def chain_breaches(payment: Payment, stored: Sequence[StoredFact]) -> Iterator[str]:
+    """I11: no fact was changed, removed, added or moved since it was heard."""
+    before, count = FIRST_LINK, 0
+    for each in stored:
+        if each.sequence == count:
+            yield f"Fact {count} of payment {payment.id} is there twice."
+            continue
+        if each.sequence == count + 1:
+            own = facts.link(
+                each.fact, payment_id=payment.id, sequence=each.sequence, heard_at=each.heard_at,
+                state=each.state, before=before,
+            )
+            if own != each.link or each.details != facts.details(each.fact):
+                yield (
+                    f"Fact {each.sequence} of payment {payment.id} does not agree with its hash: "
+                    "it, or its place in the chain, was changed."
+                )
+        else:
+            yield f"Payment {payment.id} has lost {_facts_between(count, each.sequence)}."
+        before, count = each.link, each.sequence
+    if payment.facts_count > count:
+        yield f"Payment {payment.id} has lost {_facts_between(count, payment.facts_count + 1)}."
+    elif payment.facts_count < count:
+        yield (
+            f"Payment {payment.id} has a fact {count}, and its row counts {payment.facts_count}."
+        )
+    elif payment.facts_link != before:
+        yield f"Payment {payment.id} has another hash in its row than its newest fact has."
+
+
+def _facts_between(before: int, after: int) -> str:
+    first, last = before + 1, after - 1
+    return f"its fact {first}" if first == last else f"its facts {first} to {last}"
+
+
+def evidence_breaches(payment: Payment, stored: Sequence[StoredFact]) -> Iterator[str]:
+    """I11: the fact that decided is there; if completed, with this receipt and amount."""
+    if payment.state not in FINAL and payment.state is not State.REVIEW:
+        return
+    deciding = [
+        each.fact for each in stored
+        if each.state is payment.state and each.fact.source is payment.confirmed_by
+        and each.fact.strength is payment.strength
+    ]
+    if payment.state is State.COMPLETED:
+        deciding = [
+            fact for fact in deciding
+            if fact.kind is Kind.PAID and fact.receipt == payment.receipt
+            and fact.amount == payment.amount == payment.amount_received
+        ]
+    if not deciding:
+        yield f"Payment {payment.id} is {payment.state}, and no fact of it proves that."
+
+
+def limbo_breaches(payment: Payment, *, now: datetime) -> Iterator[str]:
+    """I5: while the outcome is open, a check is due in time or a person was asked."""
+    if payment.is_final or payment.needs_review:
+        return
+    if payment.next_check_at is None:
+        yield (
+            f"Payment {payment.id} is {payment.state}, and neither a check nor a person will look."
+        )
+    elif payment.next_check_at < now - GRACE:
+        minutes = (now - payment.next_check_at) // timedelta(minutes=1)
+        yield f"Payment {payment.id} is {payment.state}, and its check is {minutes} minutes late."
+
+
+def event_breaches(
+    payment: Payment, events: Sequence[StoredEvent], changes: Sequence[Change],
+) -> Iterator[str]:
+    """I8: the merchant was told of each change once, in order, and in the words of its moment."""
+    due = [(name, change) for change in changes for name in change.events]
+    if [name.value for name, _ in due] != [event.name for event in events]:
+        yield (
+            f"Payment {payment.id} has the events {_listed([event.name for event in events])}, "
+            f"and its facts make {_listed([name.value for name, _ in due])}."
+        )
+        return
+    for event, (_, change) in zip(events, due, strict=True):
+        then = payment_data(change.after)
+        wrong = [name for name, value in event.data.items() if then.get(name, value) != value]
+        if wrong:
+            yield (
+                f"Event {event.id} of payment {payment.id} does not say what was true then: "
+                f"{', '.join(wrong)}."
+            )
+    yield from _disorder(payment, events)
+
+
+def _disorder(payment: Payment, events: Sequence[StoredEvent]) -> Iterator[str]:
+    """Yield a sentence when a payment's events were not numbered in the order of their commits."""
+    for first, second in pairwise(events):
+        if second.sequence is not None and (
+            first.sequence is None or first.sequence >= second.sequence
+        ):
+            yield (
+                f"Event {second.id} of payment {payment.id} came after {first.id}, "
+                "and has the lower number."
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def owner_breaches(payment: Payment, events: Sequence[StoredEvent]) -> Iterator[str]:
+    """I13: an event belongs to its payment's merchant and mode."""
+    for event in events:
+        if (event.merchant_id, event.livemode) != (payment.merchant_id, payment.livemode):
+            yield (
+                f"Event {event.id} belongs to another merchant or mode than its payment "
+                f"{payment.id}."
+            )
+
+
+def receipt_breaches(payment: Payment) -> Iterator[str]:
+    """I1: a placeholder is no receipt."""
+    if payment.receipt.endswith(PLACEHOLDER_TAIL):
+        yield f"Payment {payment.id} has M-Pesa's placeholder {payment.receipt} for a receipt."

@@ -1,0 +1,294 @@
+"""The whole life of a payment: its states, the grid of states x facts, and `advance`.
+
+Read it in this order: `State`, `LIFECYCLE`, `advance`. docs/lifecycle.md is generated from here.
+
+The state is a function of the facts, whatever their order: every verdict has a strength, the
+strongest one stands, and money that arrived always wins. What cannot be true moves nothing and is
+put before a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from hakika.domain import fact as facts
+from hakika.domain.event import EventName
+from hakika.domain.fact import Fact, Kind, Reason, Source, Strength
+from hakika.domain.ids import MerchantId, PaymentId
+from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
+from hakika.domain.shortcode import Shortcode
+
+
+class State(StrEnum):
+    """Where a payment is. The public status of each is in `STATUS`."""
+
+    UNSENT = "unsent"                    # Daraja was never asked; the same key asks again
+    SENDING = "sending"                  # committed just before the push; only its mover may push
+    PENDING = "pending"                  # Daraja took it; the prompt is on its way or on the phone
+    UNKNOWN = "unknown"                  # it may have happened; only evidence can tell
+    FAILED = "failed"                    # it ended without money
+    CANCELED = "canceled"                # the payer said no
+    RECEIPT_AWAITED = "receipt_awaited"  # paid, by a query, which cannot say the receipt
+    REVIEW = "review"                    # money came, but not the amount asked: a person decides
+    COMPLETED = "completed"              # paid, with receipt and exact amount
+
+
+class Status(StrEnum):
+    """What merchants are told."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    UNKNOWN = "unknown"
+    REVERSED = "reversed"
+
+
+STATUS: Mapping[State, Status] = {
+    State.UNSENT: Status.PENDING,
+    State.SENDING: Status.PENDING,
+    State.PENDING: Status.PENDING,
+    State.UNKNOWN: Status.UNKNOWN,
+    State.FAILED: Status.FAILED,
+    State.CANCELED: Status.CANCELED,
+    State.RECEIPT_AWAITED: Status.COMPLETED,
+    State.REVIEW: Status.UNKNOWN,  # never "completed" on another amount, never "failed" with money in
+    State.COMPLETED: Status.COMPLETED,
+}
+
+FINAL = frozenset({State.FAILED, State.CANCELED, State.RECEIPT_AWAITED, State.COMPLETED})
+WITH_MONEY = frozenset({State.RECEIPT_AWAITED, State.REVIEW, State.COMPLETED})
+
+
+class Cell(StrEnum):
+    """What a grid cell says when it does not simply name the next state."""
+
+    IGNORE = "ignore"  # true, and already known, weaker, or too late to matter
+    ALARM = "alarm"    # cannot be true here: nothing moves, a person is shown both
+    WEIGH = "weigh"    # two verdicts of the same sense: the stronger evidence stands
+
+
+UNSENT, SENDING, PENDING, UNKNOWN, FAILED, CANCELED, AWAITED, REVIEW, COMPLETED = State
+IGNORE, ALARM, WEIGH = Cell
+
+COLUMNS = (
+    Kind.ASKED, Kind.UNREACHABLE, Kind.ACCEPTED, Kind.SILENT, Kind.DOUBTED, Kind.INQUIRED,
+    Kind.LAPSED, Kind.REFUSED, Kind.DECLINED, Kind.CANCELED, Kind.CONFIRMED, Kind.MISPAID,
+    Kind.PAID, Kind.CONTRADICTED,
+)
+
+# Read the *paid* column: money that arrived wins from every state. Read the *asked* column: only
+# the worker that moves unsent -> sending may push. Read the *unreachable* column: proof that
+# nothing was sent undoes even a silence that a sweep had presumed.
+# fmt: off
+LIFECYCLE: Mapping[State, tuple[State | Cell, ...]] = {
+    #           asked    unreach. accepted silent   doubted  inquired lapsed   refused declined canceled  confirmed mispaid paid       contradicted
+    UNSENT:    (SENDING, IGNORE,  ALARM,   IGNORE,  UNKNOWN, IGNORE,  FAILED,  ALARM,  FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM),
+    SENDING:   (IGNORE,  UNSENT,  PENDING, UNKNOWN, UNKNOWN, IGNORE,  UNKNOWN, FAILED, FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM),
+    PENDING:   (IGNORE,  ALARM,   IGNORE,  UNKNOWN, UNKNOWN, IGNORE,  UNKNOWN, ALARM,  FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM),
+    UNKNOWN:   (IGNORE,  UNSENT,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  UNKNOWN, FAILED, FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM),
+    FAILED:    (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  WEIGH,  WEIGH,   WEIGH,    AWAITED,  REVIEW, COMPLETED, ALARM),
+    CANCELED:  (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  WEIGH,  WEIGH,   WEIGH,    AWAITED,  REVIEW, COMPLETED, ALARM),
+    AWAITED:   (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   REVIEW, COMPLETED, ALARM),
+    REVIEW:    (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   IGNORE, COMPLETED, ALARM),
+    COMPLETED: (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   ALARM,  IGNORE,    ALARM),
+}
+# fmt: on
+
+_COLUMN = {kind: index for index, kind in enumerate(COLUMNS)}
+
+EVENT_OF: Mapping[Status, EventName] = {
+    Status.COMPLETED: EventName.PAYMENT_COMPLETED,
+    Status.FAILED: EventName.PAYMENT_FAILED,
+    Status.CANCELED: EventName.PAYMENT_CANCELED,
+    Status.UNKNOWN: EventName.PAYMENT_UNKNOWN,
+}
+
+NOT_SENT = Reason(
+    code="not_sent",
+    daraja_code="",
+    developer_message="Daraja could not be reached, and nobody asked again. No prompt was sent.",
+    payer_message="We could not start the payment. Please try again.",
+    payer_message_sw="Hatukuweza kuanzisha malipo. Tafadhali jaribu tena.",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """Money asked of one payer, once. All times are UTC."""
+
+    id: PaymentId
+    merchant_id: MerchantId
+    livemode: bool
+    amount: Money
+    payer: Msisdn
+    shortcode: Shortcode
+    reference: str
+    description: str
+    idempotency_key: str
+    created_at: datetime
+    updated_at: datetime
+    state: State = State.UNSENT
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    callback_url: str = ""                    # the merchant's extra webhook address for this payment
+    attempts: int = 0                         # our pushes so far; more than 1 only after UNREACHABLE
+    merchant_request_id: str = ""
+    checkout_request_id: str = ""
+    receipt: str = ""
+    amount_received: Money | None = None
+    confirmed_by: Source | None = None        # which kind of fact decided
+    strength: Strength = Strength.NONE        # and how strong it was
+    failure: Reason | None = None
+    late: bool = False                        # the money came after we had said failed or canceled
+    disputed: bool = False                    # facts contradict each other: a person is shown both
+    lapsed: bool = False                      # the last deadline passed while nobody knew
+    facts_count: int = 0
+    facts_link: bytes = facts.FIRST_LINK      # hash of the newest fact
+    asked_at: datetime | None = None          # when the last push was committed to
+    next_check_at: datetime | None = None     # when to look again; None: settled, or with a person
+    checks: int = 0                           # status queries so far
+    completed_at: datetime | None = None
+
+    @property
+    def status(self) -> Status:
+        """What the merchant is told."""
+        return STATUS[self.state]
+
+    @property
+    def is_final(self) -> bool:
+        """Say whether the outcome is known. Only stronger evidence moves it from here."""
+        return self.state in FINAL
+
+    @property
+    def needs_review(self) -> bool:
+        """Say whether a person must look: facts contradict, or silence outlasted every deadline."""
+        return self.disputed or (self.lapsed and self.state is State.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What one fact did: the payment before and after, and what the merchant must be told."""
+
+    before: Payment
+    fact: Fact
+    after: Payment
+    heard_at: datetime
+    events: tuple[EventName, ...] = ()
+
+    @property
+    def moved(self) -> bool:
+        """Say whether the state changed."""
+        return self.before.state is not self.after.state
+
+
+def advance(payment: Payment, fact: Fact, *, now: datetime) -> Change:
+    """Return what `fact`, learned at `now` (UTC), does to `payment`.
+
+    Safe to call twice with the same fact, and with facts in any order. Never raises for what the
+    world says: a fact that cannot be true is kept, changes no state and asks for a person.
+    """
+    cell = _cell(payment, fact)
+    after = _with_what_was_learnt(payment, fact)
+    if isinstance(cell, State):
+        after = _moved(after, fact, cell, now=now)
+    if cell is ALARM or cell is REVIEW:
+        after = replace(after, disputed=True)
+    after = _chained(after, fact, now=now)
+    return Change(payment, fact, after, now, events=_events(payment, after))
+
+
+def _cell(payment: Payment, fact: Fact) -> State | Cell:
+    """Return the grid's word on this pair, with WEIGH weighed and stale attempts put aside."""
+    if _is_about_an_earlier_push(payment, fact):
+        return IGNORE
+    cell = LIFECYCLE[payment.state][_COLUMN[fact.kind]]
+    if payment.state is COMPLETED and fact.kind is Kind.PAID and fact.receipt != payment.receipt:
+        return ALARM  # two receipts for one push
+    if cell is WEIGH:
+        return _weighed(payment, fact)
+    return cell
+
+
+def _is_about_an_earlier_push(payment: Payment, fact: Fact) -> bool:
+    """Say whether the fact must not undo, doubt or repeat the push that is running now."""
+    match fact.kind, fact.attempt:
+        case Kind.ASKED, int(attempt):
+            return attempt <= payment.attempts
+        case (Kind.UNREACHABLE | Kind.SILENT), int(attempt):
+            return attempt < payment.attempts
+        case _:
+            return False
+
+
+def _weighed(payment: Payment, fact: Fact) -> State | Cell:
+    """Return where a second verdict of "no money" leads: the stronger one stands.
+
+    At equal strength a cancel stands over a failure, because it is the more definite: somebody saw
+    the prompt. Any fixed rule would do; it must only not depend on which came first.
+    """
+    said = CANCELED if fact.kind is Kind.CANCELED else FAILED
+    if fact.strength > payment.strength:
+        return said
+    if fact.strength == payment.strength and (payment.state, said) == (FAILED, CANCELED):
+        return said
+    return IGNORE
+
+
+def _with_what_was_learnt(payment: Payment, fact: Fact) -> Payment:
+    """Return the payment with ids and counts that a fact brings, whatever it does to the state."""
+    payment = replace(
+        payment,
+        merchant_request_id=payment.merchant_request_id or fact.merchant_request_id,
+        checkout_request_id=payment.checkout_request_id or fact.checkout_request_id,
+        checks=payment.checks + (fact.source is Source.STK_QUERY),
+        lapsed=payment.lapsed or fact.kind is Kind.LAPSED,
+    )
+    if fact.kind is Kind.PAID and payment.state is not COMPLETED:
+        return replace(payment, receipt=fact.receipt, amount_received=fact.amount)
+    if fact.kind is Kind.MISPAID and not payment.receipt:
+        return replace(payment, receipt=fact.receipt, amount_received=fact.amount)
+    return payment
+
+
+def _moved(payment: Payment, fact: Fact, to: State, *, now: datetime) -> Payment:
+    """Return the payment in state `to`."""
+    money_came = to in {AWAITED, COMPLETED}
+    ended_unpaid = to in {FAILED, CANCELED}
+    settled = money_came or ended_unpaid or to is REVIEW
+    if to is SENDING:  # a new push, with deadlines of its own
+        payment = replace(payment, attempts=payment.attempts + 1, asked_at=now, lapsed=False)
+    return replace(
+        payment,
+        state=to,
+        failure=(fact.reason or NOT_SENT) if ended_unpaid else None,
+        confirmed_by=fact.source if settled else payment.confirmed_by,
+        strength=fact.strength if settled else payment.strength,
+        late=payment.late or (to in WITH_MONEY and payment.state in {FAILED, CANCELED}),
+        # A prompt can only be paid as it stands, so a query's bare "paid" means the amount asked.
+        amount_received=payment.amount_received or (payment.amount if to is AWAITED else None),
+        completed_at=(payment.completed_at or now) if money_came else None,
+    )
+
+
+def _chained(payment: Payment, fact: Fact, *, now: datetime) -> Payment:
+    """Return the payment with `fact` as the newest link of its chain."""
+    sequence = payment.facts_count + 1
+    newest = facts.link(
+        fact, payment_id=payment.id, sequence=sequence, heard_at=now, state=payment.state,
+        before=payment.facts_link,
+    )
+    return replace(payment, facts_count=sequence, facts_link=newest, updated_at=now)
+
+
+def _events(before: Payment, after: Payment) -> tuple[EventName, ...]:
+    """Return what the merchant must hear: one event a change of status, one when review begins."""
+    told: list[EventName] = []
+    if after.status is not before.status and after.status in EVENT_OF and after.state is not REVIEW:
+        told.append(EVENT_OF[after.status])
+    if after.needs_review and not before.needs_review:
+        told.append(EventName.PAYMENT_NEEDS_REVIEW)
+    return tuple(told)

@@ -1,0 +1,51 @@
+"""A payment as merchants read it: in the API's answers and in the data of events, alike."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from hakika.domain.payment import Payment
+
+CURRENCY = "KES"
+PROVIDER = "mpesa"
+
+
+def payment_data(payment: Payment) -> dict[str, Any]:
+    """Return `payment` as plain JSON values. Amounts are decimal texts in shillings."""
+    failure = payment.failure
+    return {
+        "id": payment.id,
+        "merchant_id": payment.merchant_id,
+        "livemode": payment.livemode,
+        "amount": str(payment.amount),
+        "amount_received": str(payment.amount_received) if payment.amount_received else None,
+        "currency": CURRENCY,
+        "provider": PROVIDER,
+        "phone": payment.payer.digits,
+        "reference": payment.reference,
+        "description": payment.description,
+        "status": payment.status.value,
+        "failure_code": failure.code if failure else None,
+        "failure_reason": failure.developer_message if failure else None,
+        "daraja_code": failure.daraja_code if failure else None,
+        "daraja_message": failure.daraja_message if failure else None,
+        "retryable": failure.retryable if failure else None,
+        "payer_message": failure.payer_message if failure else None,
+        "payer_message_sw": failure.payer_message_sw if failure else None,
+        "provider_ref": payment.checkout_request_id or None,
+        "receipt": payment.receipt or None,
+        "confirmed_by": payment.confirmed_by.value if payment.confirmed_by else None,
+        "needs_review": payment.needs_review,
+        "late": payment.late,
+        "idempotency_key": payment.idempotency_key,
+        "metadata": dict(payment.metadata),
+        "created_at": written(payment.created_at),
+        "updated_at": written(payment.updated_at),
+        "completed_at": written(payment.completed_at) if payment.completed_at else None,
+    }
+
+
+def written(when: datetime) -> str:
+    """Return a UTC time as RFC 3339 with a Z."""
+    return when.isoformat().replace("+00:00", "Z")

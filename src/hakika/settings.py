@@ -1,0 +1,207 @@
+"""Every setting: its name, meaning, default and unit. docs/configuration.md is generated from here.
+
+A setting comes from the environment as HAKIKA_<NAME>; every secret also as HAKIKA_<NAME>_FILE, the
+path of a file that holds it. A HAKIKA_ variable that is not listed here stops the start, with a
+suggestion: a mistyped setting must never be a silent default.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+PREFIX = "HAKIKA_"
+SECRET_CHARACTERS_MIN = 32
+
+# The union of the two lists in circulation (daraja.md 7.5). Data, not truth: see callback_sources.
+SAFARICOM_ADDRESSES = (
+    "196.201.214.200/32", "196.201.214.206/32", "196.201.214.207/32", "196.201.214.208/32",
+    "196.201.213.114/32", "196.201.213.44/32", "196.201.212.127/32", "196.201.212.129/32",
+    "196.201.212.136/32", "196.201.212.138/32", "196.201.212.69/32", "196.201.212.74/32",
+    "196.201.212.128/32", "196.201.212.132/32",
+)
+
+# Safaricom publishes this one for every developer's sandbox (daraja.md section 9).
+SANDBOX_PASSKEY = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"
+
+Networks = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsInvalid(Exception):
+    """The settings cannot be used. The message says which, why, and what to write instead."""
+
+
+class Settings(BaseSettings):
+    """The settings of one process."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore")
+
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="A PostgreSQL 15+ to use, as postgresql://user:password@host/name. Left out: "
+        "Hakika runs its own server in the data folder.",
+    )
+    data: Path = Field(
+        Path("data"), description="The folder of the embedded database and the generated secret.",
+    )
+    secret: SecretStr = Field(
+        SecretStr(""),
+        description="At least 32 characters, kept safe and never changed: API keys and callback "
+        "addresses depend on it. Left out: generated in the data folder.",
+    )
+    host: str = Field("127.0.0.1", description="The address that the API listens on.")
+    port: int = Field(8700, ge=0, le=65535, description="The port that the API listens on; 0: any.")
+    public_url: str = Field(
+        "",
+        description="The address at which Safaricom reaches this API, such as "
+        "https://pay.example.co.ke. Must be https in live mode. Left out: the listening address, "
+        "which only a simulator on this machine can reach.",
+    )
+    daraja_sandbox_url: str = Field(
+        "https://sandbox.safaricom.co.ke", description="Daraja for test keys, or any double of it.",
+    )
+    daraja_live_url: str = Field(
+        "https://api.safaricom.co.ke", description="Daraja for live keys.",
+    )
+    sandbox_consumer_key: SecretStr = Field(
+        SecretStr(""), description="The sandbox app's consumer key.",
+    )
+    sandbox_consumer_secret: SecretStr = Field(
+        SecretStr(""), description="The sandbox app's consumer secret.",
+    )
+    sandbox_passkey: SecretStr = Field(
+        SecretStr(SANDBOX_PASSKEY), description="The sandbox passkey; Safaricom's public one.",
+    )
+    sandbox_shortcode: str = Field("174379", description="The sandbox short code.")
+    live_consumer_key: SecretStr = Field(SecretStr(""), description="The live app's consumer key.")
+    live_consumer_secret: SecretStr = Field(
+        SecretStr(""), description="The live app's consumer secret.",
+    )
+    live_passkey: SecretStr = Field(
+        SecretStr(""), description="The live passkey, as mailed after go-live.",
+    )
+    live_shortcode: str = Field("", description="The live paybill, or the live till.")
+    live_store_number: str = Field(
+        "", description="The till's store (head office) number. Left out: it is a paybill.",
+    )
+    callback_sources: Literal["enforce", "log", "off"] = Field(
+        "log",
+        description="What to do with a callback from an address outside callback_networks: refuse "
+        "it, log it, or nothing. Applies to live payments; sandbox callbacks come from anywhere.",
+    )
+    callback_networks: Networks = Field(
+        SAFARICOM_ADDRESSES,
+        description="Networks that Safaricom calls back from, comma-separated.",
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        description="Networks of your own reverse proxies, comma-separated. Only from these is "
+        "X-Forwarded-For read, from the right.",
+    )
+    webhook_allowed_networks: Networks = Field(
+        (),
+        description="Private networks that webhooks may reach all the same, comma-separated, such "
+        "as 10.1.2.0/24. Everything private is refused otherwise.",
+    )
+    sandbox_queries_per_minute: float = Field(
+        5.0, gt=0, description="Status queries a minute for a sandbox short code; Daraja allows 5.",
+    )
+    live_queries_per_minute: float = Field(
+        60.0, gt=0, description="Status queries a minute for one live short code.",
+    )
+    database_connections_max: int = Field(
+        10, ge=2, description="Database connections of one process.",
+    )
+    worker_deliveries_max: int = Field(
+        50, ge=1, description="Webhook deliveries that one worker sends at the same time.",
+    )
+    stop_seconds_max: float = Field(
+        20.0, gt=0, description="How long a graceful stop waits for what is running.",
+    )
+    pace: float = Field(
+        1.0, gt=0,
+        description="How many times faster than real time the waits for Daraja run. Only for tests "
+        "beside a simulator with --speed; refused with live credentials.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least severe log line that is written.",
+    )
+
+    @field_validator(
+        "callback_networks", "trusted_proxies", "webhook_allowed_networks", mode="before",
+    )
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list | tuple):
+            return value
+        return tuple(str(ip_network(str(part).strip())) for part in parts if str(part).strip())
+
+    @field_validator("secret")
+    @classmethod
+    def _long_enough(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value() and len(value.get_secret_value()) < SECRET_CHARACTERS_MIN:
+            raise ValueError(f"must have at least {SECRET_CHARACTERS_MIN} characters")
+        return value
+
+    @property
+    def has_live_credentials(self) -> bool:
+        """Say whether live keys can be served."""
+        return bool(self.live_consumer_key.get_secret_value() and self.live_shortcode)
+
+
+def read_settings(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Return the settings of `environment` (default: this process's), with `overrides` above them.
+
+    Raises:
+        SettingsInvalid: an unknown HAKIKA_ variable, a value that cannot be used, or a secret file
+            that cannot be read. The message names it and the way out.
+    """
+    names = dict(os.environ if environment is None else environment)
+    given = {name: text for name, text in names.items() if name.startswith(PREFIX)}
+    values: dict[str, object] = {}
+    for name, text in given.items():
+        field, value = _one(name, text)
+        if field in values:
+            raise SettingsInvalid(f"{name} and its twin (with or without _FILE) are set; keep one.")
+        values[field] = value
+    try:
+        settings = Settings.model_validate(values | overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise SettingsInvalid(f"{PREFIX}{field.upper()}: {first['msg']}.") from None
+    if settings.pace != 1.0 and settings.has_live_credentials:
+        raise SettingsInvalid("HAKIKA_PACE is for tests; remove it beside live credentials.")
+    return settings
+
+
+def _one(name: str, text: str) -> tuple[str, object]:
+    """Return the field and value of one variable, read from its file when it names one."""
+    field = name.removeprefix(PREFIX).lower()
+    if field in Settings.model_fields:
+        return field, text
+    secret = field.removesuffix("_file")
+    if field.endswith("_file") and secret in secrets():
+        try:
+            return secret, Path(text).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsInvalid(f"{name}: cannot read {text}: {error}.") from error
+    known = [PREFIX + each.upper() for each in Settings.model_fields]
+    close = difflib.get_close_matches(name, known, n=1)
+    way_out = f"Did you mean {close[0]}?" if close else "See docs/configuration.md."
+    raise SettingsInvalid(f"{name} is not a setting. {way_out}")
+
+
+def secrets() -> frozenset[str]:
+    """Return the names of the settings that are secret."""
+    return frozenset(
+        name for name, field in Settings.model_fields.items() if field.annotation is SecretStr
+    )
