@@ -1,0 +1,286 @@
+"""Talking to Daraja: the push and the status query. Start with `DarajaClient.stk_push`.
+
+A push is sent once. The one thing that is sent again is a request whose *token* the gateway
+refused: that happens before M-Pesa sees the order (daraja.md 3.1), and it happens once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+import aiohttp
+
+from hakika.daraja import words
+from hakika.daraja.answers import (
+    THROTTLED_SECONDS,
+    UNREADABLE_ANSWER,
+    AnswerClass,
+    AnswerError,
+    answer_error,
+)
+from hakika.daraja.credentials import Credentials
+from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
+from hakika.daraja.results import StkResult, stk_result
+from hakika.daraja.strict_json import Unreadable
+from hakika.daraja.token import Token, TokenSource
+from hakika.daraja.transport import Answer, NeverSent, NoAnswer, Request, exchange, open_session
+from hakika.daraja.wire import (
+    STK_PUSH_PATH,
+    STK_QUERY_PATH,
+    StkAck,
+    checkout_request_id_in,
+    read_answer,
+    stk_push,
+    stk_query,
+)
+from hakika.domain.fact import Reason
+from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
+
+__all__ = [
+    "DarajaClient", "QueryOutcome", "StkAccepted", "StkQueryAnswer", "open_session",
+]
+
+CONNECT_SECONDS = 5
+PUSH_SECONDS = 30
+QUERY_SECONDS = 15
+
+# A connection that could not be made is tried again soon: nothing hangs on it.
+UNREACHABLE_SECONDS = 5
+
+# With less than this part of the time left (a slow token took the rest) a push would only become
+# silent for want of patience, so it is not sent at all.
+_TIME_LEFT_MIN = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class StkAccepted:
+    """Daraja took the push and gave it ids. Nobody has paid yet."""
+
+    merchant_request_id: str
+    checkout_request_id: str = field(repr=False)  # holds the payer's last nine digits
+    raw: bytes = field(repr=False)
+
+
+class QueryOutcome(StrEnum):
+    """What a status query brought."""
+
+    PAID = "paid"        # says so, without receipt or amount
+    FAILED = "failed"    # a code of the closed list; a verdict only once the prompt is dead
+    PENDING = "pending"  # no verdict: under way, too early, throttled, unreadable, unreachable
+
+
+@dataclass(frozen=True, slots=True)
+class StkQueryAnswer:
+    """What became of a push, as far as Daraja says.
+
+    `reason` is there unless the outcome is PAID. The ids are those that Daraja answered with.
+    """
+
+    outcome: QueryOutcome
+    reason: Reason | None = None
+    note: str = ""                             # ours, safe to show: why there is no verdict
+    result: StkResult | None = None            # when Daraja gave a ResultCode
+    raw: bytes = field(default=b"", repr=False)
+    throttled: bool = False                    # ask nothing of this app for `retry_after_seconds`
+    retry_after_seconds: int = 0
+    merchant_request_id: str = ""
+    checkout_request_id: str = field(default="", repr=False)
+
+    @property
+    def result_code(self) -> str:
+        """Safaricom's ResultCode as text, or "": it gave none."""
+        return self.result.daraja_code if self.result else ""
+
+
+class DarajaClient:
+    """One object for a process. Give it the session of `transport.open_session`."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        tokens: TokenSource,
+        now: Callable[[], datetime],
+        *,
+        connect_seconds: float = CONNECT_SECONDS,
+        push_seconds: float = PUSH_SECONDS,
+        query_seconds: float = QUERY_SECONDS,
+    ) -> None:
+        self._session, self._tokens, self._now = session, tokens, now
+        self._connect_seconds = connect_seconds
+        self._push_seconds, self._query_seconds = push_seconds, query_seconds
+
+    async def stk_push(
+        self, credentials: Credentials, *, amount: Money, payer: Msisdn, reference: str,
+        description: str, callback_url: str,
+    ) -> StkAccepted:
+        """Ask the payer for the PIN, once, and return the ids under which Daraja knows the push.
+
+        Raises:
+            DarajaRefused: nobody was prompted, and asking again will not help. Tell the caller.
+            DarajaUnreachable: Daraja was never asked. The same push may be sent later.
+            DarajaSilent: somebody may have been prompted. Never send again; find out.
+        """
+        push = stk_push(
+            credentials, amount=amount, payer=payer, reference=reference,
+            description=description, callback_url=callback_url, now=self._now(),
+        )
+        secrets = (push.Password, credentials.passkey)
+        try:
+            answer = await self._ask(
+                credentials, STK_PUSH_PATH, push.body(), secrets, seconds=self._push_seconds,
+            )
+        except NoAnswer as failure:
+            raise DarajaSilent(b"", note=failure.what) from None
+        return _accepted(answer)
+
+    async def stk_query(
+        self, credentials: Credentials, checkout_request_id: str,
+    ) -> StkQueryAnswer:
+        """Return what became of a push. Safe to repeat. Whatever Daraja does: PENDING at worst."""
+        query = stk_query(credentials, checkout_request_id, now=self._now())
+        secrets = (query.Password, credentials.passkey)
+        try:
+            answer = await self._ask(
+                credentials, STK_QUERY_PATH, query.body(), secrets, seconds=self._query_seconds,
+            )
+        except DarajaUnreachable as failure:
+            return replace(
+                _pending(failure.reason), retry_after_seconds=failure.retry_after_seconds,
+            )
+        except NoAnswer as failure:
+            return _pending(_unheard("query_silent", failure.what))
+        return _verdict(answer)
+
+    async def _ask(
+        self, credentials: Credentials, path: str, body: bytes, secrets: tuple[str, ...], *,
+        seconds: float,
+    ) -> Answer:
+        """Return Daraja's answer, sent again once with a new token when the gateway refused ours.
+
+        Raises: DarajaUnreachable, when it was never asked; NoAnswer, when nobody knows.
+        """
+        deadline = asyncio.get_running_loop().time() + seconds
+
+        async def sent(token: Token) -> Answer:
+            left = deadline - asyncio.get_running_loop().time()
+            if left < seconds * _TIME_LEFT_MIN:
+                raise _unreachable("there was no access token in time")
+            headers = {
+                "Authorization": f"Bearer {token.value}", "Content-Type": "application/json",
+            }
+            request = Request(
+                "POST", credentials.url(path), headers, body, (token.value, *secrets),
+            )
+            # Connecting ends before everything does: only then is it plain that nothing was sent.
+            connect = min(self._connect_seconds, left / 2)
+            limits = aiohttp.ClientTimeout(total=left, connect=connect, sock_connect=connect)
+            try:
+                return await exchange(self._session, request, limits)
+            except NeverSent as failure:
+                raise _unreachable(failure.what) from None
+
+        token = await self._tokens.token(credentials)
+        answer = await sent(token)
+        if _error(answer).kind is AnswerClass.AUTH:
+            answer = await sent(await self._tokens.replace(credentials, token))
+        return answer
+
+
+def _accepted(answer: Answer) -> StkAccepted:
+    """Return the ids of an accepted push, or raise what the answer means instead."""
+    read = _read(answer)
+    if answer.is_success and read.is_accepted:
+        return StkAccepted(read.merchant_request_id, read.checkout_request_id, answer.body)
+    if read.checkout_request_id:
+        # Whatever else it says, it gave the push an id: then somebody may be looking at a prompt.
+        raise DarajaSilent(
+            answer.body, note=f"an answer with an id and no acceptance (HTTP {answer.status})",
+            merchant_request_id=read.merchant_request_id,
+            checkout_request_id=read.checkout_request_id,
+        )
+    error = _error(answer)
+    match error.kind:
+        case AnswerClass.REFUSED | AnswerClass.AUTH | AnswerClass.BUSY_SUBSCRIBER:
+            raise DarajaRefused(error.reason(), answer.status, answer.body)
+        case AnswerClass.THROTTLED:
+            raise DarajaUnreachable(error.reason(), _wait(answer, error), answer.body)
+        case _:
+            raise DarajaSilent(answer.body, note=f"{error.code} (HTTP {answer.status})")
+
+
+def _verdict(answer: Answer) -> StkQueryAnswer:
+    """Return what a query's answer decides: nothing, unless it is whole, documented and listed."""
+    read = _read(answer)
+    if answer.is_success and read.is_answered:
+        return replace(
+            _said(stk_result(read.result_code, read.result_text)),
+            raw=answer.body,
+            merchant_request_id=read.merchant_request_id,
+            checkout_request_id=read.checkout_request_id,
+        )
+    error = _error(answer)
+    throttled = error.kind in {AnswerClass.THROTTLED, AnswerClass.BUSY}
+    return replace(
+        _pending(error.reason()),
+        raw=answer.body,
+        throttled=throttled,
+        retry_after_seconds=_wait(answer, error) if throttled else 0,
+    )
+
+
+def _said(result: StkResult) -> StkQueryAnswer:
+    if result.is_paid:
+        return StkQueryAnswer(QueryOutcome.PAID, result=result)
+    if result.settles_by_query:
+        return StkQueryAnswer(QueryOutcome.FAILED, result.reason(), result=result)
+    return replace(_pending(result.reason()), result=result)
+
+
+def _pending(reason: Reason) -> StkQueryAnswer:
+    return StkQueryAnswer(
+        QueryOutcome.PENDING, reason, note=f"{reason.code}: {reason.developer_message}",
+    )
+
+
+def _read(answer: Answer) -> StkAck:
+    """Return the answer's fields; of one that cannot be read, at most the id that it holds."""
+    if answer.complete:
+        try:
+            return read_answer(answer.body)
+        except Unreadable:
+            pass  # an HTML page, nothing, half an answer: judged by its status below
+    return StkAck(checkout_request_id=checkout_request_id_in(answer.body))
+
+
+def _error(answer: Answer) -> AnswerError:
+    """Return what an answer means as an error. A 2xx that is no error is UNKNOWN here."""
+    read = _read(answer)
+    if read.checkout_request_id:
+        return UNREADABLE_ANSWER  # it knows the push: then it is no refusal, whatever it says
+    return answer_error(read.error_code, read.error_text, answer.status)
+
+
+def _wait(answer: Answer, error: AnswerError) -> int:
+    """Return how long to wait: what the gateway asks for, or the table's usual."""
+    return answer.retry_after_seconds or error.retry_after_seconds or THROTTLED_SECONDS
+
+
+def _unreachable(what: str) -> DarajaUnreachable:
+    return DarajaUnreachable(
+        _unheard("daraja_unreachable", what, said=words.NOT_STARTED_RETRY), UNREACHABLE_SECONDS,
+    )
+
+
+def _unheard(code: str, what: str, *, said: words.Words = words.CHECKING) -> Reason:
+    return Reason(
+        code=code,
+        daraja_code="",
+        developer_message=f"Daraja gave no answer: {what}.",
+        payer_message=said.en,
+        payer_message_sw=said.sw,
+    )
