@@ -1,0 +1,1 @@
+"""What leaves for merchants: signed webhooks, to addresses checked at connect time."""
