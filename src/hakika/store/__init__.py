@@ -1,0 +1,1 @@
+"""PostgreSQL and nothing else: the only place with SQL. Start with `transaction.py`."""

@@ -1,0 +1,108 @@
+"""Events: numbered after the commit that made them, and listed in that order.
+
+An event is born without a number, so that a busy merchant's payments never wait for each other at
+a counter. Whoever first needs the numbers (a delivery, or a reader) gives them, one process at a
+time per merchant, to everything that is committed by then: no gaps, and in commit order.
+"""
+
+from __future__ import annotations
+
+from typing import Any, LiteralString
+
+from hakika.domain.event import Event, EventName
+from hakika.domain.ids import EventId, MerchantId, PaymentId
+from hakika.store.transaction import Transaction
+
+_OPEN_COUNTER: LiteralString = """
+    insert into event_counters (merchant_id, livemode, last)
+    values (%(merchant_id)s, %(livemode)s, 0) on conflict do nothing
+"""
+
+_LOCK_COUNTER: LiteralString = """
+    select last from event_counters
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s for update
+"""
+
+# A statement of its own after the lock, so that it sees what was committed while we waited.
+_NUMBER: LiteralString = """
+    with fresh as (
+        select id, created_at, row_number() over (order by position) as place
+          from events
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s and sequence is null
+    ), numbered as (
+        update events set sequence = %(last)s + fresh.place from fresh
+         where events.id = fresh.id and events.created_at = fresh.created_at
+        returning 1
+    )
+    update event_counters set last = last + (select count(*) from numbered)
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+"""
+
+_UNNUMBERED: LiteralString = """
+    select exists (select 1 from events where merchant_id = %(merchant_id)s
+        and livemode = %(livemode)s and sequence is null) as waiting
+"""
+
+_AFTER: LiteralString = """
+    select id, merchant_id, livemode, name, sequence, payment_id, data, created_at
+      from events
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and sequence > %(after)s
+     order by sequence limit %(limit)s
+"""
+
+_SEQUENCE: LiteralString = """
+    select sequence from events where id = %(id)s and created_at = %(created_at)s
+"""
+
+_MERCHANTS_WAITING: LiteralString = """
+    select distinct merchant_id, livemode from events where sequence is null limit 1000
+"""
+
+
+async def are_unnumbered(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> bool:
+    """Say whether events of this merchant and mode wait for their numbers."""
+    row = await tx.row(_UNNUMBERED, {"merchant_id": merchant_id, "livemode": livemode})
+    return bool(row and row["waiting"])
+
+
+async def number(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> None:
+    """Give every committed event of this merchant and mode its number. Safe to call at any time."""
+    whose = {"merchant_id": merchant_id, "livemode": livemode}
+    await tx.execute(_OPEN_COUNTER, whose)
+    counter = await tx.row(_LOCK_COUNTER, whose)
+    assert counter is not None, "the counter was opened by the statement before"
+    await tx.execute(_NUMBER, whose | {"last": counter["last"]})
+
+
+async def after(
+    tx: Transaction, sequence: int, *, merchant_id: MerchantId, livemode: bool, limit: int,
+) -> list[Event]:
+    """Return up to `limit` numbered events that come after `sequence`, in order."""
+    rows = await tx.rows(
+        _AFTER,
+        {"merchant_id": merchant_id, "livemode": livemode, "after": sequence, "limit": limit},
+    )
+    return [event_of(row) for row in rows]
+
+
+async def sequence_of(tx: Transaction, event: Event) -> int:
+    """Return the number of an event that was numbered."""
+    row = await tx.row(_SEQUENCE, {"id": event.id, "created_at": event.created_at})
+    assert row is not None, "an event is never deleted while its delivery waits"
+    number: int = row["sequence"]
+    return number
+
+
+async def merchants_waiting(tx: Transaction) -> list[tuple[MerchantId, bool]]:
+    """Return the merchants and modes that have unnumbered events."""
+    rows = await tx.rows(_MERCHANTS_WAITING)
+    return [(MerchantId(row["merchant_id"]), row["livemode"]) for row in rows]
+
+
+def event_of(row: dict[str, Any]) -> Event:
+    """Return the event of one numbered row."""
+    return Event(
+        id=EventId(row["id"]), merchant_id=MerchantId(row["merchant_id"]),
+        livemode=row["livemode"], name=EventName(row["name"]), sequence=row["sequence"],
+        payment_id=PaymentId(row["payment_id"]), data=row["data"], created_at=row["created_at"],
+    )

@@ -1,0 +1,306 @@
+"""Everything that is stored, read once in one frozen picture, for `services/verify.py`.
+
+`freeze` first, then `count`, `breaches` and `stories` in any order. A rule about one payment is
+judged in the domain, from its story; a rule about many rows at once is a query here that finds the
+rows which break it. Memory stays the same however many payments there are.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, LiteralString
+
+from psycopg.rows import DictRow
+
+from hakika.domain.ids import PaymentId
+from hakika.domain.invariant import StoredEvent, StoredFact, Story
+from hakika.store.payments import COLUMNS, fact_of, heard_of, payment_of
+from hakika.store.transaction import Transaction
+
+# Large enough that round trips do not count, small enough to leave the event loop free in between.
+BATCH = 200
+
+# What reading a row that somebody has changed by hand may raise.
+_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+
+
+class Breach(StrEnum):
+    """A rule about many rows at once, named for what breaks it."""
+
+    RECEIPT_TWICE = "receipt_twice"
+    KEY_TWICE = "key_twice"
+    CLAIM_WITHOUT_PAYMENT = "claim_without_payment"
+    PAYMENT_WITHOUT_CLAIM = "payment_without_claim"
+    FACTS_WITHOUT_PAYMENT = "facts_without_payment"
+    EVENT_WITHOUT_PAYMENT = "event_without_payment"
+    NUMBER_TWICE = "number_twice"
+    NUMBER_MISSING = "number_missing"
+    COUNTER_WRONG = "counter_wrong"
+    DELIVERY_MISSING = "delivery_missing"
+    DELIVERY_TWICE = "delivery_twice"
+    DELIVERY_UNWANTED = "delivery_unwanted"
+    DELIVERY_WITHOUT_EVENT = "delivery_without_event"
+    DELIVERY_UNPROVEN = "delivery_unproven"
+    DELIVERY_UNEXPLAINED = "delivery_unexplained"
+    DELIVERY_FORGOTTEN = "delivery_forgotten"
+    DELIVERY_ASTRAY = "delivery_astray"
+    ENDPOINT_ASTRAY = "endpoint_astray"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many rows of each kind there are."""
+
+    payments: int
+    facts: int
+    events: int
+    deliveries: int
+    claims: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The first rows that break a rule, as plain columns, and how many there are in all."""
+
+    rows: Sequence[Mapping[str, Any]]
+    total: int
+
+
+_FREEZE: LiteralString = "set transaction isolation level repeatable read read only"
+
+# Reading everything takes as long as it takes, and disturbs nobody but the vacuum.
+_TAKE_TIME: LiteralString = "set local statement_timeout = 0"
+
+_COUNT: LiteralString = """
+    select (select count(*) from payments) as payments, (select count(*) from facts) as facts,
+           (select count(*) from events) as events,
+           (select count(*) from deliveries) as deliveries,
+           (select count(*) from idempotency_keys) as claims
+"""
+
+_MODE: LiteralString = "case when livemode then 'live' else 'test' end as mode"
+
+_NUMBERED: LiteralString = """
+    select id, merchant_id, livemode, sequence,
+           lag(sequence, 1, 0::bigint) over each as before, lag(id) over each as id_before
+      from events where sequence is not null
+    window each as (partition by merchant_id, livemode order by sequence, position)
+"""
+
+# An endpoint that changed within `moment` of the event may or may not have been seen by it: both
+# times are taken before their commits. One that belongs to a payment was there before its events.
+_SUBSCRIBED: LiteralString = """
+    (w.events = '{}' or e.name = any(w.events))
+    and (w.deleted_at is null or w.deleted_at > e.created_at + %(moment)s)
+    and (w.disabled_at is null or w.disabled_at > e.created_at + %(moment)s)
+    and not exists (select from deliveries d where d.event_id = e.id and d.endpoint_id = w.id)
+"""
+
+# By far the most endpoints belong to one payment each, so they are joined by it and on their own.
+_DELIVERY_MISSING: LiteralString = (
+    """
+    select e.id as event_id, w.id as endpoint_id
+      from events e join endpoints w on w.merchant_id = e.merchant_id and w.livemode = e.livemode
+     where w.payment_id is null and w.created_at < e.created_at - %(moment)s
+       and """
+    + _SUBSCRIBED
+    + """
+    union all
+    select e.id, w.id
+      from events e join endpoints w on w.payment_id = e.payment_id
+     where w.merchant_id = e.merchant_id and w.livemode = e.livemode and """
+    + _SUBSCRIBED
+)
+
+_BREACHES: Mapping[Breach, LiteralString] = {
+    Breach.RECEIPT_TWICE: """
+        select receipt, shortcode, string_agg(id, ', ' order by id) as payment_ids
+          from payments where receipt is not null
+         group by receipt, shortcode having count(*) > 1
+    """,
+    Breach.KEY_TWICE: """
+        select string_agg(id, ', ' order by id) as payment_ids, merchant_id
+          from payments group by merchant_id, livemode, idempotency_key having count(*) > 1
+    """,
+    Breach.CLAIM_WITHOUT_PAYMENT: """
+        select c.payment_id, c.merchant_id from idempotency_keys c
+         where operation = 'payments' and not exists (
+            select from payments p where p.id = c.payment_id and p.idempotency_key = c.key
+               and p.merchant_id = c.merchant_id and p.livemode = c.livemode)
+    """,
+    Breach.PAYMENT_WITHOUT_CLAIM: """
+        select p.id as payment_id from payments p where not exists (
+            select from idempotency_keys c where c.operation = 'payments' and c.payment_id = p.id
+               and c.merchant_id = p.merchant_id and c.livemode = p.livemode
+               and c.key = p.idempotency_key)
+    """,
+    Breach.FACTS_WITHOUT_PAYMENT: """
+        select payment_id, count(*) as facts from facts f
+         where not exists (select from payments p where p.id = f.payment_id) group by payment_id
+    """,
+    Breach.EVENT_WITHOUT_PAYMENT: """
+        select e.id as event_id, e.payment_id from events e
+         where not exists (select from payments p where p.id = e.payment_id)
+    """,
+    Breach.NUMBER_TWICE: (
+        "select id as event_id, id_before, sequence from (" + _NUMBERED + ") numbered"
+        " where sequence = before"
+    ),
+    Breach.NUMBER_MISSING: (
+        "select merchant_id, before + 1 as first, sequence - 1 as last, " + _MODE
+        + " from (" + _NUMBERED + ") numbered where sequence > before + 1"
+    ),
+    Breach.COUNTER_WRONG: (
+        "select merchant_id, coalesce(last, 0) as last, coalesce(newest, 0) as newest, " + _MODE
+        + """ from event_counters full join (
+            select merchant_id, livemode, max(sequence) as newest from events
+             where sequence is not null group by merchant_id, livemode
+        ) numbered using (merchant_id, livemode) where coalesce(last, 0) <> coalesce(newest, 0)"""
+    ),
+    Breach.DELIVERY_MISSING: _DELIVERY_MISSING,
+    Breach.DELIVERY_TWICE: """
+        select event_id, endpoint_id, string_agg(id::text, ', ' order by id) as delivery_ids
+          from deliveries group by event_id, endpoint_id having count(*) > 1
+    """,
+    Breach.DELIVERY_UNWANTED: """
+        select d.id as delivery_id, d.event_id, d.endpoint_id
+          from deliveries d join events e on e.id = d.event_id
+          join endpoints w on w.id = d.endpoint_id
+         where w.events <> '{}' and not e.name = any(w.events)
+    """,
+    Breach.DELIVERY_WITHOUT_EVENT: """
+        select d.id as delivery_id, d.event_id from deliveries d where not exists (
+            select from events e where e.id = d.event_id and e.created_at = d.event_created_at)
+    """,
+    Breach.DELIVERY_UNPROVEN: """
+        select d.id as delivery_id from deliveries d
+         where d.state = 'succeeded' and not exists (
+            select from attempts a where a.delivery_id = d.id and a.status between 200 and 299)
+    """,
+    Breach.DELIVERY_UNEXPLAINED: """
+        select id as delivery_id, state from deliveries
+         where state in ('exhausted', 'dropped') and reason = ''
+    """,
+    Breach.DELIVERY_FORGOTTEN: """
+        select id as delivery_id from deliveries
+         where state = 'scheduled' and (next_attempt_at is null or next_attempt_at < %(before)s)
+    """,
+    Breach.DELIVERY_ASTRAY: """
+        select d.id as delivery_id, d.event_id, d.endpoint_id
+          from deliveries d join events e on e.id = d.event_id
+          join endpoints w on w.id = d.endpoint_id
+         where (e.merchant_id, e.livemode) <> (w.merchant_id, w.livemode)
+            or w.payment_id <> e.payment_id
+    """,
+    Breach.ENDPOINT_ASTRAY: """
+        select w.id as endpoint_id, w.payment_id from endpoints w
+         where w.payment_id is not null and not exists (
+            select from payments p where p.id = w.payment_id
+               and p.merchant_id = w.merchant_id and p.livemode = w.livemode)
+    """,
+}
+
+_QUARANTINED: LiteralString = """
+    select payment_id, count(*) as callbacks from quarantine
+     where payment_id is not null and released_at is null group by payment_id
+"""
+
+_PAYMENTS: LiteralString = "select " + COLUMNS + " from payments order by id"
+
+_FACTS: LiteralString = """
+    select payment_id, sequence, heard_at, kind, source, state, details, raw, link
+      from facts where payment_id = any(%(ids)s) order by payment_id, sequence, heard_at
+"""
+
+_EVENTS: LiteralString = """
+    select id, merchant_id, livemode, name, sequence, payment_id, data
+      from events where payment_id = any(%(ids)s) order by payment_id, position
+"""
+
+
+async def freeze(tx: Transaction) -> None:
+    """Let everything that `tx` reads be as of one moment. Must be its first statement."""
+    await tx.execute(_FREEZE)
+    await tx.execute(_TAKE_TIME)
+
+
+async def count(tx: Transaction) -> Counts:
+    """Return how much there is to look at."""
+    row = await tx.row(_COUNT)
+    assert row is not None, "an aggregate without groups has one row"
+    return Counts(**row)
+
+
+async def breaches(
+    tx: Transaction, which: Breach, *, late_before: datetime, moment: timedelta, limit: int,
+) -> Found:
+    """Return up to `limit` rows that break one rule, and how many do.
+
+    A try that was due before `late_before` counts as forgotten; an endpoint that changed within
+    `moment` of an event is not asked for its delivery.
+    """
+    statement: LiteralString = (
+        "select found.*, count(*) over () as total from (" + _BREACHES[which] + ") found"
+        " order by 1 limit %(limit)s"
+    )
+    rows = await tx.rows(statement, {"before": late_before, "moment": moment, "limit": limit})
+    return Found(rows, rows[0]["total"] if rows else 0)
+
+
+async def quarantined(tx: Transaction) -> dict[PaymentId, int]:
+    """Return how many callbacks at each payment's own address are in quarantine."""
+    rows = await tx.rows(_QUARANTINED)
+    return {PaymentId(row["payment_id"]): row["callbacks"] for row in rows}
+
+
+async def stories(tx: Transaction) -> AsyncIterator[list[Story]]:
+    """Yield every payment with its facts and events, oldest first, some at a time."""
+    async with tx.connection.cursor(name="hakika_verify") as cursor:
+        await cursor.execute(_PAYMENTS)
+        while rows := await cursor.fetchmany(BATCH):
+            ids = [row["id"] for row in rows]
+            facts = _by_payment(await tx.rows(_FACTS, {"ids": ids}))
+            events = _by_payment(await tx.rows(_EVENTS, {"ids": ids}))
+            yield [_story(row, facts[row["id"]], events[row["id"]]) for row in rows]
+
+
+def _by_payment(rows: list[DictRow]) -> dict[str, list[DictRow]]:
+    grouped: dict[str, list[DictRow]] = defaultdict(list)
+    for row in rows:
+        grouped[row["payment_id"]].append(row)
+    return grouped
+
+
+def _story(row: DictRow, fact_rows: list[DictRow], event_rows: list[DictRow]) -> Story:
+    try:
+        payment = payment_of(row)
+    except _UNREADABLE:
+        payment = None
+    facts = []
+    unreadable = []
+    for each in fact_rows:
+        try:
+            facts.append(_stored_fact(each))
+        except _UNREADABLE:
+            unreadable.append(each["sequence"])
+    return Story(
+        PaymentId(row["id"]), payment, tuple(facts), tuple(unreadable),
+        tuple(
+            StoredEvent(
+                each["id"], each["merchant_id"], each["livemode"], each["name"], each["sequence"],
+                each["data"],
+            )
+            for each in event_rows
+        ),
+    )
+
+
+def _stored_fact(row: DictRow) -> StoredFact:
+    heard = heard_of(row)
+    return StoredFact(
+        fact_of(heard), heard.sequence, heard.heard_at, heard.state, heard.details, heard.link,
+    )

@@ -1,0 +1,159 @@
+"""Merchants, keys, payments, facts, idempotency keys, quarantine, tokens and budgets."""
+
+from __future__ import annotations
+
+from hakika.store.migrations.plain import run
+
+revision = "2026_11_21_a"
+down_revision = None
+
+SQL = """\
+-- Merchants, keys, payments, facts, idempotency keys.
+-- Every column is described in docs/schema.md. Times are timestamptz, UTC; money is bigint cents.
+
+create table merchants (
+    id          text primary key,
+    name        text not null,
+    created_at  timestamptz not null
+);
+
+create table api_keys (
+    id          text primary key,
+    merchant_id text not null references merchants,
+    livemode    boolean not null,
+    handle      text not null constraint api_keys_handle_key unique,
+    digest      bytea not null,
+    scopes      text[] not null,
+    label       text not null,
+    created_at  timestamptz not null,
+    revoked_at  timestamptz
+);
+
+create table payments (
+    id                    text primary key,
+    merchant_id           text not null references merchants,
+    livemode              boolean not null,
+    state                 text not null constraint payments_state_check check (state in (
+        'unsent', 'sending', 'pending', 'unknown', 'failed', 'canceled', 'receipt_awaited',
+        'review', 'completed')),
+    amount_cents          bigint not null constraint payments_amount_check check (amount_cents > 0),
+    phone                 text not null,
+    shortcode_kind        text not null,
+    shortcode             text not null,
+    store_number          text not null,
+    reference             text not null,
+    description           text not null,
+    metadata              jsonb not null,
+    callback_url          text not null,
+    idempotency_key       text not null,
+    attempts              integer not null,
+    merchant_request_id   text not null,
+    checkout_request_id   text not null,
+    receipt               text,
+    amount_received_cents bigint,
+    confirmed_by          text,
+    strength              smallint not null,
+    failure_code          text,
+    failure_daraja_code   text,
+    failure_reason        text,
+    payer_message         text,
+    payer_message_sw      text,
+    daraja_message        text,
+    retryable             boolean,
+    late                  boolean not null,
+    disputed              boolean not null,
+    lapsed                boolean not null,
+    facts_count           integer not null,
+    facts_link            bytea not null,
+    asked_at              timestamptz,
+    next_check_at         timestamptz,
+    checks                integer not null,
+    created_at            timestamptz not null,
+    updated_at            timestamptz not null,
+    completed_at          timestamptz,
+    constraint payments_receipt_key unique (shortcode, receipt),
+    constraint payments_completed_check check (
+        (completed_at is not null) = (state in ('completed', 'receipt_awaited'))),
+    constraint payments_failure_check check (
+        (failure_code is not null) = (state in ('failed', 'canceled'))),
+    constraint payments_receipt_check check (state <> 'completed' or receipt is not null)
+);
+
+create index payments_list on payments (merchant_id, livemode, id desc);
+create index payments_phone on payments (merchant_id, phone, id desc);
+create index payments_reference on payments (merchant_id, reference, id desc);
+create index payments_checkout on payments (checkout_request_id) where checkout_request_id <> '';
+create index payments_due on payments (next_check_at) where next_check_at is not null;
+
+create table idempotency_keys (
+    merchant_id   text not null references merchants,
+    livemode      boolean not null,
+    operation     text not null,
+    key           text not null,
+    fingerprint   bytea not null,
+    payment_id    text not null,
+    answer        jsonb,
+    created_at    timestamptz not null,
+    primary key (merchant_id, livemode, operation, key)
+);
+
+-- What was heard. Kept by month, so that retention is a drop; never changed: it is evidence.
+create table facts (
+    payment_id text not null,
+    sequence   integer not null,
+    heard_at   timestamptz not null,
+    kind       text not null,
+    source     text not null,
+    state      text not null,
+    details    jsonb not null,
+    raw        bytea not null,
+    link       bytea not null,
+    primary key (payment_id, sequence, heard_at)
+) partition by range (heard_at);
+
+create function refuse_change() returns trigger language plpgsql as $$
+begin
+    raise exception 'rows of % are never changed or deleted', tg_table_name
+        using errcode = 'restrict_violation';
+end
+$$;
+
+create trigger facts_append_only before update or delete on facts
+    for each row execute function refuse_change();
+
+-- Callbacks that fit no payment, or that could not be read: kept whole, never believed.
+create table quarantine (
+    id             bigint generated always as identity primary key,
+    received_at    timestamptz not null,
+    source_address text not null,
+    payment_id     text,
+    reason         text not null,
+    raw            bytea not null,
+    tries          integer not null default 0,
+    next_try_at    timestamptz,
+    released_at    timestamptz
+);
+
+create index quarantine_due on quarantine (next_try_at) where next_try_at is not null;
+
+-- One access token per Daraja app, for all processes; `leased_until` lets one of them refresh.
+create table daraja_tokens (
+    key          text primary key,
+    value        text,
+    expires_at   timestamptz,
+    leased_until timestamptz
+);
+
+-- When each short code may next be asked about (a generic cell rate limiter's theoretical arrival).
+create table query_budgets (
+    shortcode    text not null,
+    livemode     boolean not null,
+    next_free_at timestamptz not null,
+    primary key (shortcode, livemode)
+);
+"""
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    run(SQL)

@@ -1,0 +1,68 @@
+"""Lists of payments: filtered, newest first, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import sql
+
+from hakika.domain.ids import MerchantId, PaymentId
+from hakika.domain.money import Money
+from hakika.domain.payment import Payment, State
+from hakika.store.payments import COLUMNS, payment_of
+from hakika.store.transaction import Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a list is narrowed to. Times are UTC; `until` is not included, both amounts are."""
+
+    states: Sequence[State] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    search: str | None = None             # a whole receipt, reference, phone, or checkout id
+    search_phone: str | None = None       # the same text as a phone number, when it is one
+    amount_min: Money | None = None
+    amount_max: Money | None = None
+    before: PaymentId | None = None       # the last payment of the page before
+
+
+_CLAUSES = {
+    "states": "state = any(%(states)s)",
+    "since": "created_at >= %(since)s",
+    "until": "created_at < %(until)s",
+    "search": "(receipt = upper(%(search)s) or reference = %(search)s or id = %(search)s"
+    " or checkout_request_id = %(search)s or phone = %(search_phone)s)",
+    "amount_min": "amount_cents >= %(amount_min)s",
+    "amount_max": "amount_cents <= %(amount_max)s",
+    "before": "id < %(before)s",
+}
+
+
+async def find(
+    tx: Transaction, wanted: Filter, *, merchant_id: MerchantId, livemode: bool, limit: int,
+) -> list[Payment]:
+    """Return up to `limit` payments of this merchant and mode, newest first."""
+    values = _values(wanted) | {"merchant_id": merchant_id, "livemode": livemode, "limit": limit}
+    clauses = [
+        sql.SQL("merchant_id = %(merchant_id)s"), sql.SQL("livemode = %(livemode)s"),
+        *(sql.SQL(text) for name, text in _CLAUSES.items() if values[name] is not None),
+    ]
+    query = sql.SQL("select {} from payments where {} order by id desc limit %(limit)s").format(
+        sql.SQL(COLUMNS), sql.SQL(" and ").join(clauses),
+    )
+    cursor = await tx.connection.execute(query, values)
+    return [payment_of(row) for row in await cursor.fetchall()]
+
+
+def _values(wanted: Filter) -> dict[str, Any]:
+    return {
+        "states": None if wanted.states is None else [state.value for state in wanted.states],
+        "since": wanted.since, "until": wanted.until, "search": wanted.search,
+        "search_phone": wanted.search_phone, "before": wanted.before,
+        "amount_min": wanted.amount_min.cents if wanted.amount_min else None,
+        "amount_max": wanted.amount_max.cents if wanted.amount_max else None,
+    }

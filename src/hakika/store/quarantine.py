@@ -1,0 +1,77 @@
+"""Quarantine: callbacks that fit no payment or could not be read. Kept whole, never believed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import LiteralString
+
+from hakika.domain.ids import PaymentId
+from hakika.store.transaction import Transaction
+
+_PUT: LiteralString = """
+    insert into quarantine (received_at, source_address, payment_id, reason, raw, next_try_at)
+    values (%(now)s, %(source_address)s, %(payment_id)s, %(reason)s, %(raw)s,
+        %(next_try_at)s::timestamptz)
+"""
+
+# Taken by moving the next try ahead, so that two workers never interpret the same one at once.
+_TAKE: LiteralString = """
+    update quarantine set tries = tries + 1, next_try_at = %(lease)s
+     where id in (select id from quarantine where next_try_at <= %(now)s
+                   order by next_try_at limit 20 for update skip locked)
+    returning id, payment_id, source_address, raw, tries
+"""
+
+_RELEASE: LiteralString = """
+    update quarantine set released_at = %(now)s, next_try_at = null where id = %(id)s
+"""
+
+_GIVE_UP: LiteralString = "update quarantine set next_try_at = null where id = %(id)s"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A callback whose payment is known and whose interpretation failed."""
+
+    id: int
+    payment_id: PaymentId
+    source_address: str
+    raw: bytes
+    tries: int
+
+
+async def put(
+    tx: Transaction, raw: bytes, *, reason: str, source_address: str, now: datetime,
+    payment_id: PaymentId | None = None, next_try_at: datetime | None = None,
+) -> None:
+    """Keep a callback. With `next_try_at`, a worker tries to interpret it again then."""
+    await tx.execute(
+        _PUT,
+        {
+            "raw": raw, "reason": reason, "source_address": source_address, "now": now,
+            "payment_id": payment_id, "next_try_at": next_try_at,
+        },
+    )
+
+
+async def take(tx: Transaction, *, now: datetime, lease: datetime) -> list[Held]:
+    """Return callbacks that are due for another try, held by us until `lease`."""
+    rows = await tx.rows(_TAKE, {"now": now, "lease": lease})
+    return [
+        Held(
+            row["id"], PaymentId(row["payment_id"]), row["source_address"], row["raw"],
+            row["tries"],
+        )
+        for row in rows
+    ]
+
+
+async def release(tx: Transaction, held_id: int, *, now: datetime) -> None:
+    """Mark a callback as interpreted at last. Its row stays."""
+    await tx.execute(_RELEASE, {"id": held_id, "now": now})
+
+
+async def give_up(tx: Transaction, held_id: int) -> None:
+    """Stop trying; the row stays for a person."""
+    await tx.execute(_GIVE_UP, {"id": held_id})

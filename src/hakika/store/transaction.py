@@ -1,0 +1,138 @@
+"""The store: a pool of connections, and the one way to open a transaction.
+
+Transactions do not nest, and nothing that waits for a network may run inside one: `inside` knows,
+and `Runtime` wraps each outgoing HTTP session with a check of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from hakika.domain.errors import Unavailable
+
+inside: ContextVar[bool] = ContextVar("inside_a_transaction", default=False)
+
+# How long a request waits for a free connection before it is told to come back.
+POOL_WAIT_SECONDS_MAX = 5.0
+
+# A statement of ours takes milliseconds; one that takes this long is stuck behind something.
+STATEMENT_SECONDS_MAX = 15
+
+Connection = psycopg.AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+
+
+class StoreUnavailable(Unavailable):
+    """The database cannot be reached, or did not answer in time. Nothing was committed."""
+
+    code = "store_unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """An open transaction; or, from `reading`, a connection whose statements stand alone."""
+
+    connection: Connection
+
+    async def execute(
+        self, statement: LiteralString, values: Mapping[str, Any] | None = None,
+    ) -> psycopg.AsyncCursor[DictRow]:
+        """Run one statement and return its cursor."""
+        return await self.connection.execute(statement, values)
+
+    async def row(
+        self, statement: LiteralString, values: Mapping[str, Any] | None = None,
+    ) -> DictRow | None:
+        """Return the first row, or None."""
+        return await (await self.execute(statement, values)).fetchone()
+
+    async def rows(
+        self, statement: LiteralString, values: Mapping[str, Any] | None = None,
+    ) -> list[DictRow]:
+        """Return all rows."""
+        return await (await self.execute(statement, values)).fetchall()
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """One process's connections to PostgreSQL."""
+
+    pool: Pool
+    conninfo: str
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Open a transaction: committed at the end of the block, rolled back when it raises.
+
+        Raises:
+            StoreUnavailable: no connection, or it was lost. Lost at the very commit, the outcome is
+                open: read the row again by its id before doing anything twice.
+        """
+        assert not inside.get(), "transactions do not nest"
+        token = inside.set(True)
+        try:
+            async with self._connection() as connection, connection.transaction():
+                yield Transaction(connection)
+        finally:
+            inside.reset(token)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """Lend a connection for statements that each stand alone.
+
+        Raises:
+            StoreUnavailable: no connection, or it was lost. Reading again is always safe.
+        """
+        async with self._connection() as connection:
+            yield Transaction(connection)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        try:
+            async with self.pool.connection(timeout=POOL_WAIT_SECONDS_MAX) as connection:
+                yield connection
+        except PoolTimeout as error:
+            raise StoreUnavailable("The database has no free connection just now.") from error
+        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+            await self.pool.check()  # the others that were open are probably as dead: replace them
+            raise StoreUnavailable("The database cannot be reached just now.") from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.pool.close()
+
+
+async def open_store(conninfo: str, *, connections_max: int) -> Store:
+    """Return a store on the database at `conninfo`; its connections open as they are needed.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    pool: Pool = AsyncConnectionPool(
+        conninfo,
+        min_size=1,
+        max_size=connections_max,
+        open=False,
+        kwargs={
+            "autocommit": True, "row_factory": dict_row, "application_name": "hakika",
+            "options": f"-c statement_timeout={STATEMENT_SECONDS_MAX}s -c timezone=UTC",
+        },
+        connection_class=psycopg.AsyncConnection[DictRow],
+    )
+    try:
+        await pool.open(wait=True, timeout=POOL_WAIT_SECONDS_MAX)
+    except PoolTimeout as error:
+        await pool.close()
+        raise StoreUnavailable(
+            "The database does not answer.",
+            hint="Check HAKIKA_DATABASE_URL and that the server runs.",
+        ) from error
+    return Store(pool, conninfo)
