@@ -1,0 +1,6 @@
+"""A Daraja that runs on your machine: same wire, no money, and a private truth to check against.
+
+Read `app.py` first (every route), then `stk.py` (what a push does), `prompts.py` (how it ends),
+`callbacks.py` (how the merchant hears of it) and `numbers.py` (which payer does what).
+It shares no code with `hakika`: the two meet over HTTP alone.
+"""

@@ -1,0 +1,90 @@
+"""The simulator as an ASGI app. This file is the index of everything it answers.
+
+Serve it with `hakika_simulator.server.serving`: some faults need the connection itself, which
+only that server hands over.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from hakika_simulator import answers, control, oauth, phone_page, stk
+from hakika_simulator.refusals import Refused
+from hakika_simulator.server import serving
+from hakika_simulator.settings import Settings
+from hakika_simulator.simulation import build
+
+STATIC = Path(__file__).parent / "static"
+
+DARAJA = [
+    Route("/oauth/v1/generate", oauth.generate),
+    Route("/mpesa/stkpush/v1/processrequest", stk.push, methods=["POST"]),
+    Route("/mpesa/stkpushquery/v1/query", stk.query, methods=["POST"]),
+]
+
+PHONES = [
+    Route("/", phone_page.go_to_index),
+    Route("/phone", phone_page.show_index),
+    Route("/phone/{number}", phone_page.show_phone),
+    Route("/phone/{number}/screen", phone_page.show_screen),
+    Route("/phone/{number}/pin", phone_page.enter_pin, methods=["POST"]),
+    Route("/phone/{number}/cancel", phone_page.cancel, methods=["POST"]),
+    Mount("/static", StaticFiles(directory=STATIC)),
+]
+
+CONTROL = [
+    Route("/healthz", control.health),
+    Route("/_simulator/truth", control.show_truth),
+    Route("/_simulator/settled", control.show_settled),
+    Route("/_simulator/phone/{number}/pin", control.enter_pin, methods=["POST"]),
+    Route("/_simulator/phone/{number}/cancel", control.cancel, methods=["POST"]),
+    Route("/_simulator/phone/{number}/unlock", control.unlock, methods=["POST"]),
+    Route("/_simulator/wallets/{number}", control.set_balance, methods=["POST"]),
+    Route("/_simulator/switches", control.show_switches, methods=["GET"]),
+    Route("/_simulator/switches", control.turn_switches, methods=["PUT"]),
+    Route("/_simulator/callbacks", control.show_callbacks),
+    Route(
+        "/_simulator/callbacks/{checkout_request_id}/repeat",
+        control.repeat_callback,
+        methods=["POST"],
+    ),
+    Route("/_simulator/forge", control.forge_callback, methods=["POST"]),
+    Route("/_simulator/tokens/expire", control.expire_tokens, methods=["POST"]),
+    Route("/_simulator/reset", control.reset, methods=["POST"]),
+]
+
+
+def create_app(settings: Settings) -> Starlette:
+    """Return the app; it opens its storage now and starts its timers when served."""
+    simulation = build(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with simulation.running():
+            yield
+
+    app = Starlette(
+        routes=[*DARAJA, *PHONES, *CONTROL],
+        lifespan=lifespan,
+        exception_handlers={
+            Refused: answers.answer_refusal,
+            control.Misasked: control.answer_misasked,
+            404: answers.answer_not_found,
+            405: answers.answer_wrong_method,
+        },
+    )
+    app.state.simulation = simulation
+    return app
+
+
+@asynccontextmanager
+async def simulator(
+    settings: Settings, *, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[str]:
+    """Run a simulator inside this event loop while inside, and give its base URL."""
+    async with serving(create_app(settings), host=host, port=port) as url:
+        yield url

@@ -1,0 +1,51 @@
+"""The SMS history of every phone."""
+
+from dataclasses import dataclass
+
+from hakika_simulator.payments import Payment
+from hakika_simulator.settings import Settings
+from hakika_simulator.sms import message_after
+from hakika_simulator.storage import Storage
+from hakika_simulator.wallets import Wallets
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One SMS from M-PESA, received at `at` (seconds since 1970)."""
+
+    number: int
+    at: float
+    text: str
+
+
+class Messages:
+    """Writes and reads messages."""
+
+    def __init__(self, storage: Storage, wallets: Wallets, settings: Settings) -> None:
+        self._storage = storage
+        self._wallets = wallets
+        self._settings = settings
+
+    def write_after(self, payment: Payment) -> None:
+        """Send the payer what M-Pesa says about an ended push, inside the caller's transaction."""
+        text = message_after(
+            payment,
+            organisation=self._settings.organisation(payment.receiver),
+            balance_cents=self._wallets.balance_cents(payment.phone),
+        )
+        if text is not None:
+            self._storage.write(
+                "insert into messages (phone, at, text) values (?, ?, ?)",
+                payment.phone,
+                payment.finished_at,
+                text,
+            )
+
+    def latest(self, phone: str, *, limit: int) -> list[Message]:
+        """Return the newest messages on a phone, newest first."""
+        sql = "select number, at, text from messages where phone = ? order by number desc limit ?"
+        return [Message(*row) for row in self._storage.rows(sql, phone, limit)]
+
+    def reset(self) -> None:
+        """Forget every message."""
+        self._storage.write("delete from messages")

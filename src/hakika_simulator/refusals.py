@@ -1,0 +1,54 @@
+"""The gateway's plain error body, called E1 in daraja.md 4.1, raised from wherever it is due.
+
+`answers.py` turns it into an HTTP answer.
+"""
+
+WRONG_CREDENTIALS = "Wrong credentials"
+
+
+class Refused(Exception):
+    """Daraja says no at once and nothing was executed. Let it reach the app: it answers."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        self.status, self.code, self.message = status, code, message
+        super().__init__(message)
+
+
+def invalid_field(field: str) -> Refused:
+    """Return the refusal for one field that is missing, misspelt or wrong."""
+    return Refused(400, "400.002.02", f"Bad Request - Invalid {field}")
+
+
+def failed(message: str) -> Refused:
+    """Return `500.001.1001`, the code with many meanings: only `message` tells which."""
+    return Refused(500, "500.001.1001", message)
+
+
+# Each refusal is made anew: an exception that is raised again and again keeps every traceback.
+
+
+def invalid_token() -> Refused:
+    """Return the refusal of a token that is unknown, expired or killed."""
+    return Refused(404, "404.001.03", "Invalid Access Token")
+
+
+def invalid_header() -> Refused:
+    """Return the refusal of a call without a bearer token."""
+    return Refused(404, "404.001.04", "Invalid Authentication Header")
+
+
+def wrong_credentials() -> Refused:
+    """Return the refusal of a password that does not fit."""
+    return failed(WRONG_CREDENTIALS)
+
+
+def being_processed() -> Refused:
+    """Return what a query hears while the payer has not answered."""
+    return failed("The transaction is being processed")
+
+
+def subscriber_locked() -> Refused:
+    """Return the refusal of a second prompt on one phone."""
+    return failed(
+        "Unable to lock subscriber, a transaction is already in process for the current subscriber"
+    )

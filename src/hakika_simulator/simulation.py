@@ -1,0 +1,118 @@
+"""One simulator's parts, made and joined in one place, started and stopped together."""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from hakika_simulator.callbacks import Callbacks
+from hakika_simulator.clock import Clock
+from hakika_simulator.identifiers import Identifiers
+from hakika_simulator.messages import Messages
+from hakika_simulator.payments import Payments
+from hakika_simulator.prompts import Prompts
+from hakika_simulator.rates import QueryRates
+from hakika_simulator.settings import Settings
+from hakika_simulator.storage import Storage
+from hakika_simulator.switches import SwitchBoard, Switches
+from hakika_simulator.tokens import Tokens
+from hakika_simulator.wallets import Wallets
+
+SEED_BITS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Simulation:
+    """Everything a route may need. Used by one event loop."""
+
+    settings: Settings
+    clock: Clock
+    storage: Storage
+    switchboard: SwitchBoard
+    identifiers: Identifiers
+    tokens: Tokens
+    rates: QueryRates
+    wallets: Wallets
+    payments: Payments
+    messages: Messages
+    callbacks: Callbacks
+    prompts: Prompts
+    answered_stale: set[str]  # phones whose last push got 404.001.03 as a fault
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep timers and connections alive while inside; take up what an earlier run left."""
+        await self.callbacks.start()
+        self.prompts.start()
+        try:
+            yield
+        finally:
+            self.prompts.stop()
+            await self.callbacks.stop()
+            self.storage.close()
+
+    def reset(self) -> None:
+        """Forget all pushes, money, messages and switches. Tokens stay, and ids never repeat."""
+        self.prompts.stop()
+        with self.storage.transaction():
+            self.callbacks.reset()
+            self.payments.reset()
+            self.messages.reset()
+            self.wallets.reset()
+        self.switchboard.turn(Switches())
+        self.rates.reset()
+        self.answered_stale.clear()
+
+
+def build(settings: Settings) -> Simulation:
+    """Open the storage and join the parts; nothing runs yet."""
+    storage = Storage(settings.data)
+    clock = Clock(settings.speed)
+    identifiers = Identifiers(storage, _seed(storage, settings.seed))
+    switchboard = SwitchBoard(storage)
+    wallets = Wallets(storage)
+    payments = Payments(storage, wallets, identifiers)
+    messages = Messages(storage, wallets, settings)
+    callbacks = Callbacks(storage, clock, settings)
+    return Simulation(
+        settings=settings,
+        clock=clock,
+        storage=storage,
+        switchboard=switchboard,
+        identifiers=identifiers,
+        tokens=Tokens(storage, identifiers),
+        rates=QueryRates(),
+        wallets=wallets,
+        payments=payments,
+        messages=messages,
+        callbacks=callbacks,
+        prompts=Prompts(
+            storage=storage,
+            clock=clock,
+            settings=settings,
+            switchboard=switchboard,
+            identifiers=identifiers,
+            wallets=wallets,
+            payments=payments,
+            messages=messages,
+            callbacks=callbacks,
+        ),
+        answered_stale=set(),
+    )
+
+
+def simulation_of(request: Request) -> Simulation:
+    """Return the simulation that a request talks to."""
+    simulation: Simulation = request.app.state.simulation
+    return simulation
+
+
+def _seed(storage: Storage, wished: int | None) -> int:
+    """Return the data folder's seed: another one could mint its receipts a second time."""
+    storage.write(
+        "insert or ignore into kept (name, value) values ('seed', ?)",
+        str(secrets.randbits(SEED_BITS) if wished is None else wished),
+    )
+    return storage.number("select value from kept where name = 'seed'")

@@ -1,0 +1,54 @@
+"""What M-Pesa writes to the payer: the prompt's question and the messages afterwards."""
+
+from hakika_simulator import results
+from hakika_simulator.clock import in_nairobi
+from hakika_simulator.payments import Payment
+
+PROMPT_LENGTH_MAX = 182  # M-Pesa refuses to send a longer prompt: result 1025
+
+
+def shillings(cents: int) -> str:
+    """Return cents as people read money: 1,500.00."""
+    return f"{cents // 100:,}.{cents % 100:02d}"
+
+
+def question(
+    *, organisation: str, amount_cents: int, account_reference: str, is_to_till: bool
+) -> str:
+    """Return the prompt's text."""
+    asked = f"Do you want to pay KES {shillings(amount_cents)} to {organisation}"
+    return f"{asked}?" if is_to_till else f"{asked} Account no. {account_reference}?"
+
+
+def message_after(payment: Payment, *, organisation: str, balance_cents: int) -> str | None:
+    """Return the message that the payer gets when `payment` has ended, or None for silence."""
+    amount = shillings(payment.amount_cents)
+    match payment.result_code:
+        case results.PAID:
+            return _confirmation(payment, organisation, balance_cents)
+        case results.NOT_ENOUGH_MONEY:
+            return (
+                f"Failed. You do not have enough money in your M-PESA account to pay Ksh{amount} to"
+                f" {organisation}. Your M-PESA balance is Ksh{shillings(balance_cents)}."
+            )
+        case results.WRONG_PIN:
+            return "Failed. You have entered the wrong M-PESA PIN. Please try again."
+        case results.PIN_LOCKED:
+            return "Failed. Your M-PESA PIN is locked after three wrong PINs. Call 100 for help."
+        case _:
+            return None
+
+
+def _confirmation(payment: Payment, organisation: str, balance_cents: int) -> str:
+    assert payment.finished_at is not None
+    when = in_nairobi(payment.finished_at)
+    clock = when.strftime("%I:%M %p").lstrip("0")
+    whom = organisation
+    if not payment.is_to_till:
+        whom += f" for account {payment.account_reference}"
+    verb = "paid" if payment.is_to_till else "sent"
+    return (
+        f"{payment.receipt} Confirmed. Ksh{shillings(payment.amount_cents)} {verb} to {whom}"
+        f" on {when.day}/{when.month}/{when:%y} at {clock}."
+        f" New M-PESA balance is Ksh{shillings(balance_cents)}. Transaction cost, Ksh0.00."
+    )
