@@ -1,0 +1,50 @@
+"""The JSON door, as an index: the routes, and the layers that every request passes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from fastapi_swagger import patch_fastapi  # type: ignore[import-untyped]
+from starlette.middleware import Middleware
+
+import hakika
+from hakika.api import callbacks, documents, errors, events, health, payments, webhooks
+from hakika.api.requests import RequestId
+from hakika.services.killpoints import Watcher, nobody_watches
+from hakika.services.runtime import open_runtime
+from hakika.settings import Settings
+
+DESCRIPTION = (
+    "Collect M-Pesa payments with certainty. Authenticate with `Authorization: Bearer hk_…` or "
+    "`X-API-Key`. Every error is a problem+json with a stable `code` and a `hint`."
+)
+
+
+def create_app(
+    settings: Settings, *, public_url: str, passing: Watcher = nobody_watches,
+) -> FastAPI:
+    """Return the application. It opens its own running parts when it starts.
+
+    `public_url` is where Safaricom reaches it, unless the settings say.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with open_runtime(settings, public_url=public_url, passing=passing) as rt:
+            app.state.runtime = rt
+            yield
+
+    app = FastAPI(
+        title="Hakika", version=hakika.__version__, description=DESCRIPTION, lifespan=lifespan,
+        docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
+        redirect_slashes=False,
+        middleware=[Middleware(RequestId), Middleware(errors.CatchEverything)],
+    )
+    errors.install(app)
+    for door in (payments, events, webhooks, callbacks, health):
+        app.include_router(door.router)
+    patch_fastapi(app, docs_url="/docs")
+    app.openapi = lambda: documents.openapi(app)  # type: ignore[method-assign]
+    return app

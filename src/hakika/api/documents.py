@@ -1,0 +1,81 @@
+"""What /openapi.json says of requests and answers that routes read and write by themselves."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+
+from hakika.api.schemas import EndpointRequest, PaymentRequest, Problem, WebhookRequest
+
+_REF = "#/components/schemas/{model}"
+_BY_REFERENCE = (EndpointRequest, PaymentRequest, Problem, WebhookRequest)
+
+_PROBLEMS = {
+    400: "The request cannot be taken as it is; `errors` names the fields.",
+    401: "No API key, or none that is known and alive.",
+    403: "The key lacks the scope, or its mode is not served here.",
+    404: "No such thing for this key.",
+    409: "The first request with this Idempotency-Key is still running.",
+    413: "The body is too large.",
+    422: "The Idempotency-Key was used before with another body.",
+    502: "Daraja refused; `daraja` says what it means. The payment is failed.",
+    503: "Not now: nothing was done, or nothing was sent. Ask again after Retry-After seconds.",
+}
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key", "in": "header", "required": True,
+    "schema": {"type": "string", "maxLength": 255}, "example": "order-1234",
+    "description": "Unique to this order. The same key never charges twice.",
+}
+
+def answers(
+    model: type[BaseModel] | None, status: HTTPStatus, *problems: int,
+) -> dict[int | str, dict[str, Any]]:
+    """Return the documented answers of a route: its success, and the problems it can have."""
+    documented: dict[int | str, dict[str, Any]] = {
+        status.value: {"description": status.phrase} | ({"model": model} if model else {}),
+    }
+    for each in problems:
+        documented[each] = {
+            "description": _PROBLEMS[each],
+            "content": {"application/problem+json": {
+                "schema": {"$ref": _REF.format(model="Problem")},
+            }},
+        }
+    return documented
+
+
+def body_of(model: type[BaseModel], *, idempotent: bool = False) -> dict[str, Any]:
+    """Return the documented request of a route that reads its body by itself."""
+    reference = {"$ref": _REF.format(model=model.__name__)}
+    documented: dict[str, Any] = {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}},
+    }
+    if idempotent:
+        documented["parameters"] = [_IDEMPOTENCY_KEY]
+    return documented
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """Return the whole document: what the framework knows, and the schemas that it cannot."""
+    document = get_openapi(
+        title="Hakika", version=app.version, description=app.description, routes=app.routes,
+    )
+    _, extra = models_json_schema(
+        [(model, "validation") for model in _BY_REFERENCE], ref_template=_REF,
+    )
+    document["components"]["schemas"] |= extra["$defs"]
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop("422" if not _reads_key(operation) else "", None)
+    return document
+
+
+def _reads_key(operation: dict[str, Any]) -> bool:
+    """Say whether an operation has an idempotency key, and so a 422 of its own."""
+    return _IDEMPOTENCY_KEY in operation.get("parameters", [])

@@ -1,0 +1,151 @@
+"""Errors on the wire: RFC 9457 problem+json. The only place that knows HTTP status codes.
+
+One shape for everything that goes wrong, so that a caller writes one handler. What we did not
+expect becomes a 500 that tells nothing but its request id; the log has the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from hakika.domain.errors import (
+    BodyTooLarge,
+    Conflict,
+    FieldError,
+    Forbidden,
+    HakikaError,
+    IdempotencyKeyReused,
+    Invalid,
+    NotFound,
+    Unauthenticated,
+    Unavailable,
+)
+
+log = structlog.get_logger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+
+# The first class that fits gives the status: leaves stand before their parents.
+_STATUS: Sequence[tuple[type[HakikaError], HTTPStatus]] = (
+    (BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (Invalid, HTTPStatus.BAD_REQUEST),
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+    (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+_CONFLICT_RETRY_SECONDS = 1
+
+
+def problem(
+    request: Request, status: HTTPStatus, *, code: str, detail: str, hint: str = "",
+    errors: Sequence[FieldError] = (), headers: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Response:
+    """Return a problem: `code` is stable, `detail` is for people, `hint` is the way out."""
+    title = status.phrase
+    body = {
+        "type": f"https://hakika.dev/errors#{code}", "title": title, "status": status.value,
+        "detail": detail, "instance": request.url.path, "success": False, "code": code,
+        "error": title, "hint": hint,
+        "errors": [
+            {"field": each.field, "code": each.code, "message": each.message} for each in errors
+        ],
+        "request_id": request.state.request_id,
+        **(extra or {}),
+    }
+    return JSONResponse(body, status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error as a problem."""
+    app.add_exception_handler(HakikaError, _known)
+    app.add_exception_handler(RequestValidationError, _query_invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HakikaError)
+    status = next(status for kind, status in _STATUS if isinstance(error, kind))
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, Conflict):
+        headers["Retry-After"] = str(_CONFLICT_RETRY_SECONDS)
+    if isinstance(error, Unauthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return problem(
+        request, status, code=error.code, detail=error.message, hint=error.hint, headers=headers,
+        errors=error.errors if isinstance(error, Invalid) else (),
+    )
+
+
+async def _query_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    errors = [
+        FieldError(".".join(str(part) for part in each["loc"][1:]), each["type"], each["msg"])
+        for each in error.errors()
+    ]
+    named = ", ".join(each.field for each in errors)
+    return problem(
+        request, HTTPStatus.BAD_REQUEST, code=Invalid.code, errors=errors,
+        detail=f"These parameters cannot be taken: {named}.", hint=Invalid.hint,
+    )
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    """Answer what the framework itself refuses: an unknown path, a wrong method."""
+    assert isinstance(error, HTTPException)
+    status = HTTPStatus(error.status_code)
+    hints = {
+        HTTPStatus.NOT_FOUND: "See /docs for every path.",
+        HTTPStatus.METHOD_NOT_ALLOWED: "See /docs for the methods of this path.",
+    }
+    return problem(
+        request, status, code=status.name.lower(), detail=f"{request.method} {request.url.path}",
+        hint=hints.get(status, ""), headers=error.headers,
+    )
+
+
+class CatchEverything:
+    """The outermost layer: an error that nobody expected becomes a 500, and a line in the log."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def noting_send(message: Any) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting_send)
+        except Exception:
+            log.exception("unexpected_error", path=scope["path"])
+            if started:
+                raise  # half an answer is out; only closing the connection tells the truth now
+            answer = problem(
+                Request(scope), HTTPStatus.INTERNAL_SERVER_ERROR, code="internal_error",
+                detail="Something went wrong here. It was logged under this request id.",
+                hint="Send the same request with the same Idempotency-Key: nothing is done twice.",
+            )
+            await answer(scope, receive, send)

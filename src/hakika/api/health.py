@@ -1,0 +1,42 @@
+"""`/healthz` and `/readyz`: is the process alive, and can it do its work."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Response
+from fastapi.responses import JSONResponse
+
+from hakika.api.auth import Rt
+from hakika.domain.errors import Unavailable
+from hakika.services import queue
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/healthz", summary="Is the process alive")
+async def alive() -> Response:
+    """Answer 200 whenever the process can answer at all."""
+    return JSONResponse({"success": True, "data": {"status": "alive"}})
+
+
+@router.get(
+    "/readyz", summary="Can it do its work",
+    responses={503: {"description": "The database cannot be reached."}},
+)
+async def ready(rt: Rt) -> Response:
+    """Answer 200 when the database can be reached, with how much background work waits."""
+    try:
+        depth = await queue.depth(rt)
+    except Unavailable as failure:
+        return JSONResponse(
+            {"success": False, "data": {"status": "not ready", "why": failure.message}},
+            HTTPStatus.SERVICE_UNAVAILABLE,
+        )
+    return JSONResponse({"success": True, "data": {
+        "status": "ready",
+        "queue": {
+            "due": depth.due, "parked": depth.parked, "running": depth.running,
+            "held": depth.held, "oldest_due_seconds": depth.oldest_due_seconds,
+        },
+    }})

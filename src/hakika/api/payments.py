@@ -1,0 +1,188 @@
+"""`/v1/payments`: ask a payer for money, and read what became of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from hakika.api import schemas
+from hakika.api.auth import Rt, may
+from hakika.api.documents import answers, body_of
+from hakika.api.errors import problem
+from hakika.api.requests import read_bytes, read_model, read_object
+from hakika.domain import idempotency, ids, money, msisdn
+from hakika.domain.errors import Invalid
+from hakika.domain.merchant import ApiKey, Scope
+from hakika.domain.money import Money
+from hakika.domain.payment import STATUS, Status
+from hakika.domain.payment_data import payment_data, written
+from hakika.services import checks, payments, webhooks
+from hakika.services.payments import Asked, Order
+from hakika.store.payment_search import Filter
+from hakika.store.payments import HeardFact
+
+router = APIRouter(prefix="/v1/payments", tags=["payments"])
+
+Reader = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_READ))]
+Writer = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_WRITE))]
+
+PAGE_MAX = 100
+
+
+@router.post(
+    "", status_code=HTTPStatus.ACCEPTED, summary="Ask a payer for money",
+    openapi_extra=body_of(schemas.PaymentRequest, idempotent=True),
+    responses=answers(
+        schemas.PaymentAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 409, 413, 422, 502, 503,
+    ),
+)
+async def create(request: Request, rt: Rt, key: Writer) -> Response:
+    """Send an M-Pesa prompt to the payer's phone. The outcome comes by webhook.
+
+    The same Idempotency-Key with the same body never asks twice, and answers the same.
+    """
+    idempotency_key = idempotency.read_key(request.headers.get("idempotency-key"))
+    body = read_object(await read_bytes(request))
+    wanted = read_model(schemas.PaymentRequest, body)
+    asked = await payments.request(rt, key, Order(
+        amount=wanted.amount, payer=wanted.phone, idempotency_key=idempotency_key, body=body,
+        reference=wanted.reference, description=wanted.description, metadata=wanted.metadata,
+        callback_url=_callback_url(rt, key, wanted.callback_url),
+    ))
+    return _asked(request, asked)
+
+
+def _callback_url(rt: Rt, key: ApiKey, url: str) -> str:
+    if not url:
+        return ""
+    try:
+        return webhooks.checked_url(rt, key, url)
+    except Invalid as error:
+        raise Invalid(
+            error.message, field="callback_url", code="callback_url_invalid", hint=error.hint,
+        ) from None
+
+
+def _asked(request: Request, asked: Asked) -> Response:
+    headers = {"Location": f"/v1/payments/{asked.data['id']}"}
+    if asked.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    if asked.was_refused:
+        return _refused(request, asked.data, headers)
+    return JSONResponse(
+        {"success": True, "data": asked.data}, HTTPStatus.ACCEPTED, headers=headers,
+    )
+
+
+def _refused(request: Request, data: Any, headers: dict[str, str]) -> Response:
+    return problem(
+        request, HTTPStatus.BAD_GATEWAY, code="daraja_refused",
+        detail=f"Daraja refused to make the prompt: {data['failure_reason']}",
+        hint="Nothing was sent to the payer. Mend what Daraja names; use a new Idempotency-Key.",
+        headers=headers,
+        extra={
+            "daraja": {
+                "code": data["daraja_code"], "message": data["daraja_message"],
+                "meaning": data["failure_reason"], "payer_message": data["payer_message"],
+                "retryable": data["retryable"],
+            },
+            "data": data,
+        },
+    )
+
+
+@router.get(
+    "", summary="List payments",
+    responses=answers(schemas.PaymentsAnswer, HTTPStatus.OK, 400, 401, 403),
+)
+async def find(
+    rt: Rt, key: Reader, wanted: Annotated[schemas.PaymentQuery, Query()],
+) -> Response:
+    """List payments, newest first."""
+    found = await payments.find(rt, key, _filter(wanted), limit=wanted.limit + 1)
+    page, more = found[:wanted.limit], len(found) > wanted.limit
+    return JSONResponse({
+        "success": True,
+        "data": [payment_data(each) for each in page],
+        "page": {"next": page[-1].id if more else None},
+    })
+
+
+def _filter(wanted: schemas.PaymentQuery) -> Filter:
+    return Filter(
+        states=_states(wanted.status), since=_utc(wanted.since), until=_utc(wanted.until),
+        search=wanted.search, search_phone=_phone(wanted.search),
+        amount_min=_amount(wanted.min_amount, field="min_amount"),
+        amount_max=_amount(wanted.max_amount, field="max_amount"),
+        before=ids.payment_id(wanted.cursor) if wanted.cursor else None,
+    )
+
+
+def _amount(text: str | None, *, field: str) -> Money | None:
+    return None if text is None else money.parse(text, field=field)
+
+
+def _states(status: Status | None) -> list[Any] | None:
+    if status is None:
+        return None
+    return [state for state, told in STATUS.items() if told is status]
+
+
+def _utc(when: datetime | None) -> datetime | None:
+    """Return a time in UTC; one without a zone is taken as UTC."""
+    if when is None:
+        return None
+    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+
+
+def _phone(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return msisdn.parse(text).digits
+    except Invalid:
+        return None  # a receipt or a reference, then
+
+
+@router.get(
+    "/{payment_id}", summary="Read a payment",
+    responses=answers(schemas.PaymentAnswer, HTTPStatus.OK, 401, 403, 404),
+)
+async def read(rt: Rt, key: Reader, payment_id: str) -> Response:
+    """Read one payment."""
+    payment = await payments.read(rt, key, ids.payment_id(payment_id))
+    return JSONResponse({"success": True, "data": payment_data(payment)})
+
+
+@router.get(
+    "/{payment_id}/timeline", summary="Everything heard about a payment",
+    responses=answers(schemas.TimelineAnswer, HTTPStatus.OK, 401, 403, 404),
+)
+async def timeline(rt: Rt, key: Reader, payment_id: str) -> Response:
+    """Read every fact about one payment, oldest first, each chained to the one before."""
+    heard = await payments.timeline(rt, key, ids.payment_id(payment_id))
+    return JSONResponse({"success": True, "data": [_fact_data(each) for each in heard]})
+
+
+def _fact_data(heard: HeardFact) -> dict[str, Any]:
+    return {
+        "sequence": heard.sequence, "heard_at": written(heard.heard_at),
+        "fact": heard.kind.value, "source": heard.source.value, "state": heard.state.value,
+        "details": {name: value for name, value in heard.details.items() if value is not None},
+        "link": heard.link.hex(),
+    }
+
+
+@router.post(
+    "/{payment_id}/check", summary="Ask Daraja about a payment now",
+    responses=answers(schemas.PaymentAnswer, HTTPStatus.OK, 401, 403, 404, 503),
+)
+async def check(rt: Rt, key: Writer, payment_id: str) -> Response:
+    """Ask Daraja what became of a payment, within the query budget of the short code."""
+    payment = await payments.read(rt, key, ids.payment_id(payment_id))
+    checked = await checks.check_now(rt, key, payment)
+    return JSONResponse({"success": True, "data": payment_data(checked)})

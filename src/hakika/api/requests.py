@@ -1,0 +1,155 @@
+"""What every request goes through: its id, its body, and the address it came from."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Sequence
+from decimal import Decimal
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from typing import Any, NoReturn, TypeVar
+
+from fastapi import Request
+from pydantic import BaseModel, ValidationError
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hakika.domain.errors import BodyTooLarge, BodyUnreadable, FieldError, Invalid
+
+BODY_BYTES_MAX = 64 * 1024
+DEPTH_MAX = 10
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class RequestId:
+    """Gives each request an id: the caller's own X-Request-Id when it is fit, else a new one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, with `request.state.request_id` set."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
+        request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+        scope.setdefault("state", {})["request_id"] = request_id
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["X-Request-Id"] = request_id
+            await send(message)
+
+        await self._app(scope, receive, send_with_id)
+
+
+async def read_bytes(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> bytes:
+    """Return the body.
+
+    Raises:
+        BodyTooLarge: longer than `bytes_max`. What was read is dropped; the rest is not read.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > bytes_max:
+            raise BodyTooLarge(f"The body is longer than {bytes_max} bytes.")
+    return bytes(body)
+
+
+def read_object(raw: bytes) -> dict[str, Any]:
+    """Return the JSON object in `raw`, with every fraction as a Decimal.
+
+    Raises:
+        BodyUnreadable: not UTF-8, not JSON, not an object, NaN or Infinity, a field twice, or
+            nested too deeply.
+    """
+    try:
+        body = json.loads(
+            raw.decode(), parse_float=Decimal, parse_constant=_refuse_constant,
+            object_pairs_hook=_refuse_twice,
+        )
+    except (ValueError, RecursionError) as error:
+        raise BodyUnreadable(f"The body cannot be read as JSON: {error}.") from None
+    if not isinstance(body, dict):
+        raise BodyUnreadable("The body is JSON, but not an object.")
+    if _depth(body) > DEPTH_MAX:
+        raise BodyUnreadable(f"The body is nested deeper than {DEPTH_MAX} levels.")
+    return body
+
+
+def read_model(model: type[Model], body: dict[str, Any]) -> Model:
+    """Return `body` as a `model`. Raises: Invalid, with one error for each wrong field."""
+    try:
+        return model.model_validate(body)
+    except ValidationError as error:
+        errors = tuple(
+            FieldError(
+                ".".join(str(part) for part in each["loc"]), _code(each["type"]), each["msg"],
+            )
+            for each in error.errors()
+        )
+        message = errors[0].message if len(errors) == 1 else f"{len(errors)} fields are wrong."
+        raise Invalid(message, errors=errors) from None
+
+
+def _code(kind: str) -> str:
+    """Return our name for pydantic's kind of error."""
+    return {"extra_forbidden": "unknown_field", "missing": "missing_field"}.get(kind, kind)
+
+
+def client_address(request: Request, trusted_proxies: Sequence[str]) -> str:
+    """Return the address that the request came from.
+
+    X-Forwarded-For is read only when the peer is one of our own proxies, and from the right: the
+    first address that is not our proxy is the client. What stands left of it, anyone can write.
+    """
+    address = request.client.host if request.client else ""
+    hops = request.headers.getlist("x-forwarded-for")
+    forwarded = [hop.strip() for line in hops for hop in line.split(",")]
+    while forwarded and _is_in(address, trusted_proxies):
+        nearest = _address(forwarded.pop())
+        if nearest is None:
+            break  # not an address: whoever wrote it, we know no more than our proxy's own
+        address = str(nearest)
+    return address
+
+
+def _is_in(address: str, networks: Sequence[str]) -> bool:
+    peer = _address(address)
+    return peer is not None and any(peer in ip_network(network) for network in networks)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number")
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a field stands in it twice")
+    return fields
+
+
+def _depth(value: object) -> int:
+    match value:
+        case dict():
+            return 1 + max((_depth(each) for each in value.values()), default=0)
+        case list():
+            return 1 + max((_depth(each) for each in value), default=0)
+        case _:
+            return 0

@@ -1,0 +1,153 @@
+"""Hear a callback from Safaricom: find its payment, judge, commit, and only then say thanks.
+
+A callback that cannot be believed or read is kept in quarantine, whole, and the answer is the same:
+nobody learns from our answer whether a guess was right.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import ip_address, ip_network
+
+import structlog
+
+from hakika.daraja import strict_json, wire
+from hakika.domain.errors import NotFound
+from hakika.domain.fact import Fact
+from hakika.domain.ids import PaymentId
+from hakika.domain.payment import Payment
+from hakika.domain.verdict import Said, from_callback, is_about
+from hakika.services.facts import Unheard, record_heard
+from hakika.services.killpoints import KillPoint
+from hakika.services.runtime import Runtime
+from hakika.store import quarantine
+from hakika.store.quarantine import Held
+
+log = structlog.get_logger(__name__)
+
+# A callback that our own mistake kept us from reading waits for the mended version of us.
+RETRY_SECONDS = 60
+TRIES_MAX = 60 * 24
+
+# What our own mistakes raise. Not the database's absence: that must answer 503, never 200.
+_OUR_MISTAKES = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A callback as it came."""
+
+    token: str
+    raw: bytes
+    source_address: str
+
+
+async def receive(rt: Runtime, arrival: Arrival) -> None:
+    """Make a callback durable, with everything that follows from it.
+
+    Raises:
+        StoreUnavailable: it was not made durable. Answer 503: if Safaricom calls again, we win.
+    """
+    rt.passing(KillPoint.BEFORE_CALLBACK)
+    payment_id = rt.payment_called_about(arrival.token)
+    if payment_id is None:
+        await _put_aside(rt, arrival, "unknown_address")
+    else:
+        await _hear(rt, arrival, payment_id)
+    rt.passing(KillPoint.AFTER_CALLBACK)
+
+
+async def _hear(rt: Runtime, arrival: Arrival, payment_id: PaymentId) -> None:
+    try:
+        await _interpret(rt, arrival, payment_id)
+    except _OUR_MISTAKES:
+        log.exception("callback_not_interpreted", payment=payment_id)
+        await _put_aside(rt, arrival, "not_interpreted", payment_id=payment_id, again=True)
+
+
+async def _interpret(rt: Runtime, arrival: Arrival, payment_id: PaymentId) -> None:
+    try:
+        said = _said(wire.read_stk_callback(arrival.raw), arrival.raw)
+    except strict_json.Unreadable:
+        await _put_aside(rt, arrival, "unreadable", payment_id=payment_id)
+        return
+    try:
+        await record_heard(rt, payment_id, lambda payment: _judge(rt, payment, said, arrival))
+    except Unheard:
+        await _put_aside(rt, arrival, "not_this_payment", payment_id=payment_id)
+    except NotFound:
+        await _put_aside(rt, arrival, "no_such_payment", payment_id=payment_id)
+
+
+def _judge(rt: Runtime, payment: Payment, said: Said, arrival: Arrival) -> Fact | None:
+    """Return the fact in a callback, or None when it is not to be believed of this payment."""
+    if payment.livemode and not _source_is_trusted(rt, arrival.source_address):
+        return None
+    return from_callback(payment, said) if is_about(payment, said) else None
+
+
+def _source_is_trusted(rt: Runtime, address: str) -> bool:
+    mode = rt.settings.callback_sources
+    if mode == "off" or _is_in(address, rt.settings.callback_networks):
+        return True
+    log.warning("callback_from_unlisted_address", address=address, refused=mode == "enforce")
+    return mode == "log"
+
+
+def _is_in(address: str, networks: tuple[str, ...]) -> bool:
+    try:
+        peer = ip_address(address)
+    except ValueError:
+        return False
+    return any(peer in ip_network(network) for network in networks)
+
+
+def _said(callback: wire.StkCallback, raw: bytes) -> Said:
+    result = callback.result
+    return Said(
+        succeeded=result.is_paid, canceled=result.is_canceled, reason=result.reason(),
+        is_final=result.is_final,
+        merchant_request_id=callback.merchant_request_id,
+        checkout_request_id=callback.checkout_request_id,
+        receipt=callback.receipt, amount=callback.amount, raw=raw,
+    )
+
+
+async def _put_aside(
+    rt: Runtime, arrival: Arrival, reason: str, *, payment_id: PaymentId | None = None,
+    again: bool = False,
+) -> None:
+    log.warning("callback_quarantined", reason=reason, address=arrival.source_address)
+    now = rt.now()
+    async with rt.store.transaction() as tx:
+        await quarantine.put(
+            tx, arrival.raw, reason=reason, source_address=arrival.source_address, now=now,
+            payment_id=payment_id,
+            next_try_at=now + timedelta(seconds=RETRY_SECONDS) if again else None,
+        )
+
+
+async def try_again(rt: Runtime) -> int:
+    """Interpret what our own mistake kept us from reading; return how many were settled."""
+    now = rt.now()
+    async with rt.store.transaction() as tx:
+        held = await quarantine.take(tx, now=now, lease=now + timedelta(seconds=RETRY_SECONDS))
+    return sum([await _tried_again(rt, each) for each in held])
+
+
+async def _tried_again(rt: Runtime, held: Held) -> bool:
+    arrival = Arrival(token="", raw=held.raw, source_address=held.source_address)
+    try:
+        await _interpret(rt, arrival, held.payment_id)
+    except _OUR_MISTAKES:
+        log.exception("callback_not_interpreted", payment=held.payment_id, tries=held.tries)
+        if held.tries >= TRIES_MAX:
+            async with rt.store.transaction() as tx:
+                await quarantine.give_up(tx, held.id)
+        return False
+    async with rt.store.transaction() as tx:
+        await quarantine.release(tx, held.id, now=rt.now())
+    return True

@@ -1,0 +1,228 @@
+"""Ask a payer for money: the three commits of a payment, in order. Read `request` first."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
+from hakika.domain.errors import (
+    IdempotencyKeyInProgress,
+    NotFound,
+    ProviderUnreachable,
+    Unavailable,
+)
+from hakika.domain.fact import Fact, Kind, Source
+from hakika.domain.idempotency import Claim, check_same, fingerprint
+from hakika.domain.ids import PaymentId
+from hakika.domain.merchant import ApiKey
+from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
+from hakika.domain.payment import Change, Payment, State, advance
+from hakika.domain.payment_data import payment_data
+from hakika.services.facts import record, with_next_check
+from hakika.services.killpoints import KillPoint
+from hakika.services.runtime import Runtime
+from hakika.store import idempotency, payment_search, payments
+from hakika.store.payment_search import Filter
+from hakika.store.payments import HeardFact
+from hakika.store.transaction import StoreUnavailable
+
+# The answer to a push is worth a short wait for a database that is just being restarted.
+OUTCOME_TRIES_MAX = 5
+OUTCOME_WAIT_SECONDS = 0.5
+
+REFERENCE_PREFIX = "HK"
+_REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_REFERENCE_RANDOM = 10  # with the prefix, the 12 characters that Daraja allows; 50 random bits
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a merchant asks for, checked."""
+
+    amount: Money
+    payer: Msisdn
+    idempotency_key: str
+    body: Mapping[str, Any]             # the request as it came, for its fingerprint
+    reference: str = ""                 # empty: one is made
+    description: str = ""
+    metadata: Mapping[str, str] | None = None
+    callback_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The answer to an order: the payment as merchants read it, and whether it was given before."""
+
+    data: Mapping[str, Any]
+    replayed: bool = False
+
+    @property
+    def was_refused(self) -> bool:
+        """Say whether Daraja itself refused to make the prompt."""
+        return bool(self.data["confirmed_by"] == Source.DARAJA)
+
+
+async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
+    """Ask a payer for money, at most once whatever crashes and however often this is called.
+
+    Raises:
+        IdempotencyKeyReused: the key was used with another body. Use a new key.
+        IdempotencyKeyInProgress: the first request is still running. Ask again in a second.
+        ProviderUnreachable: no prompt was sent. The same key tries the same payment again.
+    """
+    rt.passing(KillPoint.BEFORE_INTENT)
+    change = _intent(rt, key, order)
+    async with rt.store.transaction() as tx:
+        is_new = await payments.begin(
+            tx, change, fingerprint=fingerprint(order.body),
+            endpoint_id=rt.new_id("whe"), endpoint_secret=rt.new_webhook_secret(),
+        )
+    if not is_new:
+        return await _repeated(rt, key, order)
+    return await _push(rt, change.after)
+
+
+def _intent(rt: Runtime, key: ApiKey, order: Order) -> Change:
+    """Return a new payment about to be sent, with its first fact."""
+    now = rt.now()
+    payment = Payment(
+        id=PaymentId(rt.new_id("pay")), merchant_id=key.merchant_id, livemode=key.livemode,
+        amount=order.amount, payer=order.payer,
+        shortcode=rt.account(livemode=key.livemode).shortcode,
+        reference=order.reference or _new_reference(rt), description=order.description,
+        idempotency_key=order.idempotency_key, metadata=order.metadata or {},
+        callback_url=order.callback_url, created_at=now, updated_at=now,
+    )
+    return with_next_check(rt, advance(payment, _asked(payment), now=now))
+
+
+def _asked(payment: Payment) -> Fact:
+    return Fact(Kind.ASKED, Source.CALLER, attempt=payment.attempts + 1)
+
+
+async def _repeated(rt: Runtime, key: ApiKey, order: Order) -> Asked:
+    """Answer a key that was used before; when its payment was never sent, try that one again."""
+    async with rt.store.reading() as tx:
+        claim = await idempotency.claim(
+            tx, order.idempotency_key, merchant_id=key.merchant_id, livemode=key.livemode,
+        )
+    assert claim is not None, "the key was taken when we tried to claim it, and keys are kept"
+    check_same(claim, fingerprint=fingerprint(order.body))
+    if claim.answer is not None:
+        return Asked(claim.answer, replayed=True)
+    return await _unanswered(rt, key, claim)
+
+
+async def _unanswered(rt: Runtime, key: ApiKey, claim: Claim) -> Asked:
+    """Answer a key whose first request gave no answer: never sent, still running, or crashed."""
+    payment = await read(rt, key, claim.payment_id)
+    if payment.state is State.UNSENT:
+        again = await record(rt, payment.id, _asked(payment))
+        if again.moved:
+            return await _push(rt, again.after)
+        payment = again.after
+    if payment.state is State.SENDING:
+        raise IdempotencyKeyInProgress("The first request with this Idempotency-Key still runs.")
+    return Asked(payment_data(payment), replayed=True)
+
+
+async def _push(rt: Runtime, payment: Payment) -> Asked:
+    """Ask Daraja for the prompt and record what came of it."""
+    rt.passing(KillPoint.AFTER_INTENT)
+    fact, wait_seconds = await _ask_daraja(rt, payment)
+    rt.passing(KillPoint.AFTER_PUSH)
+    change = await _record_outcome(rt, payment.id, fact)
+    rt.passing(KillPoint.AFTER_OUTCOME)
+    if fact.kind is Kind.UNREACHABLE and change.after.state is State.UNSENT:
+        raise ProviderUnreachable(
+            "M-Pesa could not be reached. Nothing was sent to the payer.",
+            retry_after_seconds=wait_seconds,
+        )
+    return Asked(payment_data(change.after))
+
+
+async def _ask_daraja(rt: Runtime, payment: Payment) -> tuple[Fact, int]:
+    """Return the fact in Daraja's answer, and for how long to stay away when there was none."""
+    attempt = payment.attempts
+    try:
+        accepted = await rt.daraja.stk_push(
+            rt.account(livemode=payment.livemode), amount=payment.amount, payer=payment.payer,
+            reference=payment.reference, description=payment.description,
+            callback_url=rt.callback_url(payment.id),
+        )
+    except DarajaUnreachable as failure:
+        fact = Fact(
+            Kind.UNREACHABLE, Source.DARAJA, attempt=attempt, reason=failure.reason,
+            raw=failure.raw,
+        )
+        return fact, failure.retry_after_seconds
+    except DarajaRefused as refusal:
+        return Fact(
+            Kind.REFUSED, Source.DARAJA, attempt=attempt, reason=refusal.reason, raw=refusal.raw,
+        ), 0
+    except DarajaSilent as silence:
+        return Fact(
+            Kind.SILENT, Source.DARAJA, attempt=attempt, note=silence.note, raw=silence.raw,
+            merchant_request_id=silence.merchant_request_id,
+            checkout_request_id=silence.checkout_request_id,
+        ), 0
+    except Unavailable as failure:  # no token could be had, because the store is away
+        fact = Fact(Kind.UNREACHABLE, Source.DARAJA, attempt=attempt, note=failure.message)
+        return fact, failure.retry_after_seconds
+    return Fact(
+        Kind.ACCEPTED, Source.DARAJA, attempt=attempt, raw=accepted.raw,
+        merchant_request_id=accepted.merchant_request_id,
+        checkout_request_id=accepted.checkout_request_id,
+    ), 0
+
+
+async def _record_outcome(rt: Runtime, payment_id: PaymentId, fact: Fact) -> Change:
+    """Record what came of a push; worth a few tries, because the push cannot be repeated.
+
+    When the database stays away, the payment is left in *sending*: the sweep makes it *unknown*,
+    the callback or a person settles it, and nothing is ever pushed twice.
+    """
+    for _ in range(OUTCOME_TRIES_MAX - 1):
+        try:
+            return await record(rt, payment_id, fact, keep_answer=fact.kind is not Kind.UNREACHABLE)
+        except StoreUnavailable:
+            await asyncio.sleep(OUTCOME_WAIT_SECONDS)
+    return await record(rt, payment_id, fact, keep_answer=fact.kind is not Kind.UNREACHABLE)
+
+
+async def read(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> Payment:
+    """Return a payment of this key's merchant and mode. Raises: NotFound."""
+    async with rt.store.reading() as tx:
+        payment = await payments.read(
+            tx, payment_id, merchant_id=key.merchant_id, livemode=key.livemode,
+        )
+    if payment is None:
+        raise NotFound(f"There is no payment {payment_id} for this key.")
+    return payment
+
+
+async def timeline(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> list[HeardFact]:
+    """Return everything heard about a payment, oldest first. Raises: NotFound."""
+    await read(rt, key, payment_id)
+    async with rt.store.reading() as tx:
+        return await payments.heard(tx, payment_id)
+
+
+async def find(rt: Runtime, key: ApiKey, wanted: Filter, *, limit: int) -> list[Payment]:
+    """Return up to `limit` payments of this key's merchant and mode, newest first."""
+    async with rt.store.reading() as tx:
+        return await payment_search.find(
+            tx, wanted, merchant_id=key.merchant_id, livemode=key.livemode, limit=limit,
+        )
+
+
+def _new_reference(rt: Runtime) -> str:
+    """Return an account reference that no other payment has, in the 12 characters Daraja allows."""
+    bits = rt.random_bits(5 * _REFERENCE_RANDOM)
+    digits = [_REFERENCE_ALPHABET[(bits >> (5 * place)) & 31] for place in range(_REFERENCE_RANDOM)]
+    return REFERENCE_PREFIX + "".join(digits)
+

@@ -1,0 +1,143 @@
+"""The running parts of one process, opened once and passed as the first argument, `rt`.
+
+The only place with a clock and randomness. Every outgoing HTTP session is wrapped here with a check
+that no transaction is open, so that daraja and outbound need not know the store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from hakika.daraja.client import DarajaClient
+from hakika.daraja.credentials import Credentials
+from hakika.daraja.token import TokenSource
+from hakika.daraja.transport import open_session
+from hakika.domain import callback
+from hakika.domain.errors import LiveModeUnavailable
+from hakika.domain.ids import PaymentId, uuid7_bits, write
+from hakika.domain.patience import Patience
+from hakika.domain.webhook import SECRET_BYTES, mint_secret
+from hakika.outbound.addresses import AllowList
+from hakika.outbound.webhooks import WebhookSender, open_sender
+from hakika.services.credentials import daraja_accounts
+from hakika.services.killpoints import Watcher, nobody_watches
+from hakika.services.tokens import SharedTokens
+from hakika.settings import Settings
+from hakika.store import partitions
+from hakika.store.transaction import Store, inside, open_store
+
+
+def clock() -> datetime:
+    """Return the time, UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What every service works with."""
+
+    settings: Settings
+    store: Store
+    daraja: DarajaClient
+    outbound: WebhookSender
+    webhook_allow: AllowList                   # private networks that webhooks may reach
+    accounts: dict[bool, Credentials]          # by livemode
+    patience: Patience
+    public_url: str                            # where Safaricom reaches us; no slash at its end
+    passing: Watcher = nobody_watches
+    _key: bytes = field(default=b"", repr=False)
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        return clock()
+
+    def chance(self) -> float:
+        """Return a random number in [0, 1), for spreading retries. Not for secrets."""
+        return random.random()
+
+    def new_id(self, prefix: str) -> str:
+        """Return a new id that sorts by time."""
+        milliseconds = int(self.now().timestamp() * 1000)
+        return write(
+            prefix, uuid7_bits(milliseconds=milliseconds, random_bits=secrets.randbits(74)),
+        )
+
+    def new_webhook_secret(self) -> str:
+        """Return a new `whsec_…`."""
+        return mint_secret(secrets.token_bytes(SECRET_BYTES))
+
+    def random_bits(self, count: int) -> int:
+        """Return random bits that are fit for secrets."""
+        return secrets.randbits(count)
+
+    def callback_url(self, payment_id: PaymentId) -> str:
+        """Return the address that Safaricom calls about this payment alone."""
+        return self.public_url + callback.PATH + callback.write_token(payment_id, key=self._key)
+
+    def payment_called_about(self, token: str) -> PaymentId | None:
+        """Return the payment whose callback address ends in `token`, or None."""
+        return callback.read_token(token, key=self._key)
+
+    @property
+    def pepper(self) -> bytes:
+        """The key under which API keys are digested; it is not in the database."""
+        return hmac.digest(self._key, b"api keys", hashlib.sha256)
+
+    def account(self, *, livemode: bool) -> Credentials:
+        """Return the Daraja credentials of a mode. Raises: LiveModeUnavailable."""
+        if livemode not in self.accounts:
+            raise LiveModeUnavailable("This Hakika has no live Daraja credentials.")
+        return self.accounts[livemode]
+
+
+@asynccontextmanager
+async def open_runtime(
+    settings: Settings, *, public_url: str = "", passing: Watcher = nobody_watches,
+) -> AsyncIterator[Runtime]:
+    """Open the running parts of one process, and close them in the end.
+
+    `public_url` stands in when the setting is left out. The database must be migrated.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+        Invalid: the live credentials cannot be used, such as the sandbox's passkey among them.
+    """
+    accounts = daraja_accounts(settings)
+    allow = AllowList.parse(settings.webhook_allowed_networks)
+    async with AsyncExitStack() as parts:
+        store = await open_store(
+            settings.database_url.get_secret_value(),
+            connections_max=settings.database_connections_max,
+        )
+        parts.push_async_callback(store.close)
+        session = await parts.enter_async_context(open_session(before_request=refuse_inside))
+        outbound = open_sender(allow=allow, now=clock, before_request=refuse_inside)
+        parts.push_async_callback(outbound.close)
+        tokens = TokenSource(session, SharedTokens(store), now=clock, chance=random.random)
+        rt = Runtime(
+            settings=settings, store=store, accounts=accounts, outbound=outbound,
+            webhook_allow=allow, daraja=DarajaClient(session, tokens, now=clock),
+            patience=Patience(settings.pace),
+            public_url=(settings.public_url or public_url).rstrip("/"),
+            passing=passing, _key=settings.secret.get_secret_value().encode(),
+        )
+        await make_months_ahead(rt)
+        yield rt
+
+
+async def make_months_ahead(rt: Runtime) -> list[str]:
+    """Make the missing months of facts, events and attempts, and return their names."""
+    async with rt.store.transaction() as tx:
+        return await partitions.make_ahead(tx, now=rt.now())
+
+
+def refuse_inside() -> None:
+    """Stop our own mistake: a request to the outside that would hold a transaction open."""
+    assert not inside.get(), "a request to the outside was made inside a transaction"

@@ -1,0 +1,32 @@
+"""The rounds that a worker makes besides its jobs: what, and how often.
+
+Each is safe to be made by every worker at once: what is due is held by moving its time ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hakika.services import callbacks, checks, queue, webhooks
+from hakika.services.runtime import Runtime, make_months_ahead
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One kind of round. `seconds` is the pause between two of them."""
+
+    name: str
+    make: Callable[[Runtime], Awaitable[Any]]
+    seconds: float
+
+
+ROUNDS = (
+    # Half a second: a check is due to the second, and an idle round is one indexed read.
+    Round("look_again", checks.look_again, 0.5),
+    Round("rescue_deliveries", webhooks.rescue, 5),
+    Round("quarantine", callbacks.try_again, 30),
+    Round("prune_queue", queue.prune, 3600),
+    Round("months_ahead", make_months_ahead, 6 * 3600),
+)

@@ -1,0 +1,254 @@
+"""The world of a story: a simulator, processes of Hakika, a merchant with a key and a receiver."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+
+from hakika.services import merchants
+from hakika.services.runtime import open_runtime
+from hakika.services.verify import Report, verify
+from hakika.settings import Settings, read_settings
+
+ROOT = Path(__file__).parents[2]
+
+# Time runs this much faster for the simulator and for Hakika's patience alike.
+SPEED = 20
+
+PATIENCE_SECONDS = 40
+LOOK_SECONDS = 0.05
+
+
+@dataclass
+class Process:
+    """A process of this story, and no other, is ended by its id."""
+
+    running: asyncio.subprocess.Process
+    url: str
+
+    @property
+    def has_ended(self) -> bool:
+        """Say whether it is gone."""
+        return self.running.returncode is not None
+
+    async def kill(self) -> None:
+        """End it without a word, as kill -9 does."""
+        if not self.has_ended:
+            self.running.kill()
+        await self.running.wait()
+
+    async def stop(self) -> int:
+        """End it politely and return its exit code."""
+        if not self.has_ended:
+            self.running.send_signal(signal.SIGTERM)
+        return await asyncio.wait_for(self.running.wait(), 20)
+
+
+@dataclass
+class Receiver:
+    """A merchant's server that takes webhooks; it remembers each one as it came."""
+
+    url: str
+    heard: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
+    status: int = 200
+
+    def names(self, payment_id: str) -> list[str]:
+        """Return the names of the events heard about a payment, each event once."""
+        once = {body["id"]: body for body in map(json.loads, (raw for _, raw in self.heard))}
+        return [body["type"] for body in once.values() if body["data"]["id"] == payment_id]
+
+
+@dataclass
+class World:
+    """Everything a story needs. Times are shortened by `SPEED`."""
+
+    settings: Settings
+    environment: Mapping[str, str]
+    simulator: str
+    http: aiohttp.ClientSession
+    key: str
+    merchant_id: str
+    receiver: Receiver
+    processes: list[Process] = field(default_factory=list)
+
+    async def start(self, role: str, *, die_at: str = "") -> Process:
+        """Start an API or a worker and wait until it works."""
+        port = free_port()
+        process = await spawn(
+            "-m", "tests.journeys.process", role, str(port), *([die_at] if die_at else []),
+            environment=self.environment,
+        )
+        await first_line(process)
+        started = Process(process, f"http://127.0.0.1:{port}")
+        self.processes.append(started)
+        return started
+
+    async def ask(
+        self, api: Process, phone: str, *, key: str, amount: int = 100,
+    ) -> tuple[int, dict[str, Any]]:
+        """Ask a payer for money; return the status and the body of the answer."""
+        async with self.http.post(
+            f"{api.url}/v1/payments",
+            json={"amount": amount, "currency": "KES", "provider": "mpesa", "phone": phone},
+            headers=self.authorization | {"Idempotency-Key": key},
+        ) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    @property
+    def authorization(self) -> dict[str, str]:
+        """The header that every request of the merchant has."""
+        return {"Authorization": f"Bearer {self.key}"}
+
+    async def get(self, api: Process, path: str) -> Any:
+        """Return the data at a path of the API."""
+        async with self.http.get(f"{api.url}{path}", headers=self.authorization) as answer:
+            assert answer.status == 200, await answer.text()
+            return (await answer.json())["data"]
+
+    async def payments_with(self, api: Process, key: str) -> list[dict[str, Any]]:
+        """Return the payments that were asked for with an idempotency key."""
+        listed = await self.get(api, "/v1/payments?limit=100")
+        return [payment for payment in listed if payment["idempotency_key"] == key]
+
+    async def settled(
+        self, api: Process, payment_id: str,
+        until: Callable[[dict[str, Any]], bool] = lambda payment: payment["status"] != "pending",
+    ) -> dict[str, Any]:
+        """Wait for a payment to be as `until` says, and return it."""
+        payment: dict[str, Any] = {}
+
+        async def arrived() -> bool:
+            nonlocal payment
+            payment = await self.get(api, f"/v1/payments/{payment_id}")
+            return until(payment)
+
+        await eventually(arrived, lambda: f"the payment stays {payment}")
+        return payment
+
+    async def told(self, payment_id: str, *names: str) -> None:
+        """Wait until the merchant has heard exactly these events of a payment."""
+        expected = list(names)
+
+        async def arrived() -> bool:
+            return self.receiver.names(payment_id) == expected
+
+        await eventually(
+            arrived, lambda: f"heard {self.receiver.names(payment_id)}, not {expected}",
+        )
+
+    async def truth(self, **query: str) -> dict[str, Any]:
+        """Return what really happened, as only the simulator knows."""
+        async with self.http.get(f"{self.simulator}/_simulator/truth", params=query) as answer:
+            truth: dict[str, Any] = await answer.json()
+            return truth
+
+    async def verified(self) -> Report:
+        """Run `hakika verify` against the truth."""
+        async with open_runtime(self.settings, public_url="http://127.0.0.1:1") as rt:
+            return await verify(rt, truth=await self.truth())
+
+
+@asynccontextmanager
+async def open_world(database_url: str, *, data: Path) -> AsyncIterator[World]:
+    """Open a world on a fresh database, with no API and no worker in it yet."""
+    simulator = await spawn(
+        "-m", "hakika_simulator", "--port", "0", "--json", "--speed", str(SPEED),
+        "--data", str(data), "--die-with-parent", environment={},
+    )
+    simulator_url = json.loads(await first_line(simulator))["simulator"]
+    environment = {
+        "HAKIKA_DATABASE_URL": database_url, "HAKIKA_SECRET": "a secret for stories " * 2,
+        "HAKIKA_DARAJA_SANDBOX_URL": simulator_url, "HAKIKA_SANDBOX_CONSUMER_KEY": "key",
+        "HAKIKA_SANDBOX_CONSUMER_SECRET": "secret", "HAKIKA_PACE": str(SPEED),
+        "HAKIKA_SANDBOX_QUERIES_PER_MINUTE": "600",
+        "HAKIKA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8", "HAKIKA_LOG_LEVEL": "warning",
+    }
+    settings = read_settings(environment)
+    async with aiohttp.ClientSession() as http, _receiver() as receiver:
+        key, merchant_id = await _merchant(settings, receiver.url)
+        world = World(settings, environment, simulator_url, http, key, merchant_id, receiver)
+        try:
+            yield world
+        finally:
+            for process in world.processes:
+                await process.kill()
+            simulator.terminate()
+            await simulator.wait()
+
+
+async def _merchant(settings: Settings, url: str) -> tuple[str, str]:
+    from hakika.services import webhooks  # noqa: PLC0415
+
+    async with open_runtime(settings, public_url="http://127.0.0.1:1") as rt:
+        merchant = await merchants.create(rt, "A shop")
+        key, text = await merchants.create_key(rt, merchant.id, livemode=False)
+        await webhooks.add_endpoint(rt, key, url)
+    return text, merchant.id
+
+
+@asynccontextmanager
+async def _receiver() -> AsyncIterator[Receiver]:
+    receiver = Receiver(url="")
+
+    async def hear(request: web.Request) -> web.Response:
+        receiver.heard.append((dict(request.headers), await request.read()))
+        return web.Response(status=receiver.status)
+
+    app = web.Application()
+    app.router.add_post("/webhooks", hear)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    receiver.url = f"http://{host}:{port}/webhooks"
+    yield receiver
+    await runner.cleanup()
+
+
+async def spawn(*arguments: str, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    """Start a Python process of ours."""
+    inherited = {name: text for name, text in os.environ.items() if "HAKIKA" not in name}
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE,
+        env=inherited | dict(environment),
+    )
+
+
+async def first_line(process: asyncio.subprocess.Process) -> str:
+    """Return what a process says first; fail when it ends instead."""
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), 30)
+    assert line, "the process ended before it was ready"
+    return line.decode()
+
+
+async def eventually(
+    arrived: Callable[[], Awaitable[bool]], otherwise: Callable[[], str] = lambda: "it never came",
+) -> None:
+    """Wait until something is so; fail with `otherwise` when patience ends."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not await arrived():
+        assert time.monotonic() < deadline, otherwise()
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+def free_port() -> int:
+    """Return a port that is free just now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
