@@ -120,7 +120,7 @@ class Settings(BaseSettings):
         10, ge=2, description="Database connections of one process.",
     )
     worker_deliveries_max: int = Field(
-        50, ge=1, description="Webhook deliveries that one worker sends at the same time.",
+        50, ge=2, description="Webhook deliveries that one worker sends at the same time.",
     )
     stop_seconds_max: float = Field(
         20.0, gt=0, description="How long a graceful stop waits for what is running.",

@@ -222,7 +222,10 @@ SILENCES = {
     "permanent redirect": reply(308, b"", Location="/elsewhere"),
     "cut, by length": hang_up(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" + CUT[:60]),
     "cut, by closing": hang_up(b"HTTP/1.1 200 OK\r\n\r\n" + CUT[:60]),
-    "cut refusal": hang_up(b"HTTP/1.1 400 Bad\r\nContent-Length: 500\r\n\r\n{}"),
+    "cut refusal": hang_up(
+        b"HTTP/1.1 400 Bad\r\nContent-Length: 500\r\n\r\n"
+        + json.dumps(error("400.002.02", "Invalid Amount")).encode()
+    ),
     "gzip garbage": reply(200, b"\x1f\x8b\x08garbage", Content_Encoding="gzip"),
     "unknown encoding": reply(200, b"abc", Content_Encoding="br"),
     "closed before a word": hang_up(),

@@ -88,38 +88,6 @@ async def test_a_hundred_refused_pushes_replace_the_token_once(world: World):
     assert len(world.daraja.pushes) == 200
 
 
-async def test_two_processes_share_one_token(daraja: ScriptedDaraja):
-    """They ask at the same moment; the lease lets one of them."""
-    clock = Clock()
-    cache = MemoryTokenCache(clock)
-    async with open_session() as here, open_session() as there:
-        tokens = await asyncio.gather(
-            source(here, cache, clock).token(credentials(daraja.url)),
-            source(there, cache, clock).token(credentials(daraja.url)),
-        )
-
-    assert tokens[0] == tokens[1]
-    assert len(daraja.token_requests) == 1
-
-
-async def test_one_process_takes_the_token_that_another_replaced(daraja: ScriptedDaraja):
-    """The second must not throw away what the first has just fetched."""
-    daraja.oauth = [token_reply(ONE), token_reply(TWO), token_reply(THREE)]
-    clock = Clock()
-    cache = MemoryTokenCache(clock)
-    known = credentials(daraja.url)
-    async with open_session() as here, open_session() as there:
-        first, second = source(here, cache, clock), source(there, cache, clock)
-        old = await first.token(known)
-        assert await second.token(known) == old
-
-        new = await first.replace(known, old)
-        assert (await second.replace(known, old)) == new
-
-    assert new.value == TWO
-    assert len(daraja.token_requests) == 2
-
-
 async def test_a_token_is_dropped_only_when_it_is_still_the_one():
     """A late refusal of the old token must not cost the new one."""
     cache = MemoryTokenCache(Clock())
@@ -150,14 +118,56 @@ async def test_a_refused_token_does_not_come_back_from_the_cache(daraja: Scripte
     assert fresh.value == TWO
 
 
+async def test_a_token_that_is_being_dropped_is_given_to_nobody(daraja: ScriptedDaraja):
+    """While the cache still has it, another payment asks."""
+    daraja.oauth = [token_reply(TWO)]
+    clock = Clock()
+    cache = SlowCache(clock)
+    refused = Token(ONE, NOON + timedelta(hours=1))
+    await cache.put(token_key(credentials(daraja.url)), refused)
+    async with open_session() as session:
+        tokens = source(session, cache, clock)
+        assert await tokens.token(credentials(daraja.url)) == refused
+        replacing = asyncio.create_task(tokens.replace(credentials(daraja.url), refused))
+        await asyncio.sleep(0.001)  # the drop is on its way
+
+        fresh = await tokens.token(credentials(daraja.url))
+        await replacing
+
+    assert fresh.value == TWO
+
+
 class SlowCache(MemoryTokenCache):
-    """A cache across a slow network."""
+    """A cache across a slow network; it counts what it is asked."""
+
+    asked = 0
 
     async def get(self, key: str) -> Token | None:
         """Return what was there when it was asked."""
+        self.asked += 1
         found = await super().get(key)
         await asyncio.sleep(0.03)
         return found
+
+    async def drop(self, key: str, token: Token) -> None:
+        """Forget it, a moment later."""
+        await asyncio.sleep(0.06)
+        await super().drop(key, token)
+
+
+async def test_a_hundred_payments_ask_the_cache_once(daraja: ScriptedDaraja):
+    """The cache is a database row: a burst must not become a hundred connections."""
+    clock = Clock()
+    cache = SlowCache(clock)
+    async with open_session() as session:
+        tokens = source(session, cache, clock)
+        known = credentials(daraja.url)
+        given = await asyncio.gather(*(tokens.token(known) for _ in range(100)))
+        assert len(set(given)) == 1
+
+        await tokens.replace(known, Token(ONE, NOON))  # an old one: what is held stays held
+
+    assert cache.asked == 1
 
 
 async def test_the_same_token_given_again_is_meant(world: World):
@@ -278,36 +288,6 @@ async def test_a_caller_that_gives_up_does_not_take_the_token_with_it(world: Wor
 
     assert (await stays).value == ONE
     assert len(world.daraja.token_requests) == 1
-
-
-async def test_a_dead_leader_holds_nobody_up_for_ever(daraja: ScriptedDaraja):
-    """A process that died with the lease loses it when the seconds are over."""
-    clock = Clock()
-    cache = MemoryTokenCache(clock)
-    assert await cache.lease(token_key(credentials(daraja.url)), LEASE_SECONDS)
-    async with open_session() as session:
-        waiting = asyncio.create_task(source(session, cache, clock).token(credentials(daraja.url)))
-        await asyncio.sleep(0.15)
-        assert daraja.token_requests == []
-        clock.move(LEASE_SECONDS + 1)
-
-        assert (await waiting).value == "the-access-token-one-28-char"
-
-
-async def test_a_waiting_process_gives_up_in_the_end(
-    daraja: ScriptedDaraja, monkeypatch: pytest.MonkeyPatch,
-):
-    """A lease that never ends must not hang a payment for ever."""
-    monkeypatch.setattr("hakika.daraja.token.POLL_SECONDS", 1.0)
-    monkeypatch.setattr("hakika.daraja.token.LEASE_SECONDS", 0.0)
-    clock = Clock()
-    cache = MemoryTokenCache(clock)
-    await cache.lease(token_key(credentials(daraja.url)), 60)
-    async with open_session() as session:
-        with pytest.raises(DarajaUnreachable) as failure:
-            await source(session, cache, clock).token(credentials(daraja.url))
-
-    assert failure.value.reason.code == "token_awaited"
 
 
 class DeadCache(MemoryTokenCache):

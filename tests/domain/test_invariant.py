@@ -15,7 +15,7 @@ from hakika.domain.ids import MerchantId, PaymentId
 from hakika.domain.invariant import GRACE, StoredEvent, StoredFact
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
-from hakika.domain.payment import Change, Payment, State, advance
+from hakika.domain.payment import NOT_SENT, Change, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 from hakika.domain.shortcode import paybill
 
@@ -23,11 +23,11 @@ NOON = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 PRICE = Money.shillings(1_500)
 NO_FUNDS = Reason("insufficient_funds", "1", "Too little.", "Top up.", "Ongeza.")
 
-BORN = Payment(
+BORN = born(Payment(
     id=PaymentId("pay_1"), merchant_id=MerchantId("mer_1"), livemode=False, amount=PRICE,
     payer=Msisdn("254708374149"), shortcode=paybill("174379"), reference="INV-7",
     description="Shoes", idempotency_key="k", created_at=NOON, updated_at=NOON,
-)
+))
 
 ASKED = Fact(Kind.ASKED, Source.CALLER, attempt=1)
 ACCEPTED = Fact(Kind.ACCEPTED, Source.DARAJA, attempt=1, checkout_request_id="ws_CO_1")
@@ -41,7 +41,7 @@ HEARD = (
     Fact(Kind.SILENT, Source.CLOCK),
     Fact(Kind.DOUBTED, Source.STK_CALLBACK, raw=b"{}"),
     Fact(Kind.INQUIRED, Source.STK_QUERY, raw=b"{}"),
-    Fact(Kind.LAPSED, Source.CLOCK),
+    Fact(Kind.LAPSED, Source.CLOCK, reason=NOT_SENT),
     Fact(Kind.REFUSED, Source.DARAJA, attempt=1, reason=NO_FUNDS),
     Fact(Kind.DECLINED, Source.STK_CALLBACK, reason=NO_FUNDS, raw=b"{}"),
     Fact(Kind.DECLINED, Source.STK_QUERY, reason=NO_FUNDS, raw=b"{}"),

@@ -20,6 +20,7 @@ from hakika.domain.patience import (
     SENDING_SECONDS_MAX,
     UNSENT_SECONDS_MAX,
     Patience,
+    Waiting,
     urgency,
 )
 from hakika.domain.payment import Payment, State, advance
@@ -147,12 +148,15 @@ def test_a_payment_never_sent_ends_when_its_caller_does_not_come_back():
     assert REAL.has_lapsed(unsent, now=deadline)
 
 
+WAITING = Waiting(PENDING.id, PENDING.amount, pushed_at=NOON, is_unknown=False)
+
+
 @pytest.mark.parametrize(
     ("more", "less"),
     [
-        (replace(PENDING, asked_at=NOON - timedelta(minutes=5)), PENDING),
-        (replace(PENDING, amount=Money.shillings(5000)), PENDING),
-        (UNKNOWN, PENDING),
+        (replace(WAITING, pushed_at=NOON - timedelta(minutes=5)), WAITING),
+        (replace(WAITING, amount=Money.shillings(5000)), WAITING),
+        (replace(WAITING, is_unknown=True), WAITING),
     ],
     ids=["older", "larger", "told to be unknown"],
 )
@@ -165,4 +169,4 @@ def test_the_payment_with_most_to_lose_is_asked_about_first(more, less):
 
 def test_a_payment_from_the_future_is_not_unurgent():
     """Clocks of two machines differ; a negative age must not put money last."""
-    assert urgency(PENDING, now=NOON - timedelta(minutes=1)) > 0
+    assert urgency(WAITING, now=NOON - timedelta(minutes=1)) > 0

@@ -65,7 +65,7 @@ SILENT = Fact(Kind.SILENT, Source.DARAJA, attempt=1)
 SWEPT = Fact(Kind.SILENT, Source.CLOCK, attempt=1)
 DOUBTED = from_callback(Kind.DOUBTED, reason=because("outcome_unclear"))
 INQUIRED = Fact(Kind.INQUIRED, Source.STK_QUERY, reason=because("being_processed"))
-LAPSED = Fact(Kind.LAPSED, Source.CLOCK)
+LAPSED = Fact(Kind.LAPSED, Source.CLOCK, reason=NOT_SENT)
 DECLINED = from_callback(Kind.DECLINED, reason=because("insufficient_funds"))
 CANCELED = from_callback(Kind.CANCELED, reason=because("payer_canceled"))
 DECLINED_BY_QUERY = Fact(Kind.DECLINED, Source.STK_QUERY, reason=because("no_answer"))
@@ -186,7 +186,7 @@ def test_a_contradiction_moves_nothing_and_asks_for_a_person(state):
     assert (after.state, after.needs_review) == (state, True)
 
 
-@pytest.mark.parametrize("state", set(State) - {State.COMPLETED})
+@pytest.mark.parametrize("state", [each for each in State if each is not State.COMPLETED])
 def test_another_amount_is_for_a_person_to_decide(state):
     """Neither completed on too little, nor failed with the payer's money in the till."""
     after = heard(PAYMENT_IN[state], MISPAID)

@@ -1,6 +1,7 @@
-"""kill -9 at every named moment between the commits: nothing is lost, nothing is pushed twice.
+"""kill -9 of an API at every named moment: nothing is lost, nothing is pushed twice.
 
-The points are enumerated from the code, not sampled: a new one without a story fails here.
+The points are enumerated from the code, not sampled: a new one without a story fails here. The
+points of a worker are in test_kill_points_worker.py.
 """
 
 from __future__ import annotations
@@ -9,76 +10,56 @@ import aiohttp
 import pytest
 
 from hakika.services.killpoints import KillPoint
+from tests.journeys.conftest import Shop
+from tests.journeys.test_kill_points_worker import IN_THE_WORKER
 from tests.journeys.world import Process, World, eventually
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
 
 ALWAYS_PAYS = "254708374149"
-CALLBACK_NEVER_SENT = "254711000001"
 
-IN_THE_API = (
+AROUND_THE_PUSH = (
     KillPoint.BEFORE_INTENT, KillPoint.AFTER_INTENT, KillPoint.AFTER_PUSH,
-    KillPoint.AFTER_OUTCOME, KillPoint.BEFORE_CALLBACK, KillPoint.AFTER_CALLBACK,
+    KillPoint.AFTER_OUTCOME,
 )
-IN_THE_WORKER = (
-    KillPoint.AFTER_CHECK_TAKEN, KillPoint.AFTER_QUERY, KillPoint.AFTER_CHECK_RECORDED,
-    KillPoint.AFTER_ATTEMPT_BEGUN, KillPoint.AFTER_POST, KillPoint.AFTER_ATTEMPT_FINISHED,
-)
+AROUND_THE_CALLBACK = (KillPoint.BEFORE_CALLBACK, KillPoint.AFTER_CALLBACK)
 
 # Where the process dies before the push, no prompt is ever made; a person learns it by silence.
 NOT_PUSHED = {KillPoint.AFTER_INTENT}
 
 
-def test_every_point_has_a_story():
+async def test_every_point_has_a_story():
     """A moment between commits that nobody tries is where money is lost."""
-    assert {*IN_THE_API, *IN_THE_WORKER} == set(KillPoint)
+    assert {*AROUND_THE_PUSH, *AROUND_THE_CALLBACK, *IN_THE_WORKER} == set(KillPoint)
 
 
-@pytest.mark.parametrize("point", IN_THE_API)
+@pytest.mark.parametrize("point", [*AROUND_THE_PUSH, *AROUND_THE_CALLBACK])
 async def test_an_api_that_dies_loses_nothing_and_never_pushes_twice(
-    world: World, point: KillPoint,
+    shop: Shop, point: KillPoint,
 ):
     """The caller tries again elsewhere with the same key, as a good client does."""
-    key = f"dies-{point}"
-    doomed = await world.start("api", die_at=point)
-    other, worker = await world.start("api"), await world.start("worker")
+    world, key = shop.world, f"dies-{point}"
+    doomed = await world.start(
+        "api", die_at=point,
+        called_back_at="" if point in AROUND_THE_CALLBACK else shop.api.url,
+    )
     await _ask_the_doomed(world, doomed, key)
     await eventually(lambda: _has_ended(doomed))
 
-    payment_id = await _asked_again(world, other, key)
-    payment = await world.settled(other, payment_id, lambda each: each["status"] in {
-        "completed", *({"unknown"} if point in NOT_PUSHED else ()),
-    })
+    payment_id = await _asked_again(world, shop.api, key)
+    expected = "unknown" if point in NOT_PUSHED else "completed"
+    payment = await world.settled(
+        shop.api, payment_id, lambda each: each["status"] == expected,
+    )
 
     pushed = [
         each for each in (await world.truth(phone=ALWAYS_PAYS))["payments"]
         if each["account_reference"] == payment["reference"]
     ]
     assert len(pushed) == (0 if point in NOT_PUSHED else 1)
-    await _all_was_told(world, other, payment_id)
+    await world.all_told(shop.api)
     report = await world.verified()
     assert report.green, [check for check in report.checks if check.violations]
-    await other.stop()
-    await worker.stop()
-
-
-@pytest.mark.parametrize("point", IN_THE_WORKER)
-async def test_a_worker_that_dies_loses_nothing(world: World, point: KillPoint):
-    """Another worker finds what was held, and the merchant hears everything at least once."""
-    api, doomed = await world.start("api"), await world.start("worker", die_at=point)
-    phone = CALLBACK_NEVER_SENT if "attempt" not in point and "post" not in point else ALWAYS_PAYS
-    _, body = await world.ask(api, phone, key=f"dies-{point}")
-    await eventually(lambda: _has_ended(doomed))
-    worker = await world.start("worker")
-
-    payment = await world.settled(api, body["data"]["id"])
-    await world.told(payment["id"], "payment.completed")
-    await _all_was_told(world, api, payment["id"])
-
-    report = await world.verified()
-    assert report.green, [check for check in report.checks if check.violations]
-    await api.stop()
-    await worker.stop()
 
 
 async def _ask_the_doomed(world: World, doomed: Process, key: str) -> None:
@@ -105,11 +86,3 @@ async def _asked_again(world: World, api: Process, key: str) -> str:
     await eventually(answered)
     assert len(await world.payments_with(api, key)) == 1
     return answer["data"]["id"]
-
-
-async def _all_was_told(world: World, api: Process, payment_id: str) -> None:
-    """Wait until the merchant's server has heard each event of a payment."""
-    events = await world.get(api, "/v1/events?limit=100")
-    await world.told(payment_id, *(
-        event["type"] for event in events if event["data"]["id"] == payment_id
-    ))

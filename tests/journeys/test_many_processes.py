@@ -8,9 +8,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from tests.journeys.world import Process, World, eventually
+from tests.journeys.world import Process, World
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
 
 PAYMENTS = 60
 ALWAYS_PAYS = "254708374149"
@@ -34,7 +34,7 @@ async def test_killing_any_one_of_them_under_load_loses_nothing(world: World):
     pushed = (await world.truth(phone=ALWAYS_PAYS))["payments"]
     references = [each["account_reference"] for each in pushed]
     assert len(references) == len(set(references)), "one push for each payment"
-    await _everything_told(world, apis[1])
+    await world.all_told(apis[1])
     report = await world.verified()
     assert report.green, [check for check in report.checks if check.violations]
 
@@ -72,12 +72,3 @@ async def _insist(world: World, apis: list[Process], number: int) -> dict[str, A
         await asyncio.sleep(0.1)
     raise AssertionError(f"payment {number} was never taken")
 
-
-async def _everything_told(world: World, api: Process) -> None:
-    async def arrived() -> bool:
-        events = await world.get(api, "/v1/events?limit=100")
-        return all(
-            event["type"] in world.receiver.names(event["data"]["id"]) for event in events
-        )
-
-    await eventually(arrived)

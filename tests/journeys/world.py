@@ -84,12 +84,18 @@ class World:
     receiver: Receiver
     processes: list[Process] = field(default_factory=list)
 
-    async def start(self, role: str, *, die_at: str = "") -> Process:
-        """Start an API or a worker and wait until it works."""
+    async def start(
+        self, role: str, *, die_at: str = "", called_back_at: str = "",
+    ) -> Process:
+        """Start an API or a worker and wait until it works.
+
+        With `called_back_at`, Safaricom calls back another address than the API's own: as behind a
+        load balancer, where whoever lives answers.
+        """
         port = free_port()
         process = await spawn(
             "-m", "tests.journeys.process", role, str(port), *([die_at] if die_at else []),
-            environment=self.environment,
+            environment={**self.environment, "HAKIKA_PUBLIC_URL": called_back_at},
         )
         await first_line(process)
         started = Process(process, f"http://127.0.0.1:{port}")
@@ -148,6 +154,16 @@ class World:
         await eventually(
             arrived, lambda: f"heard {self.receiver.names(payment_id)}, not {expected}",
         )
+
+    async def all_told(self, api: Process) -> None:
+        """Wait until the merchant's server has heard every event there is."""
+
+        async def arrived() -> bool:
+            events = await self.get(api, "/v1/events?limit=100")
+            heard = {json.loads(raw)["id"] for _, raw in self.receiver.heard}
+            return {event["id"] for event in events} <= heard
+
+        await eventually(arrived, lambda: "an event was never told")
 
     async def truth(self, **query: str) -> dict[str, Any]:
         """Return what really happened, as only the simulator knows."""

@@ -22,7 +22,7 @@ from pgqueuer.queries import Queries
 from psycopg.conninfo import make_conninfo
 
 from hakika.store import embedded
-from hakika.store.job_runner import POLL_SECONDS, JobRunner, QueueLost
+from hakika.store.job_runner import HEARTBEAT_SECONDS_MAX, POLL_SECONDS, JobRunner, QueueLost
 from hakika.store.jobs import (
     SETTINGS,
     Handler,
@@ -133,7 +133,7 @@ async def until(holds: Callable[[], bool], *, seconds: float = 10.0) -> None:
 
 
 async def until_depth(connection: Connection, **expected: int) -> QueueDepth:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         while True:
             found = await depth(connection)
             if all(getattr(found, name) == value for name, value in expected.items()):
@@ -405,9 +405,9 @@ class TestStopping:
             await nobody.run(asyncio.Event())
 
 
-async def start_process(database_url: str, *, seconds: float) -> Process:
+async def start_process(database_url: str, *, seconds: float, heartbeat_seconds: float) -> Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, database_url, str(seconds), str(HEARTBEAT_SECONDS),
+        sys.executable, "-c", PROGRAM, database_url, str(seconds), str(heartbeat_seconds),
         stdout=PIPE,
     )  # fmt: skip
 
@@ -422,18 +422,24 @@ class TestManyWorkers:
     """Work is shared by processes that do not know of each other."""
 
     async def test_two_processes_run_each_job_once(self, connection, database_url):
-        workers = [await start_process(database_url, seconds=0.01) for _ in range(2)]
+        # With the real heartbeat: on a busy machine, a process may well stand still for a second.
+        workers = [
+            await start_process(database_url, seconds=0.01, heartbeat_seconds=HEARTBEAT_SECONDS_MAX)
+            for _ in range(2)
+        ]
         await workers_listen(connection, 2)
         await deliver(connection, *[b"%d" % number for number in range(200)])
         await until_depth(connection, due=0, running=0)
         said = [(await kill(worker)).split() for worker in workers]
 
         assert sorted(said[0] + said[1], key=int) == [b"%d" % number for number in range(200)]
-        assert min(len(part) for part in said) > 20
+        assert all(said)
 
     async def test_the_job_of_a_killed_worker_is_run_by_another(self, connection, database_url):
         """And not before it was killed, however long it takes: its heartbeat protects it."""
-        worker = await start_process(database_url, seconds=600)
+        worker = await start_process(
+            database_url, seconds=600, heartbeat_seconds=HEARTBEAT_SECONDS
+        )
         await workers_listen(connection, 1)
         await deliver(connection, b"a")
         assert worker.stdout is not None

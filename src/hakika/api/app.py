@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 
 from fastapi import FastAPI
 from fastapi_swagger import patch_fastapi  # type: ignore[import-untyped]
@@ -46,5 +47,5 @@ def create_app(
     for door in (payments, events, webhooks, callbacks, health):
         app.include_router(door.router)
     patch_fastapi(app, docs_url="/docs")
-    app.openapi = lambda: documents.openapi(app)  # type: ignore[method-assign]
+    app.openapi = cache(lambda: documents.openapi(app))  # type: ignore[method-assign]
     return app

@@ -10,10 +10,16 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from hakika.api.schemas import EndpointRequest, PaymentRequest, Problem, WebhookRequest
+from hakika.api.schemas import (
+    EndpointRequest,
+    PaymentRequest,
+    Problem,
+    RefusalProblem,
+    WebhookRequest,
+)
 
 _REF = "#/components/schemas/{model}"
-_BY_REFERENCE = (EndpointRequest, PaymentRequest, Problem, WebhookRequest)
+_BY_REFERENCE = (EndpointRequest, PaymentRequest, Problem, RefusalProblem, WebhookRequest)
 
 _PROBLEMS = {
     400: "The request cannot be taken as it is; `errors` names the fields.",
@@ -36,18 +42,25 @@ _IDEMPOTENCY_KEY = {
 def answers(
     model: type[BaseModel] | None, status: HTTPStatus, *problems: int,
 ) -> dict[int | str, dict[str, Any]]:
-    """Return the documented answers of a route: its success, and the problems it can have."""
+    """Return the documented answers of a route: its success, and the problems it can have.
+
+    503 is among them unsaid: nothing works without the database.
+    """
     documented: dict[int | str, dict[str, Any]] = {
         status.value: {"description": status.phrase} | ({"model": model} if model else {}),
     }
-    for each in problems:
+    for each in sorted({*problems, HTTPStatus.SERVICE_UNAVAILABLE.value}):
         documented[each] = {
             "description": _PROBLEMS[each],
             "content": {"application/problem+json": {
-                "schema": {"$ref": _REF.format(model="Problem")},
+                "schema": {"$ref": _REF.format(model=_problem_of(each))},
             }},
         }
     return documented
+
+
+def _problem_of(status: int) -> str:
+    return (RefusalProblem if status == HTTPStatus.BAD_GATEWAY else Problem).__name__
 
 
 def body_of(model: type[BaseModel], *, idempotent: bool = False) -> dict[str, Any]:
@@ -70,6 +83,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         [(model, "validation") for model in _BY_REFERENCE], ref_template=_REF,
     )
     document["components"]["schemas"] |= extra["$defs"]
+    for unused in ("HTTPValidationError", "ValidationError"):  # the framework's own problem
+        document["components"]["schemas"].pop(unused, None)
     for methods in document["paths"].values():
         for operation in methods.values():
             operation["responses"].pop("422" if not _reads_key(operation) else "", None)

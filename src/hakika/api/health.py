@@ -7,14 +7,18 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
+from hakika.api import schemas
 from hakika.api.auth import Rt
-from hakika.domain.errors import Unavailable
+from hakika.api.documents import answers
 from hakika.services import queue
 
 router = APIRouter(tags=["health"])
 
 
-@router.get("/healthz", summary="Is the process alive")
+@router.get(
+    "/healthz", summary="Is the process alive",
+    responses={HTTPStatus.OK.value: {"model": schemas.AliveAnswer}},
+)
 async def alive() -> Response:
     """Answer 200 whenever the process can answer at all."""
     return JSONResponse({"success": True, "data": {"status": "alive"}})
@@ -22,17 +26,11 @@ async def alive() -> Response:
 
 @router.get(
     "/readyz", summary="Can it do its work",
-    responses={503: {"description": "The database cannot be reached."}},
+    responses=answers(schemas.ReadyAnswer, HTTPStatus.OK),
 )
 async def ready(rt: Rt) -> Response:
     """Answer 200 when the database can be reached, with how much background work waits."""
-    try:
-        depth = await queue.depth(rt)
-    except Unavailable as failure:
-        return JSONResponse(
-            {"success": False, "data": {"status": "not ready", "why": failure.message}},
-            HTTPStatus.SERVICE_UNAVAILABLE,
-        )
+    depth = await queue.depth(rt)
     return JSONResponse({"success": True, "data": {
         "status": "ready",
         "queue": {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from hakika.api.errors import problem
 from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import idempotency, ids, money, msisdn
 from hakika.domain.errors import Invalid
+from hakika.domain.ids import PaymentId
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.money import Money
 from hakika.domain.payment import STATUS, Status
@@ -114,11 +114,11 @@ async def find(
 
 def _filter(wanted: schemas.PaymentQuery) -> Filter:
     return Filter(
-        states=_states(wanted.status), since=_utc(wanted.since), until=_utc(wanted.until),
+        states=_states(wanted.status), since=wanted.since, until=wanted.until,
         search=wanted.search, search_phone=_phone(wanted.search),
         amount_min=_amount(wanted.min_amount, field="min_amount"),
         amount_max=_amount(wanted.max_amount, field="max_amount"),
-        before=ids.payment_id(wanted.cursor) if wanted.cursor else None,
+        before=PaymentId(wanted.cursor) if wanted.cursor else None,
     )
 
 
@@ -130,13 +130,6 @@ def _states(status: Status | None) -> list[Any] | None:
     if status is None:
         return None
     return [state for state, told in STATUS.items() if told is status]
-
-
-def _utc(when: datetime | None) -> datetime | None:
-    """Return a time in UTC; one without a zone is taken as UTC."""
-    if when is None:
-        return None
-    return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
 
 
 def _phone(text: str | None) -> str | None:

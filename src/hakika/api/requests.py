@@ -20,7 +20,13 @@ from hakika.domain.errors import BodyTooLarge, BodyUnreadable, FieldError, Inval
 BODY_BYTES_MAX = 64 * 1024
 DEPTH_MAX = 10
 
+# What PostgreSQL keeps neither as text nor as JSON.
+_UNFIT = re.compile(r"[\x00\ud800-\udfff]")
+
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+
+# Some proxies write the port of the connection behind the address.
+_WITH_PORT = re.compile(r"\[(?P<v6>[^\[\]]+)\](?::[0-9]{1,5})?|(?P<v4>[0-9.]+):[0-9]{1,5}")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -66,8 +72,8 @@ def read_object(raw: bytes) -> dict[str, Any]:
     """Return the JSON object in `raw`, with every fraction as a Decimal.
 
     Raises:
-        BodyUnreadable: not UTF-8, not JSON, not an object, NaN or Infinity, a field twice, or
-            nested too deeply.
+        BodyUnreadable: not UTF-8, not JSON, not an object, NaN or Infinity, a field twice, a text
+            that cannot be kept, or nested too deeply.
     """
     try:
         body = json.loads(
@@ -78,8 +84,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
         raise BodyUnreadable(f"The body cannot be read as JSON: {error}.") from None
     if not isinstance(body, dict):
         raise BodyUnreadable("The body is JSON, but not an object.")
-    if _depth(body) > DEPTH_MAX:
-        raise BodyUnreadable(f"The body is nested deeper than {DEPTH_MAX} levels.")
+    _check_fit(body, levels=DEPTH_MAX)
     return body
 
 
@@ -109,7 +114,8 @@ def client_address(request: Request, trusted_proxies: Sequence[str]) -> str:
     X-Forwarded-For is read only when the peer is one of our own proxies, and from the right: the
     first address that is not our proxy is the client. What stands left of it, anyone can write.
     """
-    address = request.client.host if request.client else ""
+    host = request.client.host if request.client else ""
+    address = str(_address(host) or host)
     hops = request.headers.getlist("x-forwarded-for")
     forwarded = [hop.strip() for line in hops for hop in line.split(",")]
     while forwarded and _is_in(address, trusted_proxies):
@@ -126,12 +132,15 @@ def _is_in(address: str, networks: Sequence[str]) -> bool:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Return the address in `text` in its plainest form: without port, zone or IPv6 dress."""
+    bare = _WITH_PORT.fullmatch(text)
     try:
-        address = ip_address(text)
+        address = ip_address((bare["v4"] or bare["v6"]) if bare else text)
     except ValueError:
         return None
-    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
-    return mapped or address
+    if isinstance(address, IPv6Address):
+        return address.ipv4_mapped or IPv6Address(int(address))
+    return address
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -145,11 +154,17 @@ def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _depth(value: object) -> int:
+def _check_fit(value: object, *, levels: int) -> None:
+    """Raise BodyUnreadable for a text that cannot be kept, or for more than `levels` of nesting."""
     match value:
+        case str() if _UNFIT.search(value):
+            raise BodyUnreadable("The body has a NUL character, or half of a surrogate pair.")
+        case dict() | list() if levels == 0:
+            raise BodyUnreadable(f"The body is nested deeper than {DEPTH_MAX} levels.")
         case dict():
-            return 1 + max((_depth(each) for each in value.values()), default=0)
+            for name, each in value.items():
+                _check_fit(name, levels=levels)
+                _check_fit(each, levels=levels - 1)
         case list():
-            return 1 + max((_depth(each) for each in value), default=0)
-        case _:
-            return 0
+            for each in value:
+                _check_fit(each, levels=levels - 1)

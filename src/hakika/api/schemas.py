@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hakika.domain import money, msisdn
+from hakika.domain import ids, money, msisdn
 from hakika.domain.errors import Invalid
 from hakika.domain.event import EventName
 from hakika.domain.money import Money
@@ -154,8 +154,29 @@ class WebhookRequest(BaseModel):
     webhook_url: Annotated[str, Field(max_length=2048)]
 
 
+_PAYMENT_EXAMPLE = {
+    "id": "pay_01kaxb2m8fe2tv5k0c3y7h9q4d", "merchant_id": "mer_01kaxb2m8ffh5r2b8v9n3d6w1c",
+    "livemode": False, "amount": "500.00", "amount_received": "500.00", "currency": "KES",
+    "provider": "mpesa", "phone": "254712345678", "reference": "ORDER-1234",
+    "description": "T-shirt", "status": "completed", "failure_code": None, "failure_reason": None,
+    "daraja_code": None, "daraja_message": None, "retryable": None, "payer_message": None,
+    "payer_message_sw": None, "provider_ref": "ws_CO_21112026090000123712345678",
+    "receipt": "UKL7RT61SV", "confirmed_by": "stk_callback", "needs_review": False, "late": False,
+    "idempotency_key": "order-1234", "metadata": {"order": "1234"},
+    "created_at": "2026-11-21T06:00:00.000000Z", "updated_at": "2026-11-21T06:00:21.000000Z",
+    "completed_at": "2026-11-21T06:00:21.000000Z",
+}
+
+
+def _shown_as(example: dict[str, Any]) -> ConfigDict:
+    """Return the settings of an answer with an example of it."""
+    return ConfigDict(json_schema_extra={"examples": [example]})
+
+
 class PaymentData(BaseModel):
     """A payment."""
+
+    model_config = _shown_as(_PAYMENT_EXAMPLE)
 
     id: str
     merchant_id: str
@@ -211,6 +232,13 @@ class PaymentsAnswer(BaseModel):
 class FactData(BaseModel):
     """One thing that was heard about a payment."""
 
+    model_config = _shown_as({
+        "sequence": 3, "heard_at": "2026-11-21T06:00:21.000000Z", "fact": "paid",
+        "source": "stk_callback", "state": "completed",
+        "details": {"receipt": "UKL7RT61SV", "amount_cents": 50000},
+        "link": "8f434346648f6b96df89dda901c5176b10a6d83961dd3c1ac88b59b2dc327aa4",
+    })
+
     sequence: int
     heard_at: str
     fact: str = Field(description="What was heard.", examples=["accepted"])
@@ -230,6 +258,11 @@ class TimelineAnswer(BaseModel):
 class EventData(BaseModel):
     """One event, exactly as it is posted to webhook endpoints."""
 
+    model_config = _shown_as({
+        "id": "evt_01kaxb37j2e4n9x6s0a5t8k1yz", "type": "payment.completed", "sequence": 1,
+        "livemode": False, "timestamp": "2026-11-21T06:00:21.000000Z", "data": _PAYMENT_EXAMPLE,
+    })
+
     id: str
     type: EventName
     sequence: int = Field(description="Gap-free per merchant and mode.")
@@ -246,8 +279,17 @@ class EventsAnswer(BaseModel):
     page: Page
 
 
+_ENDPOINT_EXAMPLE = {
+    "id": "whe_01kaxb1q3vdm7c2j6f9h0r4t8w", "url": "https://shop.example.co.ke/webhooks",
+    "events": ["payment.completed"], "livemode": False,
+    "created_at": "2026-11-21T05:59:00.000000Z", "disabled_at": None, "disabled_reason": None,
+}
+
+
 class EndpointData(BaseModel):
     """A webhook endpoint."""
+
+    model_config = _shown_as(_ENDPOINT_EXAMPLE)
 
     id: str
     url: str
@@ -260,6 +302,10 @@ class EndpointData(BaseModel):
 
 class NewEndpointData(EndpointData):
     """A new webhook endpoint with its secret, which is shown this once."""
+
+    model_config = _shown_as(
+        _ENDPOINT_EXAMPLE | {"secret": "whsec_…", "webhook_secret": "whsec_…"},
+    )
 
     secret: str = Field(examples=["whsec_…"])
     webhook_secret: str = Field(description="The same secret, under its other name.")
@@ -280,6 +326,43 @@ class EndpointsAnswer(BaseModel):
     page: Page
 
 
+class AliveData(BaseModel):
+    """The process answers."""
+
+    status: Literal["alive"]
+
+
+class AliveAnswer(BaseModel):
+    """The process answers."""
+
+    success: Literal[True] = True
+    data: AliveData
+
+
+class QueueData(BaseModel):
+    """How much background work waits."""
+
+    due: int = Field(description="Jobs to be done now.")
+    parked: int = Field(description="Jobs whose time has not come.")
+    running: int = Field(description="Jobs that a worker is at.")
+    held: int = Field(description="Jobs that failed for good and wait for a person.")
+    oldest_due_seconds: float = Field(description="For how long the oldest job has been due.")
+
+
+class ReadyData(BaseModel):
+    """The process can do its work."""
+
+    status: Literal["ready"]
+    queue: QueueData
+
+
+class ReadyAnswer(BaseModel):
+    """The process can do its work."""
+
+    success: Literal[True] = True
+    data: ReadyData
+
+
 class FieldProblem(BaseModel):
     """One field that cannot be taken."""
 
@@ -288,8 +371,23 @@ class FieldProblem(BaseModel):
     message: str
 
 
+_PROBLEM_EXAMPLE: dict[str, Any] = {
+    "type": "https://hakika.dev/errors#invalid_request", "title": "Bad Request", "status": 400,
+    "detail": "1.50 has cents; M-Pesa moves whole shillings. Nothing was rounded.",
+    "instance": "/v1/payments", "success": False, "code": "invalid_request",
+    "error": "Bad Request", "hint": "Mend the named fields and send the request again.",
+    "errors": [{
+        "field": "amount", "code": "amount_has_cents",
+        "message": "1.50 has cents; M-Pesa moves whole shillings. Nothing was rounded.",
+    }],
+    "request_id": "9f0c6b1c7c8e4f2fb1d6a5e4c3b2a190",
+}
+
+
 class Problem(BaseModel):
     """What went wrong (RFC 9457), and the way out."""
+
+    model_config = _shown_as(_PROBLEM_EXAMPLE)
 
     type: str
     title: str
@@ -304,6 +402,74 @@ class Problem(BaseModel):
     request_id: str
 
 
+class DarajaRefusal(BaseModel):
+    """What Daraja said, and what it means."""
+
+    code: str | None = Field(examples=["400.002.02"])
+    message: str | None = Field(description="Safaricom's own words.")
+    meaning: str = Field(description="For the developer.")
+    payer_message: str
+    retryable: bool = Field(description="The same may work later, with nothing mended.")
+
+
+class RefusalProblem(Problem):
+    """Daraja refused to make the prompt: the payment is failed, and nobody was asked."""
+
+    model_config = _shown_as(_PROBLEM_EXAMPLE | {
+        "type": "https://hakika.dev/errors#daraja_refused", "title": "Bad Gateway", "status": 502,
+        "detail": "Daraja refused to make the prompt: The short code is not known.",
+        "code": "daraja_refused", "error": "Bad Gateway", "errors": [],
+        "hint": "Mend what Daraja names, then use a new Idempotency-Key.",
+        "daraja": {
+            "code": "500.001.1001", "message": "Merchant does not exist",
+            "meaning": "The short code is not known.", "retryable": False,
+            "payer_message": "We could not start the payment. Please contact the business.",
+        },
+        "data": _PAYMENT_EXAMPLE | {
+            "status": "failed", "amount_received": None, "receipt": None, "completed_at": None,
+            "confirmed_by": "daraja", "failure_code": "shortcode_unknown",
+            "failure_reason": "The short code is not known.", "daraja_code": "500.001.1001",
+            "daraja_message": "Merchant does not exist", "retryable": False,
+            "payer_message": "We could not start the payment. Please contact the business.",
+            "payer_message_sw": "Hatukuweza kuanzisha malipo. Wasiliana na biashara.",
+            "provider_ref": None,
+        },
+    })
+
+    daraja: DarajaRefusal
+    data: PaymentData
+
+
+def _moment(value: Any) -> datetime:
+    """Return a time in UTC; one without a zone is taken as UTC."""
+    try:
+        when = datetime.fromisoformat(value)
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise Invalid(
+            "This is not a time. Write it like 2026-01-31T09:00:00Z, with + as %2B.",
+            field="time", code="time_invalid",
+        ) from None
+
+
+def _searchable(value: Any) -> Any:
+    if "\x00" in value:
+        raise Invalid("A search has no NUL character.", field="search", code="search_invalid")
+    return value
+
+
+def _cursor(value: Any) -> Any:
+    if not ids.is_id(value, "pay"):
+        raise Invalid(
+            "This is not a cursor. Pass the `page.next` of the page before.",
+            field="cursor", code="cursor_invalid",
+        )
+    return value
+
+
+Moment = Annotated[datetime, _rule(_moment)]
+
+
 class PaymentQuery(BaseModel):
     """How a list of payments is narrowed. An unknown parameter is refused, not ignored."""
 
@@ -311,15 +477,17 @@ class PaymentQuery(BaseModel):
 
     provider: Literal["mpesa"] | None = None
     status: Status | None = None
-    since: datetime | None = Field(None, description="Created at or after (RFC 3339).")
-    until: datetime | None = Field(None, description="Created before (RFC 3339).")
-    search: str | None = Field(
+    since: Moment | None = Field(None, description="Created at or after (RFC 3339).")
+    until: Moment | None = Field(None, description="Created before (RFC 3339).")
+    search: Annotated[str, _rule(_searchable)] | None = Field(
         None, max_length=64, min_length=1,
         description="A whole receipt, reference, phone number, checkout id or payment id.",
     )
     min_amount: str | None = Field(None, max_length=20, description="In shillings.")
     max_amount: str | None = Field(None, max_length=20, description="In shillings.")
-    cursor: str | None = Field(None, description="`page.next` of the page before.")
+    cursor: Annotated[str, _rule(_cursor)] | None = Field(
+        None, description="`page.next` of the page before.",
+    )
     limit: int = Field(50, ge=1, le=100)
 
 

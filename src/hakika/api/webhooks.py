@@ -13,6 +13,7 @@ from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import ids
+from hakika.domain.errors import Invalid
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.payment_data import written
 from hakika.domain.webhook import Endpoint
@@ -70,7 +71,12 @@ async def delete(rt: Rt, key: Writer, endpoint_id: str) -> Response:
 async def set_only(request: Request, rt: Rt, key: Writer) -> Response:
     """Replace all endpoints by one that hears every event. Its secret is shown this once."""
     wanted = read_model(schemas.WebhookRequest, read_object(await read_bytes(request)))
-    endpoint = await webhooks.set_only_endpoint(rt, key, wanted.webhook_url)
+    try:
+        endpoint = await webhooks.set_only_endpoint(rt, key, wanted.webhook_url)
+    except Invalid as error:  # it knows the address as `url`
+        raise Invalid(
+            error.message, field="webhook_url", code=error.errors[0].code, hint=error.hint,
+        ) from None
     return JSONResponse({"success": True, "data": _with_secret(endpoint)})
 
 

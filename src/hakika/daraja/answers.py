@@ -60,6 +60,8 @@ class AnswerError:
             developer_message=self.developer_message,
             payer_message=self.words.en,
             payer_message_sw=self.words.sw,
+            daraja_message=self.text,
+            retryable=self.retryable,
         )
 
 

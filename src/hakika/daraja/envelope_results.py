@@ -46,6 +46,8 @@ class EnvelopeResult:
             developer_message=self.developer_message,
             payer_message=self.words.en,
             payer_message_sw=self.words.sw,
+            daraja_message=self.text,
+            retryable=self.retryable,
         )
 
 

@@ -54,6 +54,8 @@ class StkResult:
             developer_message=self.developer_message,
             payer_message=self.words.en,
             payer_message_sw=self.words.sw,
+            daraja_message=self.text,
+            retryable=self.retryable,
         )
 
 

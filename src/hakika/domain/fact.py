@@ -102,7 +102,7 @@ class Fact:
                 return Strength.NONE
 
 
-FIRST_LINK = bytes(32)  # what the first fact of a payment is chained to
+FIRST_LINK = bytes(32)  # what a payment is chained to that was not born yet (`payment.born`)
 
 
 def link(
@@ -123,21 +123,25 @@ def link(
     return hashlib.sha256(content.encode()).digest()
 
 
-def details(fact: Fact) -> dict[str, str | int | None]:
-    """Return everything of a fact but kind, source and raw body, as plain values for storing."""
+def details(fact: Fact) -> dict[str, str | int]:
+    """Return everything of a fact but kind, source and raw body, as plain values for storing.
+
+    What a fact does not have is left out, so that a field added later changes no older hash.
+    """
     reason = fact.reason
-    return {
+    values = {
         "attempt": fact.attempt,
-        "code": reason.code if reason else None,
-        "daraja_code": reason.daraja_code if reason else None,
-        "developer_message": reason.developer_message if reason else None,
-        "payer_message": reason.payer_message if reason else None,
-        "payer_message_sw": reason.payer_message_sw if reason else None,
-        "daraja_message": reason.daraja_message if reason else None,
-        "retryable": reason.retryable if reason else None,
         "merchant_request_id": fact.merchant_request_id or None,
         "checkout_request_id": fact.checkout_request_id or None,
         "receipt": fact.receipt or None,
         "amount_cents": fact.amount.cents if fact.amount else None,
         "note": fact.note or None,
     }
+    if reason is not None:
+        values |= {
+            "code": reason.code, "daraja_code": reason.daraja_code,
+            "daraja_message": reason.daraja_message, "retryable": reason.retryable,
+            "developer_message": reason.developer_message,
+            "payer_message": reason.payer_message, "payer_message_sw": reason.payer_message_sw,
+        }
+    return {name: value for name, value in values.items() if value is not None}

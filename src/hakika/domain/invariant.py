@@ -15,9 +15,9 @@ from operator import attrgetter
 from typing import Any
 
 from hakika.domain import fact as facts
-from hakika.domain.fact import FIRST_LINK, Fact, Kind
+from hakika.domain.fact import Fact, Kind
 from hakika.domain.ids import PaymentId
-from hakika.domain.payment import FINAL, Change, Payment, State, advance
+from hakika.domain.payment import FINAL, Change, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 
 # How late a check or a delivery may be before it counts as forgotten: far more than a worker takes
@@ -71,14 +71,14 @@ class Story:
 def replay(payment: Payment, stored: Sequence[StoredFact]) -> list[Change]:
     """Return what each fact does today, told in order to the payment as it was born."""
     changes: list[Change] = []
-    before = Payment(
+    before = born(Payment(
         id=payment.id, merchant_id=payment.merchant_id, livemode=payment.livemode,
         amount=payment.amount, payer=payment.payer, shortcode=payment.shortcode,
         reference=payment.reference, description=payment.description,
         idempotency_key=payment.idempotency_key, metadata=payment.metadata,
         callback_url=payment.callback_url,
         created_at=payment.created_at, updated_at=payment.created_at,
-    )
+    ))
     for each in stored:
         changes.append(advance(before, each.fact, now=each.heard_at))
         before = changes[-1].after
@@ -134,7 +134,7 @@ def is_intact(
 
 def chain_breaches(payment: Payment, stored: Sequence[StoredFact]) -> Iterator[str]:
     """I11: no fact was changed, removed, added or moved since it was heard."""
-    before, count = FIRST_LINK, 0
+    before, count = born(payment).facts_link, 0
     for each in stored:
         if each.sequence == count:
             yield f"Fact {count} of payment {payment.id} is there twice."

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from hakika.domain.ids import PaymentId
+from hakika.domain.money import Money
 from hakika.domain.payment import Payment, State
 
 # A prompt lives about 60 s; the handset may answer up to 90 s after the push. Until then a query's
@@ -47,7 +49,7 @@ class Patience:
             case State.UNSENT:
                 return payment.updated_at + self.seconds(UNSENT_SECONDS_MAX)
             case State.SENDING:
-                return payment.updated_at + self.seconds(SENDING_SECONDS_MAX)
+                return _pushed_at(payment) + self.seconds(SENDING_SECONDS_MAX)
             case State.PENDING | State.UNKNOWN if not payment.lapsed:
                 return self._next_query_at(payment)
             case _:
@@ -56,6 +58,10 @@ class Patience:
     def prompt_is_dead(self, payment: Payment, *, now: datetime) -> bool:
         """Say whether the payer can no longer answer the prompt."""
         return now >= _pushed_at(payment) + self.seconds(PROMPT_LIFE_SECONDS)
+
+    def was_left_sending(self, payment: Payment, *, now: datetime) -> bool:
+        """Say whether whoever was sending this payment must have died."""
+        return now >= _pushed_at(payment) + self.seconds(SENDING_SECONDS_MAX)
 
     def is_overdue(self, payment: Payment, *, now: datetime) -> bool:
         """Say whether a pending payment has been silent for so long that it is unknown."""
@@ -77,15 +83,25 @@ class Patience:
         return lapse_at
 
 
-def urgency(payment: Payment, *, now: datetime) -> float:
-    """Return how much is lost, at worst, by asking about `payment` later: the largest goes first.
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A payment that waits for its turn to be asked about."""
+
+    id: PaymentId
+    amount: Money
+    pushed_at: datetime
+    is_unknown: bool
+
+
+def urgency(waiting: Waiting, *, now: datetime) -> float:
+    """Return how much is lost, at worst, by asking about a payment later: the largest goes first.
 
     Age x amount x doubt. Doubt is doubled for a payment already told to be unknown, because
     somebody is waiting for exactly this answer.
     """
-    age_seconds = max((now - _pushed_at(payment)).total_seconds(), 1.0)
-    doubt = 2.0 if payment.state is State.UNKNOWN else 1.0
-    return age_seconds * payment.amount.cents * doubt
+    age_seconds = max((now - waiting.pushed_at).total_seconds(), 1.0)
+    doubt = 2.0 if waiting.is_unknown else 1.0
+    return age_seconds * waiting.amount.cents * doubt
 
 
 def _pushed_at(payment: Payment) -> datetime:

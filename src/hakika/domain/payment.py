@@ -9,10 +9,13 @@ put before a person.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from hakika.domain import fact as facts
 from hakika.domain.event import EventName
@@ -192,13 +195,35 @@ def advance(payment: Payment, fact: Fact, *, now: datetime) -> Change:
     world says: a fact that cannot be true is kept, changes no state and asks for a person.
     """
     cell = _cell(payment, fact)
-    after = _with_what_was_learnt(payment, fact)
+    new = _learnt(payment, fact) | {"updated_at": now, "facts_count": payment.facts_count + 1}
     if isinstance(cell, State):
-        after = _moved(after, fact, cell, now=now)
+        new |= _moved(payment, fact, cell, now=now)
     if cell is ALARM or cell is REVIEW:
-        after = replace(after, disputed=True)
-    after = _chained(after, fact, now=now)
+        new["disputed"] = True
+    new["facts_link"] = facts.link(
+        fact, payment_id=payment.id, sequence=new["facts_count"], heard_at=now,
+        state=new.get("state", payment.state), before=payment.facts_link,
+    )
+    after = replace(payment, **new)
     return Change(payment, fact, after, now, events=_events(payment, after))
+
+
+def born(payment: Payment) -> Payment:
+    """Return a new payment with the first end of its chain: the hash of everything that was asked.
+
+    So an edit of what was asked (its amount, its payer) breaks the chain as an edit of a fact does.
+    """
+    content = json.dumps(
+        [
+            payment.id, payment.merchant_id, payment.livemode, payment.amount.cents,
+            payment.payer.digits, payment.shortcode.kind, payment.shortcode.number,
+            payment.shortcode.store_number, payment.reference, payment.description,
+            sorted(payment.metadata.items()), payment.callback_url, payment.idempotency_key,
+            payment.created_at.isoformat(),
+        ],
+        separators=(",", ":"),
+    )
+    return replace(payment, facts_link=hashlib.sha256(content.encode()).digest())
 
 
 def _cell(payment: Payment, fact: Fact) -> State | Cell:
@@ -238,50 +263,38 @@ def _weighed(payment: Payment, fact: Fact) -> State | Cell:
     return IGNORE
 
 
-def _with_what_was_learnt(payment: Payment, fact: Fact) -> Payment:
-    """Return the payment with ids and counts that a fact brings, whatever it does to the state."""
-    payment = replace(
-        payment,
-        merchant_request_id=payment.merchant_request_id or fact.merchant_request_id,
-        checkout_request_id=payment.checkout_request_id or fact.checkout_request_id,
-        checks=payment.checks + (fact.source is Source.STK_QUERY),
-        lapsed=payment.lapsed or fact.kind is Kind.LAPSED,
-    )
-    if fact.kind is Kind.PAID and payment.state is not COMPLETED:
-        return replace(payment, receipt=fact.receipt, amount_received=fact.amount)
-    if fact.kind is Kind.MISPAID and not payment.receipt:
-        return replace(payment, receipt=fact.receipt, amount_received=fact.amount)
-    return payment
+def _learnt(payment: Payment, fact: Fact) -> dict[str, Any]:
+    """Return the ids and counts that a fact brings, whatever it does to the state."""
+    learnt: dict[str, Any] = {
+        "merchant_request_id": payment.merchant_request_id or fact.merchant_request_id,
+        "checkout_request_id": payment.checkout_request_id or fact.checkout_request_id,
+        "checks": payment.checks + (fact.source is Source.STK_QUERY),
+        "lapsed": payment.lapsed or fact.kind is Kind.LAPSED,
+    }
+    paid = fact.kind is Kind.PAID and payment.state is not COMPLETED
+    if paid or (fact.kind is Kind.MISPAID and not payment.receipt):
+        learnt |= {"receipt": fact.receipt, "amount_received": fact.amount}
+    return learnt
 
 
-def _moved(payment: Payment, fact: Fact, to: State, *, now: datetime) -> Payment:
-    """Return the payment in state `to`."""
+def _moved(payment: Payment, fact: Fact, to: State, *, now: datetime) -> dict[str, Any]:
+    """Return what is new on a payment that moves to state `to`."""
     money_came = to in {AWAITED, COMPLETED}
     ended_unpaid = to in {FAILED, CANCELED}
-    settled = money_came or ended_unpaid or to is REVIEW
+    moved: dict[str, Any] = {
+        "state": to,
+        "failure": fact.reason if ended_unpaid else None,
+        "late": payment.late or (to in WITH_MONEY and payment.state in {FAILED, CANCELED}),
+        "completed_at": (payment.completed_at or now) if money_came else None,
+    }
     if to is SENDING:  # a new push, with deadlines of its own
-        payment = replace(payment, attempts=payment.attempts + 1, asked_at=now, lapsed=False)
-    return replace(
-        payment,
-        state=to,
-        failure=(fact.reason or NOT_SENT) if ended_unpaid else None,
-        confirmed_by=fact.source if settled else payment.confirmed_by,
-        strength=fact.strength if settled else payment.strength,
-        late=payment.late or (to in WITH_MONEY and payment.state in {FAILED, CANCELED}),
+        moved |= {"attempts": payment.attempts + 1, "asked_at": now, "lapsed": False}
+    if to is AWAITED:
         # A prompt can only be paid as it stands, so a query's bare "paid" means the amount asked.
-        amount_received=payment.amount_received or (payment.amount if to is AWAITED else None),
-        completed_at=(payment.completed_at or now) if money_came else None,
-    )
-
-
-def _chained(payment: Payment, fact: Fact, *, now: datetime) -> Payment:
-    """Return the payment with `fact` as the newest link of its chain."""
-    sequence = payment.facts_count + 1
-    newest = facts.link(
-        fact, payment_id=payment.id, sequence=sequence, heard_at=now, state=payment.state,
-        before=payment.facts_link,
-    )
-    return replace(payment, facts_count=sequence, facts_link=newest, updated_at=now)
+        moved["amount_received"] = payment.amount_received or payment.amount
+    if money_came or ended_unpaid or to is REVIEW:
+        moved |= {"confirmed_by": fact.source, "strength": fact.strength}
+    return moved
 
 
 def _events(before: Payment, after: Payment) -> tuple[EventName, ...]:

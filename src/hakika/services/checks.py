@@ -7,15 +7,15 @@ is a row. The payment with the most to lose is asked about first.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from datetime import timedelta
 
 from hakika.daraja.client import QueryOutcome, StkQueryAnswer
 from hakika.domain.errors import AskedTooOften
 from hakika.domain.fact import Fact, Kind, Source
+from hakika.domain.ids import PaymentId
 from hakika.domain.merchant import ApiKey
-from hakika.domain.patience import urgency
-from hakika.domain.payment import Payment, State
+from hakika.domain.patience import LAPSE_SECONDS, OVERDUE_SECONDS, urgency
+from hakika.domain.payment import NOT_SENT, Payment, State
 from hakika.domain.verdict import Said, from_query
 from hakika.services import payments as payments_service
 from hakika.services.facts import Unheard, record_heard
@@ -31,30 +31,26 @@ SECONDS_A_MINUTE = 60
 
 async def look_again(rt: Runtime) -> int:
     """Do one round over everything that is due; return how many payments were looked at."""
+    minded = await _mind_the_clocks(rt)
+    asked = await asyncio.gather(*(_ask_most_urgent(rt, livemode=mode) for mode in rt.accounts))
+    return minded + sum(asked)
+
+
+async def _mind_the_clocks(rt: Runtime) -> int:
+    """Look at the payments that need no query, however long the queue for queries is."""
+    now = rt.now()
     async with rt.store.reading() as tx:
-        due = await checks.due(tx, now=rt.now())
-    by_clock = [payment for payment in due if not _can_be_asked(rt, payment)]
-    by_query: dict[bool, list[Payment]] = defaultdict(list)
-    for payment in due:
-        if _can_be_asked(rt, payment):
-            by_query[payment.livemode].append(payment)
-    done = sum([await _mind_the_clock(rt, payment) for payment in by_clock])
-    asked = await asyncio.gather(*(_ask_most_urgent(rt, group) for group in by_query.values()))
-    return done + sum(asked)
+        due = await checks.due_by_clock(
+            tx, now=now, overdue=now - rt.patience.seconds(OVERDUE_SECONDS),
+            lapsing=now - rt.patience.seconds(LAPSE_SECONDS),
+        )
+    return sum([await _mind_the_clock(rt, payment_id) for payment_id in due])
 
 
-def _can_be_asked(rt: Runtime, payment: Payment) -> bool:
-    waiting = payment.state in {State.PENDING, State.UNKNOWN}
-    return (
-        waiting and bool(payment.checkout_request_id) and payment.livemode in rt.accounts
-        and not rt.patience.has_lapsed(payment, now=rt.now())
-    )
-
-
-async def _mind_the_clock(rt: Runtime, payment: Payment) -> bool:
-    """Record what the passing of time says: a crash while sending, or the last deadline."""
+async def _mind_the_clock(rt: Runtime, payment_id: PaymentId) -> bool:
+    """Record what the passing of time says: a crash while sending, or a deadline that passed."""
     try:
-        await record_heard(rt, payment.id, lambda locked: _said_by_the_clock(rt, locked))
+        await record_heard(rt, payment_id, lambda locked: _said_by_the_clock(rt, locked))
     except Unheard:
         return False  # somebody was faster, or it is not due any more
     return True
@@ -62,41 +58,47 @@ async def _mind_the_clock(rt: Runtime, payment: Payment) -> bool:
 
 def _said_by_the_clock(rt: Runtime, payment: Payment) -> Fact | None:
     now = rt.now()
-    if payment.next_check_at is None or payment.next_check_at > now:
-        return None
-    if payment.state is State.SENDING:
+    if payment.state is State.UNSENT and rt.patience.has_lapsed(payment, now=now):
+        return Fact(Kind.LAPSED, Source.CLOCK, reason=NOT_SENT, note="Nobody asked again.")
+    if payment.state is State.SENDING and rt.patience.was_left_sending(payment, now=now):
         note = "The process that was sending it has gone. It is never sent again."
         return Fact(Kind.SILENT, Source.CLOCK, attempt=payment.attempts, note=note)
-    if rt.patience.has_lapsed(payment, now=now):
-        note = "Nobody asked again." if payment.state is State.UNSENT else "Silent for two days."
-        return Fact(Kind.LAPSED, Source.CLOCK, note=note)
+    if payment.state is State.PENDING and rt.patience.is_overdue(payment, now=now):
+        return Fact(Kind.SILENT, Source.CLOCK, note="The prompt is long gone, without a verdict.")
+    waiting = payment.state is State.UNKNOWN and not payment.lapsed
+    if waiting and rt.patience.has_lapsed(payment, now=now):
+        return Fact(Kind.LAPSED, Source.CLOCK, note="Silent for two days.")
     return None
 
 
-async def _ask_most_urgent(rt: Runtime, due: list[Payment]) -> int:
+async def _ask_most_urgent(rt: Runtime, *, livemode: bool) -> int:
     """Ask about the payments of one mode, most urgent first, for as long as the budget lasts."""
+    now, shortcode = rt.now(), rt.account(livemode=livemode).shortcode.number
+    async with rt.store.reading() as tx:
+        if not await checks.has_budget(tx, shortcode, livemode=livemode, now=now):
+            return 0
+        waiting = await checks.waiting(tx, shortcode, livemode=livemode, now=now)
     asked = 0
-    for payment in sorted(due, key=lambda each: urgency(each, now=rt.now()), reverse=True):
-        if not await _spend(rt, payment):
+    for each in sorted(waiting, key=lambda one: urgency(one, now=now), reverse=True):
+        if not await _spend(rt, shortcode, livemode=livemode):
             break
         lease = rt.now() + rt.patience.seconds(LEASE_SECONDS)
         async with rt.store.transaction() as tx:
-            taken = await checks.take(tx, payment, lease=lease)
-        if taken:
+            payment = await checks.take(tx, each.id, now=now, lease=lease)
+        if payment is not None:
             await _ask(rt, payment)
             asked += 1
     return asked
 
 
-async def _spend(rt: Runtime, payment: Payment) -> bool:
+async def _spend(rt: Runtime, shortcode: str, *, livemode: bool) -> bool:
     settings = rt.settings
     a_minute = (
-        settings.live_queries_per_minute if payment.livemode
-        else settings.sandbox_queries_per_minute
+        settings.live_queries_per_minute if livemode else settings.sandbox_queries_per_minute
     )
     async with rt.store.transaction() as tx:
         return await checks.spend(
-            tx, payment.shortcode.number, livemode=payment.livemode, now=rt.now(),
+            tx, shortcode, livemode=livemode, now=rt.now(),
             interval=rt.patience.seconds(SECONDS_A_MINUTE / a_minute),
         )
 
@@ -114,7 +116,6 @@ async def _ask(rt: Runtime, payment: Payment) -> None:
     if not answer.raw:
         return  # Daraja said nothing at all: no fact; the check is due again when our hold ends
     await record_heard(rt, payment.id, lambda locked: _judge(rt, locked, answer))
-    await _say_if_overdue(rt, payment)
     rt.passing(KillPoint.AFTER_CHECK_RECORDED)
 
 
@@ -126,21 +127,6 @@ def _judge(rt: Runtime, payment: Payment, answer: StkQueryAnswer) -> Fact:
         settles_by_query=answer.outcome is QueryOutcome.FAILED, note=answer.note, raw=answer.raw,
     )
     return from_query(said, prompt_is_dead=rt.patience.prompt_is_dead(payment, now=rt.now()))
-
-
-async def _say_if_overdue(rt: Runtime, payment: Payment) -> None:
-    """Call a pending payment unknown once it has been silent for too long."""
-    try:
-        await record_heard(rt, payment.id, lambda locked: _overdue(rt, locked))
-    except Unheard:
-        return  # the usual case: settled, or still in time
-
-
-def _overdue(rt: Runtime, payment: Payment) -> Fact | None:
-    if payment.state is not State.PENDING or not rt.patience.is_overdue(payment, now=rt.now()):
-        return None
-    note = "The prompt is long gone, and no verdict has come."
-    return Fact(Kind.SILENT, Source.CLOCK, note=note)
 
 
 async def _stay_away(rt: Runtime, payment: Payment, *, seconds: float) -> None:
@@ -162,7 +148,7 @@ async def check_now(rt: Runtime, key: ApiKey, payment: Payment) -> Payment:
     """
     if payment.state not in {State.PENDING, State.UNKNOWN} or not payment.checkout_request_id:
         return payment
-    if not await _spend(rt, payment):
+    if not await _spend(rt, payment.shortcode.number, livemode=payment.livemode):
         raise AskedTooOften(
             "Daraja was asked about this short code a moment ago.",
             retry_after_seconds=SECONDS_A_MINUTE // 5,

@@ -32,8 +32,9 @@ def daraja_accounts(settings: Settings) -> dict[bool, Credentials]:
             base_url=settings.daraja_live_url,
             livemode=True,
         )
-        check_live(live)
         accounts[True] = live
+    for account in accounts.values():
+        check_live(account)
     return accounts
 
 

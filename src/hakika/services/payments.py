@@ -20,7 +20,7 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
-from hakika.domain.payment import Change, Payment, State, advance
+from hakika.domain.payment import Change, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 from hakika.services.facts import record, with_next_check
 from hakika.services.killpoints import KillPoint
@@ -89,14 +89,14 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
 def _intent(rt: Runtime, key: ApiKey, order: Order) -> Change:
     """Return a new payment about to be sent, with its first fact."""
     now = rt.now()
-    payment = Payment(
+    payment = born(Payment(
         id=PaymentId(rt.new_id("pay")), merchant_id=key.merchant_id, livemode=key.livemode,
         amount=order.amount, payer=order.payer,
         shortcode=rt.account(livemode=key.livemode).shortcode,
         reference=order.reference or _new_reference(rt), description=order.description,
         idempotency_key=order.idempotency_key, metadata=order.metadata or {},
         callback_url=order.callback_url, created_at=now, updated_at=now,
-    )
+    ))
     return with_next_check(rt, advance(payment, _asked(payment), now=now))
 
 

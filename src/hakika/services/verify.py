@@ -8,6 +8,7 @@ themselves are in `domain/invariant.py` (of one payment), `store/invariants.py` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -141,12 +142,13 @@ async def verify(
         await _check_many_rows(tx, findings, now=now)
         examiner = _Examiner(findings, now, told, await invariants.quarantined(tx))
         done = 0
-        async for batch in invariants.stories(tx):
-            for story in batch:
-                examiner.examine(story)
-            done += len(batch)
-            if progress is not None:
-                progress(done, counts.payments)
+        async with aclosing(invariants.stories(tx)) as batches:
+            async for batch in batches:
+                for story in batch:
+                    examiner.examine(story)
+                done += len(batch)
+                if progress is not None:
+                    progress(done, counts.payments)
         examiner.look_for_the_absent()
     return _report(findings, counts)
 

@@ -5,26 +5,50 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import LiteralString
 
+from hakika.domain.ids import PaymentId
+from hakika.domain.money import Money
+from hakika.domain.patience import Waiting
 from hakika.domain.payment import Payment
 from hakika.store.payments import COLUMNS, payment_of
 from hakika.store.transaction import Transaction
 
-# More than any query budget can ask about in an hour; the most urgent of them go first.
+# What one round looks at; what is left over is found by the next, half a second later.
 DUE_MAX = 500
 
-_DUE: LiteralString = (
-    "select " + COLUMNS + " from payments where next_check_at <= %(now)s"
-    " order by next_check_at limit %(limit)s"
-)
+# More than any query budget can ask about in an hour; the most urgent of them go first.
+WAITING_MAX = 5000
 
-_TAKE: LiteralString = """
-    update payments set next_check_at = %(lease)s
-     where id = %(id)s and facts_count = %(facts_count)s and next_check_at = %(due_at)s
-    returning id
+_DUE_BY_CLOCK: LiteralString = """
+    select id from payments
+     where next_check_at is not null and (
+           (state in ('unsent', 'sending') and next_check_at <= %(now)s)
+        or (state = 'pending' and asked_at <= %(overdue)s)
+        or (state = 'unknown' and not lapsed and asked_at <= %(lapsing)s))
+     order by next_check_at limit %(limit)s
 """
+
+_WAITING: LiteralString = """
+    select id, amount_cents, asked_at, state = 'unknown' as is_unknown from payments
+     where next_check_at <= %(now)s and state in ('pending', 'unknown')
+       and checkout_request_id <> '' and shortcode = %(shortcode)s and livemode = %(livemode)s
+     order by next_check_at limit %(limit)s
+"""
+
+_TAKE: LiteralString = (
+    """
+    update payments set next_check_at = %(lease)s
+     where id = %(id)s and next_check_at <= %(now)s and state in ('pending', 'unknown')
+    returning """
+    + COLUMNS
+)
 
 _POSTPONE: LiteralString = """
     update payments set next_check_at = %(until)s where id = %(id)s and next_check_at is not null
+"""
+
+_BUDGET: LiteralString = """
+    select next_free_at from query_budgets
+     where shortcode = %(shortcode)s and livemode = %(livemode)s
 """
 
 _OPEN_BUDGET: LiteralString = """
@@ -44,27 +68,55 @@ _CLOSE_UNTIL: LiteralString = """
 """
 
 
-async def due(tx: Transaction, *, now: datetime) -> list[Payment]:
-    """Return payments whose next check is due, longest overdue first."""
-    rows = await tx.rows(_DUE, {"now": now, "limit": DUE_MAX})
-    return [payment_of(row) for row in rows]
+async def due_by_clock(
+    tx: Transaction, *, now: datetime, overdue: datetime, lapsing: datetime,
+) -> list[PaymentId]:
+    """Return payments about which the time alone says something, longest due first.
 
-
-async def take(tx: Transaction, payment: Payment, *, lease: datetime) -> bool:
-    """Hold a due payment until `lease`, so that nobody else checks it; False: another has it."""
-    row = await tx.row(
-        _TAKE,
-        {
-            "id": payment.id, "facts_count": payment.facts_count,
-            "due_at": payment.next_check_at, "lease": lease,
-        },
+    `overdue` and `lapsing` are the newest pushes that are too old to be pending, and to be unknown.
+    """
+    rows = await tx.rows(
+        _DUE_BY_CLOCK, {"now": now, "overdue": overdue, "lapsing": lapsing, "limit": DUE_MAX},
     )
-    return row is not None
+    return [PaymentId(row["id"]) for row in rows]
+
+
+async def waiting(
+    tx: Transaction, shortcode: str, *, livemode: bool, now: datetime,
+) -> list[Waiting]:
+    """Return payments of a short code that are due to be asked about."""
+    rows = await tx.rows(
+        _WAITING,
+        {"shortcode": shortcode, "livemode": livemode, "now": now, "limit": WAITING_MAX},
+    )
+    return [
+        Waiting(
+            PaymentId(row["id"]), Money(row["amount_cents"]), row["asked_at"],
+            is_unknown=row["is_unknown"],
+        )
+        for row in rows
+    ]
+
+
+async def take(
+    tx: Transaction, payment_id: PaymentId, *, now: datetime, lease: datetime,
+) -> Payment | None:
+    """Return a due payment, held until `lease` so that nobody else checks it, or None."""
+    row = await tx.row(_TAKE, {"id": payment_id, "now": now, "lease": lease})
+    return payment_of(row) if row else None
 
 
 async def postpone(tx: Transaction, payment: Payment, *, until: datetime) -> None:
     """Put off the next check of a payment that is still waiting."""
     await tx.execute(_POSTPONE, {"id": payment.id, "until": until})
+
+
+async def has_budget(
+    tx: Transaction, shortcode: str, *, livemode: bool, now: datetime,
+) -> bool:
+    """Say whether a query of this short code could be asked now."""
+    row = await tx.row(_BUDGET, {"shortcode": shortcode, "livemode": livemode})
+    return row is None or bool(row["next_free_at"] <= now)
 
 
 async def spend(

@@ -8,7 +8,7 @@ rows which break it. Memory stays the same however many payments there are.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -257,8 +257,11 @@ async def quarantined(tx: Transaction) -> dict[PaymentId, int]:
     return {PaymentId(row["payment_id"]): row["callbacks"] for row in rows}
 
 
-async def stories(tx: Transaction) -> AsyncIterator[list[Story]]:
-    """Yield every payment with its facts and events, oldest first, some at a time."""
+async def stories(tx: Transaction) -> AsyncGenerator[list[Story], None]:
+    """Yield every payment with its facts and events, oldest first, some at a time.
+
+    It holds a cursor of `tx`: close it before the transaction ends, whatever happens.
+    """
     async with tx.connection.cursor(name="hakika_verify") as cursor:
         await cursor.execute(_PAYMENTS)
         while rows := await cursor.fetchmany(BATCH):

@@ -9,6 +9,7 @@ from psycopg import sql
 from hakika.store.transaction import Transaction
 
 TABLES = ("facts", "events", "attempts")
+APPEND_ONLY = frozenset({"facts"})
 
 # Far enough that a worker may be away for a whole season before a payment meets a missing month.
 MONTHS_AHEAD = 3
@@ -46,6 +47,13 @@ async def _make(
             parent, month, sql.Literal(first.isoformat()), sql.Literal(beyond.isoformat()),
         ),
     )
+    if table in APPEND_ONLY:
+        await tx.connection.execute(
+            sql.SQL(
+                "create trigger {} before truncate on {} for each statement"
+                " execute function refuse_change()",
+            ).format(sql.Identifier(f"{name}_keep"), month),
+        )
 
 
 def _months(now: datetime) -> list[tuple[datetime, datetime]]:

@@ -138,10 +138,15 @@ CHANGE: LiteralString = (
         insert into deliveries
             (event_id, event_created_at, endpoint_id, state, next_attempt_at, created_at)
         select told.id, %(heard_at)s, endpoints.id, 'scheduled', %(heard_at)s, %(heard_at)s
-        from told join endpoints using (merchant_id, livemode)
-        where endpoints.deleted_at is null and endpoints.disabled_at is null
-            and (endpoints.payment_id is null or endpoints.payment_id = %(id)s)
-            and (endpoints.events = '{}' or told.name = any(endpoints.events))
+        from told join (
+            select id, events from endpoints
+             where payment_id is null
+               and (merchant_id, livemode) in (select merchant_id, livemode from moved)
+               and deleted_at is null and disabled_at is null
+            union all
+            select id, events from endpoints
+             where payment_id = %(id)s and deleted_at is null and disabled_at is null
+        ) as endpoints on endpoints.events = '{}' or told.name = any(endpoints.events)
         returning id
     )
     select array(select id from due order by id) as deliveries from moved
@@ -229,21 +234,21 @@ def heard_of(row: dict[str, Any]) -> HeardFact:
 def fact_of(heard: HeardFact) -> Fact:
     """Return the fact behind a row, as it was when it was chained."""
     details = heard.details
-    amount_cents = details["amount_cents"]
+    amount_cents = details.get("amount_cents")
     reason = None
-    if details["code"] is not None:
+    if "code" in details:
         reason = Reason(
             details["code"], details["daraja_code"], details["developer_message"],
             details["payer_message"], details["payer_message_sw"], details["daraja_message"],
             details["retryable"],
         )
     return Fact(
-        kind=heard.kind, source=heard.source, attempt=details["attempt"], reason=reason,
-        merchant_request_id=details["merchant_request_id"] or "",
-        checkout_request_id=details["checkout_request_id"] or "",
-        receipt=details["receipt"] or "",
+        kind=heard.kind, source=heard.source, attempt=details.get("attempt"), reason=reason,
+        merchant_request_id=details.get("merchant_request_id", ""),
+        checkout_request_id=details.get("checkout_request_id", ""),
+        receipt=details.get("receipt", ""),
         amount=None if amount_cents is None else Money(amount_cents),
-        note=details["note"] or "", raw=heard.raw,
+        note=details.get("note", ""), raw=heard.raw,
     )
 
 

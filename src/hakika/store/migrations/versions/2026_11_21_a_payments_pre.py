@@ -84,6 +84,8 @@ create index payments_phone on payments (merchant_id, phone, id desc);
 create index payments_reference on payments (merchant_id, reference, id desc);
 create index payments_checkout on payments (checkout_request_id) where checkout_request_id <> '';
 create index payments_due on payments (next_check_at) where next_check_at is not null;
+create index payments_open on payments (asked_at)
+    where next_check_at is not null and state in ('unsent', 'sending', 'pending', 'unknown');
 
 create table idempotency_keys (
     merchant_id   text not null references merchants,
@@ -120,6 +122,10 @@ $$;
 
 create trigger facts_append_only before update or delete on facts
     for each row execute function refuse_change();
+
+-- A month has its own, made with it (partitions.py): unlike the other, this one is not inherited.
+create trigger facts_keep before truncate on facts
+    for each statement execute function refuse_change();
 
 -- Callbacks that fit no payment, or that could not be read: kept whole, never believed.
 create table quarantine (

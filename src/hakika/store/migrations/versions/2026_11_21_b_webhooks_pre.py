@@ -50,7 +50,9 @@ create table endpoints (
     deleted_at      timestamptz
 );
 
-create index endpoints_merchant on endpoints (merchant_id, livemode) where deleted_at is null;
+create index endpoints_merchant on endpoints (merchant_id, livemode)
+    where payment_id is null and deleted_at is null;
+create index endpoints_payment on endpoints (payment_id) where payment_id is not null;
 
 create table deliveries (
     id               bigint generated always as identity primary key,

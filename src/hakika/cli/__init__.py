@@ -1,0 +1,1 @@
+"""The command line: starts the others. Start with `main.py`."""

@@ -1,0 +1,144 @@
+"""Who may come in: each wrong key has its answer, and no merchant sees another's."""
+
+from __future__ import annotations
+
+import pytest
+
+from hakika.domain.merchant import Scope, mint_key
+from hakika.services import merchants
+from tests.api.world import new_key, new_person
+
+UNKNOWN = mint_key(5, livemode=False).write()
+ROUTES = [
+    ("GET", "/v1/payments"), ("POST", "/v1/payments"), ("GET", "/v1/payments/{payment}"),
+    ("GET", "/v1/payments/{payment}/timeline"), ("POST", "/v1/payments/{payment}/check"),
+    ("GET", "/v1/events"), ("GET", "/v1/webhook-endpoints"), ("POST", "/v1/webhook-endpoints"),
+    ("DELETE", "/v1/webhook-endpoints/{endpoint}"), ("PUT", "/v1/merchant/webhook"),
+]
+NEEDED = {
+    ("GET", "/v1/payments"): Scope.PAYMENTS_READ, ("POST", "/v1/payments"): Scope.PAYMENTS_WRITE,
+    ("GET", "/v1/payments/{payment}"): Scope.PAYMENTS_READ,
+    ("GET", "/v1/payments/{payment}/timeline"): Scope.PAYMENTS_READ,
+    ("POST", "/v1/payments/{payment}/check"): Scope.PAYMENTS_WRITE,
+    ("GET", "/v1/events"): Scope.PAYMENTS_READ,
+    ("GET", "/v1/webhook-endpoints"): Scope.WEBHOOKS_READ,
+    ("POST", "/v1/webhook-endpoints"): Scope.WEBHOOKS_WRITE,
+    ("DELETE", "/v1/webhook-endpoints/{endpoint}"): Scope.WEBHOOKS_WRITE,
+    ("PUT", "/v1/merchant/webhook"): Scope.WEBHOOKS_WRITE,
+}
+
+
+def filled(path: str, *, payment: str = "pay_1", endpoint: str = "whe_1") -> str:
+    return path.format(payment=payment, endpoint=endpoint)
+
+
+def test_every_route_of_the_api_is_looked_at_here(api_world):
+    """A route that was added must be thought of in this file."""
+    document = api_world.documented.document["paths"]
+    routes = {
+        (method.upper(), path.replace("{payment_id}", "{payment}")
+         .replace("{endpoint_id}", "{endpoint}"))
+        for path, methods in document.items() for method in methods if path.startswith("/v1")
+    }
+
+    assert routes == set(ROUTES) == set(NEEDED)
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_nobody_comes_in_without_a_key_that_we_know(shop, method, path):
+    """On every route; and the answer does not tell which part of the key was wrong."""
+    answers = [
+        await shop.send(method, filled(path), key=key)
+        for key in ("", "abc", UNKNOWN, UNKNOWN[:-1], "hk_test_")
+    ]
+
+    assert {answer.status for answer in answers} == {401}
+    assert {answer.body["code"] for answer in answers} == {"unauthenticated"}
+    assert {answer.headers["WWW-Authenticate"] for answer in answers} == {"Bearer"}
+
+
+async def test_a_key_goes_in_either_header(shop):
+    """Seed 002 has X-API-Key; most clients have Bearer."""
+    other_header = await shop.get("/v1/payments", key="", headers={"X-API-Key": shop.key})
+    either = await shop.get("/v1/payments", headers={"X-API-Key": shop.key})
+
+    assert (other_header.status, either.status) == (200, 200)
+
+
+@pytest.mark.parametrize("header", ["Basic aGs6aGs=", "Bearer", "hk_test_x", "bearer x y"])
+async def test_another_way_to_authenticate_is_refused(shop, header):
+    """A client that has Basic built in must be told, not crash us."""
+    answer = await shop.get("/v1/payments", key="", headers={"Authorization": header})
+
+    assert answer.problem == (401, "unauthenticated", [])
+
+
+async def test_the_two_headers_must_not_disagree(shop, other_shop):
+    """Which merchant would it be? The bearer's; but never the other one's alone."""
+    answer = await shop.get(
+        "/v1/payments", key=UNKNOWN, headers={"X-API-Key": other_shop.key},
+    )
+
+    assert answer.problem == (401, "unauthenticated", [])
+
+
+async def test_a_revoked_key_says_so(shop, api_world):
+    """At once, in every process; the developer replaces it and does not search for a typo."""
+    handle = shop.key.removeprefix("hk_test_")[:8]
+    api_world.in_api(merchants.revoke_key(api_world.rt, handle))
+
+    answer = await shop.get("/v1/payments")
+
+    assert answer.problem == (401, "api_key_revoked", [])
+
+
+async def test_a_live_key_is_refused_where_there_is_no_live_daraja(shop, api_world):
+    """A shop that goes live by the wrong server must be told before it charges anyone."""
+    _, live = api_world.in_api(
+        merchants.create_key(api_world.rt, shop.merchant_id, livemode=True),
+    )
+
+    answer = await shop.send("POST", "/v1/payments", key=live, idempotency_key=new_key(), json={})
+
+    assert answer.problem == (403, "live_mode_unavailable", [])
+
+
+@pytest.mark.parametrize(("method", "path"), ROUTES)
+async def test_a_key_without_the_scope_is_refused_by_name(api_world, session, method, path):
+    """A key with every other scope; the answer says which one it lacks."""
+    needed = NEEDED[method, path]
+    shop = api_world.open_shop(session, scopes=set(Scope) - {needed})
+
+    answer = await shop.send(method, filled(path))
+
+    assert answer.problem == (403, "forbidden", [])
+    assert needed in answer.body["detail"] and needed in answer.body["hint"]
+
+
+@pytest.mark.parametrize(("method", "path"), [each for each in ROUTES if "{" in each[1]])
+async def test_what_belongs_to_another_merchant_is_not_there(shop, other_shop, method, path):
+    """Not even its existence is told. (I13)"""
+    payment = (await shop.order(phone=new_person())).data["id"]
+    endpoint = (
+        await shop.send("POST", "/v1/webhook-endpoints", json={"url": "https://a.example/"})
+    ).data["id"]
+
+    theirs = await other_shop.send(method, filled(path, payment=payment, endpoint=endpoint))
+    absent = await other_shop.send(method, filled(
+        path, payment="pay_01kaxb2m8fe2tv5k0c3y7h9q4d", endpoint="whe_01kaxb2m8fe2tv5k0c3y7h9q4d",
+    ))
+
+    assert theirs.problem == absent.problem == (404, "not_found", [])
+    assert (await shop.get(f"/v1/payments/{payment}")).status == 200
+    assert len((await shop.get("/v1/webhook-endpoints")).data) == 1
+
+
+async def test_lists_show_a_merchant_only_what_is_theirs(shop, other_shop):
+    """By any filter: the search by phone is where such a leak would hurt most."""
+    person = new_person()
+    await shop.order(phone=person)
+    await shop.send("POST", "/v1/webhook-endpoints", json={"url": "https://a.example/"})
+
+    for path in ("/v1/payments", f"/v1/payments?search={person}", "/v1/events",
+                 "/v1/webhook-endpoints"):
+        assert (await other_shop.get(path)).data == []

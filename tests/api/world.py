@@ -1,0 +1,269 @@
+"""The world of the API's tests: a simulator beside it, the API in a thread, and shops that call it.
+
+Every answer that a shop gets is held against what /openapi.json promises for that very request.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import random
+import re
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.request import urlopen
+
+import aiohttp
+import psycopg
+import uvicorn
+from psycopg.rows import dict_row
+from pydantic import BaseModel
+
+from hakika.api import schemas
+from hakika.api.app import create_app
+from hakika.domain.merchant import Scope
+from hakika.services import merchants
+from hakika.services.runtime import Runtime
+from hakika.settings import Settings, read_settings
+
+PAYS = "254708374149"
+WAIT_SECONDS_MAX = 10.0
+SPEED = 5
+
+Result = TypeVar("Result")
+
+_orders = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    raw: bytes
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The JSON object."""
+        found: dict[str, Any] = json.loads(self.raw)
+        return found
+
+    @property
+    def data(self) -> Any:
+        """What the answer is about."""
+        return self.body["data"]
+
+    @property
+    def problem(self) -> tuple[int, str, list[tuple[str, str]]]:
+        """Status and code of a problem, and the field and code of each of its errors."""
+        body = self.body
+        return self.status, body["code"], [(each["field"], each["code"]) for each in body["errors"]]
+
+
+class Documented:
+    """What /openapi.json says; `check` holds an answer against it."""
+
+    def __init__(self, document: dict[str, Any]) -> None:
+        self.document = document
+        self._paths = {
+            re.compile(re.sub(r"\{\w+\}", "[^/]+", path)): operations
+            for path, operations in document["paths"].items()
+        }
+
+    def check(self, method: str, path: str, answer: Answer) -> None:
+        """Fail when the answer, or its shape, is not what is documented."""
+        operation = self._operation(method, path)
+        model: type[BaseModel] | None = schemas.Problem
+        if operation is not None:
+            documented = operation["responses"].get(str(answer.status))
+            assert documented is not None, f"{method} {path} does not say that it answers {answer}"
+            model = _model(documented)
+        if model is None:
+            return
+        body = answer.body
+        assert model.model_validate(body).model_dump(mode="json") == body
+
+    def _operation(self, method: str, path: str) -> dict[str, Any] | None:
+        for form, operations in self._paths.items():
+            if form.fullmatch(path):
+                found: dict[str, Any] | None = operations.get(method.lower())
+                return found
+        return None
+
+
+def _model(documented: dict[str, Any]) -> type[BaseModel] | None:
+    """Return the class whose schema a documented answer refers to."""
+    for content in documented.get("content", {}).values():
+        name = content["schema"].get("$ref", "").rpartition("/")[2]
+        if name:
+            model: type[BaseModel] = getattr(schemas, name)
+            return model
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Shop:
+    """A merchant's program: it knows its key and the API's address."""
+
+    world: World
+    session: aiohttp.ClientSession
+    merchant_id: str
+    key: str
+
+    async def send(
+        self, method: str, path: str, *, key: str | None = None, idempotency_key: str | None = None,
+        headers: dict[str, str] | None = None, **more: Any,
+    ) -> Answer:
+        """Send one request, with this shop's key unless told otherwise ("" for none)."""
+        sent = dict(headers or {})
+        if key is None or key:
+            sent["Authorization"] = f"Bearer {self.key if key is None else key}"
+        if idempotency_key:
+            sent["Idempotency-Key"] = idempotency_key
+        async with self.session.request(
+            method, self.world.url + path, headers=sent, **more,
+        ) as response:
+            raw = await response.read()
+        answer = Answer(response.status, response.headers, raw)
+        if raw:
+            self.world.documented.check(method, path.partition("?")[0], answer)
+        return answer
+
+    async def get(self, path: str, **more: Any) -> Answer:
+        """GET."""
+        return await self.send("GET", path, **more)
+
+    async def order(self, *, idempotency_key: str = "", **fields: Any) -> Answer:
+        """Ask a payer for money; each order has a key of its own unless one is given."""
+        body = {"amount": 500, "currency": "KES", "provider": "mpesa", "phone": PAYS} | fields
+        return await self.send(
+            "POST", "/v1/payments", idempotency_key=idempotency_key or new_key(), json=body,
+        )
+
+    async def settled(self, payment_id: str) -> dict[str, Any]:
+        """Return a payment once its outcome is known."""
+        async with asyncio.timeout(WAIT_SECONDS_MAX):
+            while True:
+                data: dict[str, Any] = (await self.get(f"/v1/payments/{payment_id}")).data
+                if data["status"] not in {"pending", "unknown"}:
+                    return data
+                await asyncio.sleep(0.05)
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything that runs."""
+
+    url: str
+    simulator: str
+    database_url: str
+    documented: Documented
+    rt: Runtime
+    in_api: Callable[[Coroutine[Any, Any, Any]], Any] = field(repr=False)
+
+    def open_shop(
+        self, session: aiohttp.ClientSession, *, scopes: Collection[Scope] = (),
+    ) -> Shop:
+        """Return a new merchant with a key."""
+        merchant = self.in_api(merchants.create(self.rt, "Duka"))
+        _, key = self.in_api(
+            merchants.create_key(self.rt, merchant.id, livemode=False, scopes=scopes),
+        )
+        return Shop(self, session, merchant.id, key)
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """Read the database."""
+        with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
+            return connection.execute(query, values).fetchall()
+
+
+def new_key() -> str:
+    """Return an idempotency key that no other order has."""
+    return f"order-{next(_orders)}"
+
+
+def new_person() -> str:
+    """Return the number of somebody whose prompt nobody answers."""
+    return f"25472{random.randrange(10**7):07d}"
+
+
+@contextmanager
+def open_world(database_url: str, simulator: str) -> Iterator[World]:
+    """Run the API until the end of the block."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with running(settings_of(database_url, simulator), port=port) as (rt, in_api):
+        yield World(url, simulator, database_url, _documented(url), rt, in_api)
+
+
+def settings_of(database_url: str, simulator: str, **more: str) -> Settings:
+    """Return the settings of an API beside a simulator."""
+    return read_settings({
+        "HAKIKA_DATABASE_URL": database_url, "HAKIKA_SECRET": "s" * 40,
+        "HAKIKA_DARAJA_SANDBOX_URL": simulator, "HAKIKA_SANDBOX_CONSUMER_KEY": "consumer-key",
+        "HAKIKA_SANDBOX_CONSUMER_SECRET": "consumer-secret",
+        "HAKIKA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
+        "HAKIKA_SANDBOX_QUERIES_PER_MINUTE": "6000", "HAKIKA_PACE": str(SPEED),
+    } | more)
+
+
+@contextmanager
+def running(
+    settings: Settings, *, port: int,
+) -> Iterator[tuple[Runtime, Callable[[Coroutine[Any, Any, Result]], Result]]]:
+    """Serve the API in a thread; give its running parts, and what runs a coroutine beside them."""
+    app = create_app(settings, public_url=f"http://127.0.0.1:{port}")
+    server = uvicorn.Server(uvicorn.Config(
+        app, port=port, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=2,
+    ))
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_until_complete, args=(server.serve(),))
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the API did not start"
+        threading.Event().wait(0.01)
+    try:
+        yield app.state.runtime, lambda coroutine: asyncio.run_coroutine_threadsafe(
+            coroutine, loop,
+        ).result(WAIT_SECONDS_MAX)
+    finally:
+        server.should_exit = True
+        thread.join()
+        loop.close()
+
+
+def _documented(url: str) -> Documented:
+    with urlopen(f"{url}/openapi.json") as answer:
+        return Documented(json.load(answer))
+
+
+@contextmanager
+def open_simulator() -> Iterator[str]:
+    """Run a simulator in a process of its own; give its address."""
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "hakika_simulator", "--port", "0", "--json",
+            "--speed", str(SPEED), "--seed", "7", "--die-with-parent",
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+    )
+    assert process.stdout is not None
+    yield json.loads(process.stdout.readline())["simulator"]
+    process.terminate()
+    process.communicate(timeout=10)
+
+
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port

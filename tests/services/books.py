@@ -1,0 +1,210 @@
+"""Small honest books, born by the services' own doors, and a way to spoil and to mend them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+
+from hakika.domain.event import EventName
+from hakika.domain.fact import Fact, Kind, Reason, Source
+from hakika.domain.ids import EndpointId, MerchantId, PaymentId
+from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
+from hakika.domain.payment import NOT_SENT, Payment, advance, born
+from hakika.domain.shortcode import paybill
+from hakika.domain.webhook import Answer, DeliveryState, Endpoint
+from hakika.services import merchants
+from hakika.services.facts import record, with_next_check
+from hakika.services.runtime import Runtime, open_runtime
+from hakika.settings import read_settings
+from hakika.store import events, payments, webhooks
+
+TABLES = (
+    "payments", "facts", "idempotency_keys", "quarantine", "events", "event_counters", "endpoints",
+    "deliveries", "attempts",
+)
+MEND = "".join(
+    f"delete from {table}; insert into {table} overriding system value table saved.{table};"
+    for table in TABLES
+) + """
+    alter table payments drop constraint if exists payments_receipt_key,
+        add constraint payments_receipt_key unique (shortcode, receipt);
+    alter table deliveries drop constraint if exists deliveries_once,
+        add constraint deliveries_once unique (event_id, endpoint_id);
+"""
+
+PHONE = "254708374149"
+PRICE = Money.shillings(1_500)
+NO_FUNDS = Reason("insufficient_funds", "1", "The payer has too little.", "Top up.", "Ongeza.")
+
+ASKED = Fact(Kind.ASKED, Source.CALLER, attempt=1)
+ACCEPTED = Fact(Kind.ACCEPTED, Source.DARAJA, attempt=1, raw=b"{}")
+UNREACHABLE = Fact(Kind.UNREACHABLE, Source.DARAJA, attempt=1)
+SILENT = Fact(Kind.SILENT, Source.CLOCK)
+DECLINED = Fact(Kind.DECLINED, Source.STK_CALLBACK, reason=NO_FUNDS, raw=b"{}")
+CANCELED = Fact(Kind.CANCELED, Source.STK_CALLBACK, reason=NO_FUNDS, raw=b"{}")
+CONFIRMED = Fact(Kind.CONFIRMED, Source.STK_QUERY, raw=b"{}")
+PAID = Fact(Kind.PAID, Source.STK_CALLBACK, amount=PRICE, raw=b"{}")
+MISPAID = replace(PAID, kind=Kind.MISPAID, amount=Money.shillings(1_499))
+LAPSED = Fact(Kind.LAPSED, Source.CLOCK, reason=NOT_SENT)
+CONTRADICTED = Fact(Kind.CONTRADICTED, Source.STK_CALLBACK, raw=b"{}")
+
+# Each payment of the world is named for what it came to.
+STORIES: Mapping[str, tuple[Fact, ...]] = {
+    "sending": (),
+    "unsent": (UNREACHABLE,),
+    "pending": (ACCEPTED,),
+    "unknown": (ACCEPTED, SILENT),
+    "failed": (ACCEPTED, DECLINED),
+    "canceled": (ACCEPTED, CANCELED),
+    "awaited": (ACCEPTED, CONFIRMED),
+    "review": (ACCEPTED, MISPAID),
+    "completed": (ACCEPTED, PAID),
+    "late": (ACCEPTED, DECLINED, PAID),
+    "disputed": (ACCEPTED, PAID, CONTRADICTED),
+    "lapsed": (ACCEPTED, SILENT, LAPSED),
+    "own": (ACCEPTED, PAID),        # has an address of its own
+    "foreign": (ACCEPTED, PAID),    # of the other merchant
+}
+WITH_MONEY = ("awaited", "review", "completed", "late", "disputed", "own", "foreign")
+
+
+def receipt(name: str) -> str:
+    """Return the receipt of a payment: a real one's form, ten letters and digits."""
+    return "UKL" + f"{sorted(STORIES).index(name):07d}"[::-1]
+
+
+def checkout_id(name: str) -> str:
+    """Return the checkout request id of a payment; as in life, it ends in the payer's number."""
+    return f"ws_CO_21112026120000{sorted(STORIES).index(name):03d}{PHONE[3:]}"
+
+
+@dataclass(frozen=True)
+class World:
+    """A database with one payment of each kind, and the names of what is in it."""
+
+    url: str
+    names: Mapping[str, str]
+
+
+def runtime(url: str) -> Any:
+    """Open the running parts on a database. Nothing here ever calls out."""
+    return open_runtime(
+        read_settings({}, database_url=url, secret="s" * 32), public_url="https://pay.example",
+    )
+
+
+async def bear(url: str) -> dict[str, str]:
+    """Let everything happen, and return the id of each thing by name."""
+    async with runtime(url) as rt:
+        shop = (await merchants.create(rt, "Shop")).id
+        other = (await merchants.create(rt, "Another")).id
+        names: dict[str, str] = {"shop": shop, "other": other}
+        for name, merchant, wanted in [
+            ("endpoint", shop, ()), ("other_endpoint", other, ()),
+            ("picky_endpoint", shop, (EventName.PAYMENT_FAILED,)),
+        ]:
+            names[name] = await _add_endpoint(rt, merchant, wanted)
+        for name, story in STORIES.items():
+            owner = other if name == "foreign" else shop
+            address = "https://shop.example/own" if name == "own" else ""
+            names[name] = await _born(rt, owner, key=f"key-{name}", address=address)
+            for fact in story:
+                await record(rt, PaymentId(names[name]), _named(fact, name))
+        await _deliver_all(rt, url, merchants_of=(shop, other))
+        return names | _told(url, names)
+
+
+async def _add_endpoint(rt: Runtime, owner: MerchantId, wanted: tuple[EventName, ...]) -> str:
+    endpoint = Endpoint(
+        id=EndpointId(rt.new_id("whe")), merchant_id=owner, livemode=False,
+        url="https://shop.example/hook", secret=rt.new_webhook_secret(),
+        events=frozenset(wanted), created_at=rt.now() - timedelta(minutes=1),
+    )
+    async with rt.store.transaction() as tx:
+        await webhooks.add(tx, endpoint)
+    return endpoint.id
+
+
+async def _born(rt: Runtime, owner: MerchantId, *, key: str, address: str) -> str:
+    """Bear a payment about to be sent, in the statement that the services use."""
+    now = rt.now()
+    payment = born(Payment(
+        id=PaymentId(rt.new_id("pay")), merchant_id=owner, livemode=False, amount=PRICE,
+        payer=Msisdn(PHONE), shortcode=paybill("174379"), reference="INV-7", description="Shoes",
+        idempotency_key=key, created_at=now, updated_at=now, metadata={"cart": "7"},
+        callback_url=address,
+    ))
+    change = with_next_check(rt, advance(payment, ASKED, now=now))
+    async with rt.store.transaction() as tx:
+        assert await payments.begin(
+            tx, change, fingerprint=b"f", endpoint_id=rt.new_id("whe"),
+            endpoint_secret=rt.new_webhook_secret(),
+        )
+    return payment.id
+
+
+def _named(fact: Fact, name: str) -> Fact:
+    """Return the fact with the ids that Daraja would have given."""
+    if fact.kind in {Kind.PAID, Kind.MISPAID}:
+        fact = replace(fact, receipt=receipt(name))
+    if fact.kind in {Kind.ACCEPTED, Kind.PAID, Kind.MISPAID, Kind.DECLINED, Kind.CANCELED}:
+        fact = replace(
+            fact, checkout_request_id=checkout_id(name), merchant_request_id=f"mr-{name}",
+        )
+    return fact
+
+
+async def _deliver_all(rt: Runtime, url: str, *, merchants_of: tuple[MerchantId, ...]) -> None:
+    """Number the events, and let every second delivery succeed."""
+    with psycopg.connect(url) as connection:
+        ids = [row[0] for row in connection.execute("select id from deliveries order by id")]
+    for owner in merchants_of:
+        async with rt.store.transaction() as tx:
+            await events.number(tx, owner, livemode=False)
+    for delivery_id in ids[::2]:
+        now = rt.now()
+        async with rt.store.transaction() as tx:
+            begun = await webhooks.begin_attempt(tx, delivery_id, now=now, lease=now)
+            assert begun is not None
+            await webhooks.finish_attempt(
+                tx, begun, Answer(200), state=DeliveryState.SUCCEEDED, next_attempt_at=None,
+                started_at=now, now=now,
+            )
+
+
+def _told(url: str, names: Mapping[str, str]) -> dict[str, str]:
+    """Return the first event of each payment, its first delivery, and one that succeeded."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "select distinct on (events.payment_id) events.payment_id, events.id, deliveries.id"
+            " from events join deliveries on event_id = events.id"
+            " order by events.payment_id, events.position, deliveries.id"
+        ).fetchall()
+        done = connection.execute("select min(delivery_id) from attempts").fetchone()
+    assert done is not None
+    told = {"done": str(done[0])}
+    name_of = {payment_id: name for name, payment_id in names.items()}
+    for payment_id, event_id, delivery_id in rows:
+        told[f"{name_of[payment_id]}_event"] = event_id
+        told[f"{name_of[payment_id]}_delivery"] = str(delivery_id)
+    return told
+
+
+@contextmanager
+def superuser(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """Lend a connection on which no trigger protects anything."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("set session_replication_role = replica")
+        yield connection
+
+
+def spoil(world: World, statements: str) -> None:
+    """Run statements in which `{name}` stands for an id."""
+    with superuser(world.url) as connection:
+        connection.execute(statements.format(**world.names).encode())
