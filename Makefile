@@ -47,7 +47,7 @@ test-setup: setup
 	@sh tests/install_chromium.sh
 
 test: test-setup ## run all tests, on every core (ARGS="tests/domain -x" for some)
-	@$(BIN)/python -m pytest -n logical --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n logical --dist loadgroup $(ARGS)
 
 lint: setup ## check the code's form, and who imports whom
 	@$(BIN)/ruff check

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
@@ -30,6 +31,12 @@ SAFARICOM_ADDRESSES = (
 
 # Safaricom publishes this one for every developer's sandbox (daraja.md section 9).
 SANDBOX_PASSKEY = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"
+
+# Words that Safaricom refuses anywhere in a callback address, in any case (daraja.md 7.4).
+BANNED_WORDS = ("mpesa", "m-pesa", "safaricom", "exe", "cmd", "sql", "query")
+
+_PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?", re.ASCII)
+_PASSKEY = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
 Networks = Annotated[tuple[str, ...], NoDecode]
 
@@ -123,7 +130,8 @@ class Settings(BaseSettings):
         50, ge=2, description="Webhook deliveries that one worker sends at the same time.",
     )
     stop_seconds_max: float = Field(
-        20.0, gt=0, description="How long a graceful stop waits for what is running.",
+        35.0, gt=0,
+        description="How long a graceful stop waits for what is running; a push may take 30 s.",
     )
     pace: float = Field(
         1.0, gt=0,
@@ -143,6 +151,18 @@ class Settings(BaseSettings):
         if not isinstance(parts, list | tuple):
             return value
         return tuple(str(ip_network(str(part).strip())) for part in parts if str(part).strip())
+
+    @field_validator("public_url")
+    @classmethod
+    def _fit_for_callbacks(cls, value: str) -> str:
+        if not value:
+            return value
+        if not _PUBLIC_URL.fullmatch(value):
+            raise ValueError("must be like https://pay.example.co.ke, without a query")
+        banned = [word for word in BANNED_WORDS if word in value.lower()]
+        if banned:
+            raise ValueError(f"Safaricom calls no address with {banned[0]!r} in it; use another")
+        return value
 
     @field_validator("secret")
     @classmethod
@@ -178,9 +198,30 @@ def read_settings(environment: Mapping[str, str] | None = None, **overrides: obj
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise SettingsInvalid(f"{PREFIX}{field.upper()}: {first['msg']}.") from None
-    if settings.pace != 1.0 and settings.has_live_credentials:
-        raise SettingsInvalid("HAKIKA_PACE is for tests; remove it beside live credentials.")
+    _check_live(settings)
     return settings
+
+
+def _check_live(settings: Settings) -> None:
+    """Raise SettingsInvalid when live credentials are set in part, or beside a test's setting."""
+    needed = ("live_consumer_key", "live_consumer_secret", "live_passkey", "live_shortcode")
+    missing = [name for name in needed if not _text(getattr(settings, name))]
+    if missing and len(missing) < len(needed):
+        names = ", ".join(PREFIX + name.upper() for name in missing)
+        raise SettingsInvalid(f"Live credentials are set in part; {names} missing.")
+    if missing:
+        return
+    if not _PASSKEY.fullmatch(_text(settings.live_passkey)):
+        raise SettingsInvalid(
+            "HAKIKA_LIVE_PASSKEY: a live passkey has 64 digits 0-9 and a-f. "
+            "Copy it again from the go-live mail."
+        )
+    if settings.pace != 1.0:
+        raise SettingsInvalid("HAKIKA_PACE is for tests; remove it beside live credentials.")
+
+
+def _text(value: SecretStr | str) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _one(name: str, text: str) -> tuple[str, object]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from hakika.domain.merchant import Scope, mint_key
+from hakika.domain.merchant import Scope, mint_key, read_key
 from hakika.services import merchants
 from tests.api.world import new_key, new_person
 
@@ -63,6 +65,15 @@ async def test_a_key_goes_in_either_header(shop):
     either = await shop.get("/v1/payments", headers={"X-API-Key": shop.key})
 
     assert (other_header.status, either.status) == (200, 200)
+
+
+async def test_a_key_with_the_right_name_and_another_secret_is_refused(shop):
+    """The name of a key is no secret: it is in lists and logs."""
+    forged = replace(read_key(shop.key), secret="0" * 32).write()
+
+    answer = await shop.get("/v1/payments", key=forged)
+
+    assert answer.problem == (401, "unauthenticated", [])
 
 
 @pytest.mark.parametrize("header", ["Basic aGs6aGs=", "Bearer", "hk_test_x", "bearer x y"])

@@ -1,4 +1,4 @@
-"""Fixtures of the stories: one world for each file."""
+"""Fixtures of the stories: a shop that several files share, and worlds of their own for others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.journeys.world import Process, World, open_world
+from tests.postgres import fresh_database
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,12 @@ async def world(
         yield opened
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def shop(world: World) -> Shop:
-    """A world in which everything runs."""
-    return Shop(world, await world.start("api"), await world.start("worker"))
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def shop(
+    template: str, tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[Shop]:
+    """A world in which everything runs. Files that use it are in the group `shop`."""
+    data: Path = tmp_path_factory.mktemp("simulator")
+    with fresh_database(template) as url:
+        async with open_world(url, data=data) as world:
+            yield Shop(world, await world.start("api"), await world.start("worker"))

@@ -14,7 +14,10 @@ from tests.journeys.conftest import Shop
 from tests.journeys.test_kill_points_worker import IN_THE_WORKER
 from tests.journeys.world import Process, World, eventually
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("shop"),
+    pytest.mark.timeout(150),
+]
 
 ALWAYS_PAYS = "254708374149"
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.journeys.conftest import Shop
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("shop")]
 
 # Written from daraja.md 6.1, apart from the tables that are tested.
 ENDS = {

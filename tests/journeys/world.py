@@ -26,7 +26,7 @@ from hakika.settings import Settings, read_settings
 ROOT = Path(__file__).parents[2]
 
 # Time runs this much faster for the simulator and for Hakika's patience alike.
-SPEED = 20
+SPEED = 10
 
 PATIENCE_SECONDS = 40
 LOOK_SECONDS = 0.05

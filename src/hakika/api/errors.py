@@ -57,7 +57,7 @@ def problem(
     """Return a problem: `code` is stable, `detail` is for people, `hint` is the way out."""
     title = status.phrase
     body = {
-        "type": f"https://hakika.dev/errors#{code}", "title": title, "status": status.value,
+        "type": f"urn:hakika:error:{code}", "title": title, "status": status.value,
         "detail": detail, "instance": request.url.path, "success": False, "code": code,
         "error": title, "hint": hint,
         "errors": [

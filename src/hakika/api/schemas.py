@@ -372,7 +372,7 @@ class FieldProblem(BaseModel):
 
 
 _PROBLEM_EXAMPLE: dict[str, Any] = {
-    "type": "https://hakika.dev/errors#invalid_request", "title": "Bad Request", "status": 400,
+    "type": "urn:hakika:error:invalid_request", "title": "Bad Request", "status": 400,
     "detail": "1.50 has cents; M-Pesa moves whole shillings. Nothing was rounded.",
     "instance": "/v1/payments", "success": False, "code": "invalid_request",
     "error": "Bad Request", "hint": "Mend the named fields and send the request again.",
@@ -416,7 +416,7 @@ class RefusalProblem(Problem):
     """Daraja refused to make the prompt: the payment is failed, and nobody was asked."""
 
     model_config = _shown_as(_PROBLEM_EXAMPLE | {
-        "type": "https://hakika.dev/errors#daraja_refused", "title": "Bad Gateway", "status": 502,
+        "type": "urn:hakika:error:daraja_refused", "title": "Bad Gateway", "status": 502,
         "detail": "Daraja refused to make the prompt: The short code is not known.",
         "code": "daraja_refused", "error": "Bad Gateway", "errors": [],
         "hint": "Mend what Daraja names, then use a new Idempotency-Key.",

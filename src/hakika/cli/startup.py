@@ -38,7 +38,7 @@ def database(settings: Settings, *, may_create: bool = True) -> Iterator[Setting
     Our own server is started when the settings name none, and stopped in the end if it is ours.
     """
     if settings.database_url.get_secret_value():
-        settings = with_secret(settings)
+        refuse_missing_secret(settings)
         asyncio.run(refuse_silent_server(settings))
         refuse_old_schema(settings)
         yield settings
@@ -84,6 +84,19 @@ def migrated(url: str) -> bool:
         return migrate.migrate(url)
     except migrate.SchemaTooNew as error:
         raise CommandFailed(str(error), hint="Start that version, or restore a backup.") from error
+
+
+def refuse_missing_secret(settings: Settings) -> None:
+    """Raise CommandFailed when a shared database would be used with a secret of this machine alone.
+
+    Each machine would make its own, and callbacks that reach another one would not be believed.
+    """
+    if not settings.secret.get_secret_value():
+        raise CommandFailed(
+            "HAKIKA_DATABASE_URL is set, and HAKIKA_SECRET is not.",
+            hint="Set HAKIKA_SECRET (or HAKIKA_SECRET_FILE) to the same text on every machine, "
+            "such as one made by `openssl rand -base64 48`, and keep it: keys depend on it.",
+        )
 
 
 async def refuse_silent_server(settings: Settings) -> None:

@@ -23,6 +23,7 @@ from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
 from hakika.store import quarantine
 from hakika.store.quarantine import Held
+from hakika.store.transaction import StatementRefused
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +33,8 @@ TRIES_MAX = 60 * 24
 
 # What our own mistakes raise. Not the database's absence: that must answer 503, never 200.
 _OUR_MISTAKES = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError,
+    ArithmeticError, AssertionError, AttributeError, LookupError, StatementRefused, TypeError,
+    ValueError,
 )
 
 

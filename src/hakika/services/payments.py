@@ -10,6 +10,7 @@ from typing import Any
 from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
 from hakika.domain.errors import (
     IdempotencyKeyInProgress,
+    Invalid,
     NotFound,
     ProviderUnreachable,
     Unavailable,
@@ -25,7 +26,7 @@ from hakika.domain.payment_data import payment_data
 from hakika.services.facts import record, with_next_check
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
-from hakika.store import idempotency, payment_search, payments
+from hakika.store import idempotency, payment_search, payments, webhooks
 from hakika.store.payment_search import Filter
 from hakika.store.payments import HeardFact
 from hakika.store.transaction import StoreUnavailable
@@ -70,20 +71,40 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
     """Ask a payer for money, at most once whatever crashes and however often this is called.
 
     Raises:
+        Invalid: a `callback_url` without any webhook endpoint to take the secret from.
         IdempotencyKeyReused: the key was used with another body. Use a new key.
         IdempotencyKeyInProgress: the first request is still running. Ask again in a second.
         ProviderUnreachable: no prompt was sent. The same key tries the same payment again.
     """
     rt.passing(KillPoint.BEFORE_INTENT)
+    secret = await _secret_for_its_own_address(rt, key) if order.callback_url else ""
     change = _intent(rt, key, order)
     async with rt.store.transaction() as tx:
         is_new = await payments.begin(
             tx, change, fingerprint=fingerprint(order.body),
-            endpoint_id=rt.new_id("whe"), endpoint_secret=rt.new_webhook_secret(),
+            endpoint_id=rt.new_id("whe"), endpoint_secret=secret,
         )
     if not is_new:
         return await _repeated(rt, key, order)
     return await _push(rt, change.after)
+
+
+async def _secret_for_its_own_address(rt: Runtime, key: ApiKey) -> str:
+    """Return the secret that signs webhooks to one payment's own address: the first endpoint's.
+
+    A secret of its own would have to be shown in the answer, and kept with every repetition of it.
+    """
+    async with rt.store.reading() as tx:
+        endpoints = await webhooks.endpoints(
+            tx, merchant_id=key.merchant_id, livemode=key.livemode,
+        )
+    if not endpoints:
+        raise Invalid(
+            "A callback_url needs a registered webhook endpoint, whose secret signs it too.",
+            field="callback_url", code="callback_url_without_endpoint",
+            hint="Register one first: POST /v1/webhook-endpoints.",
+        )
+    return endpoints[0].secret
 
 
 def _intent(rt: Runtime, key: ApiKey, order: Order) -> Change:

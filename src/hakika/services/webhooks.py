@@ -26,6 +26,9 @@ LEASE_SECONDS = 30
 # A delivery whose job was lost (its worker was killed) is enqueued again after this.
 RESCUE_SECONDS = 5
 
+# What is written of a delivery that ended its worker, or our code, at each of its tries.
+NEVER_FINISHED = Answer(status=None, error="No try of it ever came to an end.")
+
 NOT_WANTED = Answer(status=None, error="The endpoint was deleted or disabled.")
 
 
@@ -110,7 +113,7 @@ async def deliver(rt: Runtime, delivery_id: int) -> None:
     if begun is None:
         return  # sent already, not due yet, or begun by another worker
     rt.passing(KillPoint.AFTER_ATTEMPT_BEGUN)
-    answer = await _post(rt, begun) if begun.is_wanted else NOT_WANTED
+    answer = await _post(rt, begun)
     rt.passing(KillPoint.AFTER_POST)
     await _finish(rt, begun, answer, started_at=started_at)
     rt.passing(KillPoint.AFTER_ATTEMPT_FINISHED)
@@ -130,6 +133,10 @@ async def _begin(rt: Runtime, delivery_id: int, *, now: datetime) -> Begun | Non
 
 
 async def _post(rt: Runtime, begun: Begun) -> Answer:
+    if not begun.is_wanted:
+        return NOT_WANTED
+    if begun.attempt > retry.ATTEMPTS_MAX:
+        return NEVER_FINISHED
     body = json.dumps(envelope(begun.event), separators=(",", ":")).encode()
     return await rt.outbound.post(
         begun.url,

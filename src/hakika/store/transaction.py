@@ -36,6 +36,10 @@ class StoreUnavailable(Unavailable):
     code = "store_unavailable"
 
 
+class StatementRefused(Exception):
+    """The database took offence at a value or a row: our own mistake, and nothing was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """An open transaction; or, from `reading`, a connection whose statements stand alone."""
@@ -101,6 +105,8 @@ class Store:
                 yield connection
         except PoolTimeout as error:
             raise StoreUnavailable("The database has no free connection just now.") from error
+        except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
+            raise StatementRefused(f"The database refused a statement: {error}") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             await self.pool.check()  # the others that were open are probably as dead: replace them
             raise StoreUnavailable("The database cannot be reached just now.") from error
