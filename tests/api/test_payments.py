@@ -17,17 +17,21 @@ THROTTLED = "254711000007"       # 429, not executed
 RESET = "254711000005"           # pays, and the connection breaks before the answer
 
 
-async def pushes(shop, phone):
-    """What the simulator has carried out for this phone."""
-    url = f"{shop.world.simulator}/_simulator/truth?phone={phone}"
-    async with shop.session.get(url) as answer:
-        return (await answer.json())["payments"]
+async def pushes(session, simulator, reference):
+    """What the simulator has carried out for an order."""
+    async with session.get(f"{simulator}/_simulator/truth") as answer:
+        carried_out = (await answer.json())["payments"]
+    return [each for each in carried_out if each["account_reference"] == reference]
+
+
+async def pushed(shop, reference):
+    return len(await pushes(shop.session, shop.world.simulator, reference))
 
 
 async def test_a_payment_is_asked_for_paid_and_read(shop):
     """The main road, from the order to the receipt."""
     asked = await shop.order(
-        amount=1500, phone="0708 374 149", reference="ORDER-1", description="T-shirt",
+        amount=1500, phone="0708 374 149", reference="ORDER-MAIN", description="T-shirt",
         metadata={"order": "1"}, idempotency_key="order-main",
     )
 
@@ -38,7 +42,7 @@ async def test_a_payment_is_asked_for_paid_and_read(shop):
         "description", "idempotency_key", "metadata", "status",
     )} == {
         "merchant_id": shop.merchant_id, "livemode": False, "amount": "1500.00",
-        "currency": "KES", "provider": "mpesa", "phone": PAYS, "reference": "ORDER-1",
+        "currency": "KES", "provider": "mpesa", "phone": PAYS, "reference": "ORDER-MAIN",
         "description": "T-shirt", "idempotency_key": "order-main", "metadata": {"order": "1"},
         "status": "pending",
     }
@@ -46,7 +50,8 @@ async def test_a_payment_is_asked_for_paid_and_read(shop):
     assert (paid["status"], paid["amount_received"], paid["confirmed_by"]) == (
         "completed", "1500.00", "stk_callback",
     )
-    assert paid["receipt"] in {each["receipt"] for each in await pushes(shop, PAYS)}
+    truth, = await pushes(shop.session, shop.world.simulator, "ORDER-MAIN")
+    assert (truth["receipt"], truth["amount_cents"]) == (paid["receipt"], 150_000)
     timeline = (await shop.get(f"/v1/payments/{paid['id']}/timeline")).data
     assert [each["fact"] for each in timeline] == ["asked", "accepted", "paid"]
     assert [each["sequence"] for each in timeline] == [1, 2, 3]
@@ -62,8 +67,10 @@ async def test_an_order_without_a_reference_gets_one_of_its_own(shop):
 
 async def test_the_same_key_and_body_are_answered_alike_and_sent_once(shop):
     """Also in another order of fields: it is the same order."""
-    key, person = new_key(), new_person()
-    body = {"amount": 5, "currency": "KES", "provider": "mpesa", "phone": person}
+    key = new_key()
+    body = {
+        "amount": 5, "currency": "KES", "provider": "mpesa", "phone": PAYS, "reference": key,
+    }
     first = await shop.send("POST", "/v1/payments", idempotency_key=key, json=body)
     turned = dict(reversed(body.items()))
     again = await shop.send("POST", "/v1/payments", idempotency_key=key, json=turned)
@@ -71,7 +78,7 @@ async def test_the_same_key_and_body_are_answered_alike_and_sent_once(shop):
     assert "Idempotent-Replayed" not in first.headers
     assert again.headers["Idempotent-Replayed"] == "true"
     assert (again.status, again.body) == (first.status, first.body)
-    assert len(await pushes(shop, person)) == 1
+    assert await pushed(shop, key) == 1
 
 
 async def test_a_key_answers_as_it_first_did_after_the_payment_has_moved_on(shop):
@@ -87,21 +94,21 @@ async def test_a_key_answers_as_it_first_did_after_the_payment_has_moved_on(shop
 
 async def test_the_same_key_with_another_body_is_refused(shop):
     """A bug of the caller's: both orders would look paid by one payment."""
-    key, person = new_key(), new_person()
-    await shop.order(idempotency_key=key, phone=person)
+    key = new_key()
+    await shop.order(idempotency_key=key, reference=key)
 
-    answer = await shop.order(idempotency_key=key, phone=person, amount=501)
+    answer = await shop.order(idempotency_key=key, reference=key, amount=501)
 
     assert answer.problem == (422, "idempotency_key_reused", [])
-    assert len(await pushes(shop, person)) == 1
+    assert await pushed(shop, key) == 1
 
 
 async def test_a_hundred_requests_with_one_key_make_one_prompt(shop):
     """An impatient caller, and every retry of every proxy between us. (I10)"""
-    key, person = new_key(), new_person()
+    key = new_key()
 
     answers = await asyncio.gather(
-        *(shop.order(idempotency_key=key, phone=person) for _ in range(100)),
+        *(shop.order(idempotency_key=key, reference=key) for _ in range(100)),
     )
 
     told = Counter(answer.status for answer in answers)
@@ -110,8 +117,8 @@ async def test_a_hundred_requests_with_one_key_make_one_prompt(shop):
     assert {answer.body["code"] for answer in in_progress} <= {"idempotency_key_in_progress"}
     assert {answer.headers["Retry-After"] for answer in in_progress} <= {"1"}
     assert len({answer.data["id"] for answer in answers if answer.status == 202}) == 1
-    assert len(await pushes(shop, person)) == 1
-    after = await shop.order(idempotency_key=key, phone=person)
+    assert await pushed(shop, key) == 1
+    after = await shop.order(idempotency_key=key, reference=key)
     assert (after.status, after.headers["Idempotent-Replayed"]) == (202, "true")
     assert len((await shop.get("/v1/payments")).data) == 1
 
@@ -174,7 +181,7 @@ async def test_when_daraja_cannot_be_asked_the_same_key_asks_again(
     module_database_url, simulator_url, session,
 ):
     """Nothing was sent, so asking again loses nothing; many who ask at once make one prompt."""
-    key, person = new_key(), new_person()
+    key = new_key()
     gate = Gate(simulator_url, session)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", gate.pass_on)
@@ -184,11 +191,11 @@ async def test_when_daraja_cannot_be_asked_the_same_key_asks_again(
     address = f"http://127.0.0.1:{runner.addresses[0][1]}"
     with open_world(module_database_url, address) as world:
         shop = world.open_shop(session)
-        away = await shop.order(idempotency_key=key, phone=person)
+        away = await shop.order(idempotency_key=key, reference=key)
         unsent = (await shop.get("/v1/payments")).data
         gate.is_shut = False
         back = await asyncio.gather(
-            *(shop.order(idempotency_key=key, phone=person) for _ in range(20)),
+            *(shop.order(idempotency_key=key, reference=key) for _ in range(20)),
         )
     await runner.cleanup()
 
@@ -197,19 +204,18 @@ async def test_when_daraja_cannot_be_asked_the_same_key_asks_again(
     assert [each["status"] for each in unsent] == ["pending"]
     assert {each.status for each in back} <= {202, 409}
     assert {each.data["id"] for each in back if each.status == 202} == {unsent[0]["id"]}
-    async with session.get(f"{simulator_url}/_simulator/truth?phone={person}") as answer:
-        assert len((await answer.json())["payments"]) == 1
+    assert len(await pushes(session, simulator_url, key)) == 1
 
 
 async def test_when_daraja_throttles_nothing_was_sent_and_the_caller_is_told_when(shop):
     """429 is the gate's answer: the request never reached M-Pesa."""
     key = new_key()
-    answer = await shop.order(idempotency_key=key, phone=THROTTLED)
-    again = await shop.order(idempotency_key=key, phone=THROTTLED)
+    answer = await shop.order(idempotency_key=key, phone=THROTTLED, reference=key)
+    again = await shop.order(idempotency_key=key, phone=THROTTLED, reference=key)
 
     assert answer.problem == again.problem == (503, "daraja_unreachable", [])
     assert int(answer.headers["Retry-After"]) >= 1
-    assert await pushes(shop, THROTTLED) == []
+    assert await pushed(shop, key) == 0
     assert len((await shop.get("/v1/payments")).data) == 1
 
 
@@ -228,14 +234,13 @@ async def test_when_nobody_listens_at_darajas_address_the_caller_may_ask_again(
 async def test_a_push_without_an_answer_is_never_sent_again(shop):
     """It may be on the phone: the answer is that nobody knows yet, and the callback tells."""
     key = new_key()
-    before = len(await pushes(shop, RESET))
-    answer = await shop.order(idempotency_key=key, phone=RESET)
-    again = await shop.order(idempotency_key=key, phone=RESET)
+    answer = await shop.order(idempotency_key=key, phone=RESET, reference=key)
+    again = await shop.order(idempotency_key=key, phone=RESET, reference=key)
 
     assert (answer.status, answer.data["status"]) == (202, "unknown")
     assert again.body == answer.body
     assert (await shop.settled(answer.data["id"]))["status"] == "completed"
-    assert len(await pushes(shop, RESET)) == before + 1
+    assert await pushed(shop, key) == 1
 
 
 @pytest.mark.parametrize("then", ["canceled", "completed"])

@@ -186,8 +186,8 @@ class World:
 
 
 def new_key() -> str:
-    """Return an idempotency key that no other order has."""
-    return f"order-{next(_orders)}"
+    """Return an idempotency key that no other order has; fit to be its reference too."""
+    return f"ORDER-{next(_orders)}"
 
 
 def new_person() -> str:

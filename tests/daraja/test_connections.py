@@ -23,7 +23,7 @@ from tests.daraja.scripted import (
     reset,
     say_nothing,
 )
-from tests.outbound.receivers import SELF_SIGNED
+from tests.outbound.receivers import CERTIFICATE
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ async def test_an_unknown_host_was_never_asked(world: World):
 async def test_a_server_that_nobody_vouches_for_never_sees_the_password(world: World):
     """Its certificate is its own, so it is not Safaricom. The handshake comes first."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(SELF_SIGNED)
+    CERTIFICATE.configure_cert(context)
     async with listening(world.daraja.serve, context) as port:
         with pytest.raises(DarajaUnreachable) as failure:
             await push_with_a_token(world, f"https://127.0.0.1:{port}")

@@ -12,12 +12,14 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
+
+import trustme
 
 Behaviour = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
-# Made for these tests alone, valid for a hundred years, for the one name shop.example.
-SELF_SIGNED = Path(__file__).with_name("self_signed.pem")
+# Made anew in each test run, for the one name shop.example; nobody else trusts its authority.
+AUTHORITY = trustme.CA()
+CERTIFICATE = AUTHORITY.issue_cert("shop.example")
 
 
 @dataclass
@@ -93,7 +95,7 @@ async def _request(reader: asyncio.StreamReader) -> bytes:
 
 def _tls(receiver: Receiver) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(SELF_SIGNED)
+    CERTIFICATE.configure_cert(context)
     context.sni_callback = lambda _socket, name, _context: receiver.names.append(name)
     return context
 

@@ -25,8 +25,8 @@ from hakika.outbound.webhooks import (
     retry_after_seconds,
 )
 from tests.outbound.receivers import (
+    AUTHORITY,
     OK,
-    SELF_SIGNED,
     Behaviour,
     answers,
     answers_status,
@@ -290,7 +290,9 @@ async def test_a_post_that_is_called_off_hangs_up(sender):
 
 
 def trusting_tls() -> ssl.SSLContext:
-    return ssl.create_default_context(cafile=str(SELF_SIGNED))
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    return context
 
 
 async def test_tls_goes_to_the_checked_address_under_the_hosts_own_name():

@@ -68,6 +68,7 @@ async def test_events_of_one_payment_are_numbered_as_they_happened(store, mercha
 
 async def test_many_may_number_at_once(store, merchant_id):
     """Every delivery and every reader does."""
+    await number(store, merchant_id)
     await asyncio.gather(
         *(silent_then_paid(store, merchant_id, place) for place in range(PAYMENTS)),
     )

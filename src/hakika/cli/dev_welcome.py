@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 
 from hakika.cli import screen
@@ -14,7 +15,7 @@ A_PERSON = "0712345678"
 
 def show(place: Mapping[str, str]) -> None:
     """Print the welcome. `place` is the line of `--json`."""
-    paper = screen.paper()
+    paper, hakika = screen.paper(), sys.argv[0]  # as it was started: it may not be on the PATH
     for label, text in (
         ("API", place["api"]),
         ("Documentation", f"{place['api']}/docs"),
@@ -29,8 +30,8 @@ def show(place: Mapping[str, str]) -> None:
         f"  {place['simulator']}/phone/{A_PERSON}\n"
         "and type any PIN, or refuse.\n"
         "\nMore to try:\n"
-        f"  hakika pay {A_PERSON} 50 --data {place['data']}\n"
-        f"  hakika verify --data {place['data']} --truth {place['simulator']}\n"
+        f"  {hakika} pay {A_PERSON} 50 --data {place['data']}\n"
+        f"  {hakika} verify --data {place['data']} --truth {place['simulator']}\n"
         f"  {place['simulator']}/phone lists the numbers that fail, and how\n"
         "\nCtrl-C stops everything; nothing is lost by it.", soft_wrap=True,
     )
