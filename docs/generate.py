@@ -29,6 +29,7 @@ from hakika.domain import errors
 from hakika.domain.fact import Fact, Kind, Source, Strength
 from hakika.domain.payment import COLUMNS, EVENT_OF, FINAL, LIFECYCLE, STATUS, Cell, State
 from hakika.settings import PREFIX, Settings, secrets
+from hakika.store.transaction import StoreUnavailable
 
 DOCS = Path(__file__).parent
 
@@ -171,6 +172,7 @@ def error_codes() -> str:
         "An answer that is no success carries a `code`, which never changes its meaning, and a",
         "`hint` with the way out. Test for the code; the sentences may improve.",
     ]
+    assert issubclass(StoreUnavailable, errors.HakikaError)  # the one error of another floor
     for family in errors.HakikaError.__subclasses__():
         lines += ["", f"## {_words(family.__name__)}", ""]
         members = [family, *_leaves(family)]

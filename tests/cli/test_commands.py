@@ -15,6 +15,8 @@ from hakika.cli.main import COMMANDS, app
 from hakika.store.embedded_files import EmbeddedFiles
 from tests.cli.programs import Said, asked, hakika, running, told
 
+SHARED_SECRET = "the same text on every machine " * 2
+
 Here = Callable[..., Said]
 
 pytestmark = pytest.mark.xdist_group("cli")
@@ -88,7 +90,8 @@ def test_a_mistyped_folder_is_not_filled(here: Here, tmp_path: Path) -> None:
 def test_live_mode_needs_an_address_that_safaricom_reaches(here: Here, tmp_path: Path) -> None:
     said = here(
         "serve", "--port", "0", "--data", tmp_path,
-        HAKIKA_LIVE_CONSUMER_KEY="key", HAKIKA_LIVE_SHORTCODE="600000",
+        HAKIKA_LIVE_CONSUMER_KEY="key", HAKIKA_LIVE_CONSUMER_SECRET="secret",
+        HAKIKA_LIVE_PASSKEY="a1" * 32, HAKIKA_LIVE_SHORTCODE="600000",
     )
 
     assert said.returncode == 2
@@ -99,12 +102,25 @@ def test_a_database_that_does_not_answer_is_said(here: Here, tmp_path: Path) -> 
     said = here(
         "serve", "--port", "0", "--data", tmp_path,
         HAKIKA_DATABASE_URL="postgresql://hakika:s3cret@127.0.0.1:1/hakika",
+        HAKIKA_SECRET=SHARED_SECRET,
     )
 
     assert said.returncode == 1
     assert "The database does not answer" in said.stderr
     assert "s3cret" not in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_a_database_of_several_machines_needs_a_secret_of_all(here: Here, tmp_path: Path) -> None:
+    """Each would make its own, and callbacks that reach another would not be believed."""
+    said = here(
+        "serve", "--port", "0", "--data", tmp_path,
+        HAKIKA_DATABASE_URL="postgresql://hakika@127.0.0.1:1/hakika",
+    )
+
+    assert said.returncode != 0
+    assert "HAKIKA_SECRET" in said.stderr
+    assert not (tmp_path / "secret").exists()
 
 
 def test_pay_without_dev_says_what_is_missing(here: Here, tmp_path: Path) -> None:
@@ -127,7 +143,10 @@ def empty_database(place: dict[str, Any]) -> str:
 def test_a_database_of_yours_is_migrated_when_you_say_so(
     here: Here, empty_database: str, tmp_path: Path,
 ) -> None:
-    settings = {"HAKIKA_DATABASE_URL": empty_database, "HAKIKA_DATA": str(tmp_path)}
+    settings = {
+        "HAKIKA_DATABASE_URL": empty_database, "HAKIKA_SECRET": SHARED_SECRET,
+        "HAKIKA_DATA": str(tmp_path),
+    }
 
     refused = here("serve", "--port", "0", **settings)
     assert refused.returncode == 1

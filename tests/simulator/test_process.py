@@ -96,7 +96,8 @@ async def test_all_outlives_kill_9(merchant: Merchant, tmp_path: Path) -> None:
     assert "Confirmed. Ksh500.00" in page
     assert (paid["checkout_request_id"], paid["state"]) == (answered, "paid")
     assert left["result_code"] == "1037"
-    assert 60 / 15 <= left["finished_at"] - left["pushed_at"] < 60 / 15 + 1
+    # A hair's breadth for the clock's own steps.
+    assert 60 / 15 - 0.05 <= left["finished_at"] - left["pushed_at"] < 60 / 15 + 1
     told = {heard.outcome["CheckoutRequestID"] for heard in merchant.heard}
     assert told >= {late, answered, ignored, new}
     assert len(set(receipts)) == len(receipts) == 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import signal
 import sys
@@ -17,8 +16,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from pgqueuer.db import PsycopgDriver
-from pgqueuer.queries import Queries
 from psycopg.conninfo import make_conninfo
 
 from hakika.store import embedded
@@ -33,7 +30,6 @@ from hakika.store.jobs import (
     enqueue,
     install_sql,
     prune,
-    queries_on,
 )
 
 Connection = psycopg.AsyncConnection[Any]
@@ -493,43 +489,3 @@ class TestOperators:
         await deliver(connection, b"a")
 
         assert await prune(connection, before=NOON - timedelta(days=3_650)) == 0
-
-
-class Recorder(PsycopgDriver):
-    """A driver that only notes what PgQueuer's installer would run."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    async def execute(self, query: str, *args: object) -> str:
-        self.said.append(query)
-        return ""
-
-
-class TestUpgrades:
-    """PgQueuer may not change its tables, or where it finds them, behind our back."""
-
-    async def test_install_sql_is_what_the_installer_runs(self):
-        recorder = Recorder()
-        await Queries(recorder).install()
-        await Queries(recorder).optimize_autovacuum()
-
-        assert install_sql() == "\n\n".join(recorder.said) + "\n"
-
-    def test_the_tables_are_the_ones_we_know(self):
-        """When this fails: write a migration (`pgq upgrade --dry-run`), then this digest anew."""
-        _, _, statements = install_sql().partition("\n")  # the first line names the release
-
-        digest = hashlib.sha256(statements.encode()).hexdigest()[:16]
-        assert digest == "cd1832495b74d0bf"
-
-    async def test_the_database_has_what_this_release_wants(self, connection):
-        plan = await queries_on(PsycopgDriver(connection)).plan_upgrade()
-
-        assert not plan.statements
-
-    def test_the_environment_cannot_rename_anything(self, monkeypatch):
-        for name in ("CHANNEL", "FUNCTION", "TRIGGER", "PGQUEUER_PREFIX", "QUEUE_TABLE"):
-            monkeypatch.setenv(name, "elsewhere")
-
-        assert type(SETTINGS)() == SETTINGS

@@ -10,13 +10,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from hakika.api.schemas import (
-    EndpointRequest,
-    PaymentRequest,
-    Problem,
-    RefusalProblem,
-    WebhookRequest,
-)
+from hakika.api.inputs import EndpointRequest, PaymentRequest, WebhookRequest
+from hakika.api.schemas import Problem, RefusalProblem
 
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (EndpointRequest, PaymentRequest, Problem, RefusalProblem, WebhookRequest)

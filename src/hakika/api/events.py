@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from fastapi.responses import JSONResponse
 
-from hakika.api import schemas
+from hakika.api import inputs, schemas
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers
 from hakika.domain.event import envelope
@@ -24,7 +24,7 @@ router = APIRouter(prefix="/v1/events", tags=["events"])
 )
 async def after(
     rt: Rt, key: Annotated[ApiKey, Depends(may(Scope.PAYMENTS_READ))],
-    wanted: Annotated[schemas.EventQuery, Query()],
+    wanted: Annotated[inputs.EventQuery, Query()],
 ) -> Response:
     """List events after a `sequence`, in order; with `wait`, hold on until there is one."""
     found = await events.after(

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import JSONResponse
 
-from hakika.api import schemas
+from hakika.api import inputs, schemas
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.errors import problem
@@ -35,7 +35,7 @@ PAGE_MAX = 100
 
 @router.post(
     "", status_code=HTTPStatus.ACCEPTED, summary="Ask a payer for money",
-    openapi_extra=body_of(schemas.PaymentRequest, idempotent=True),
+    openapi_extra=body_of(inputs.PaymentRequest, idempotent=True),
     responses=answers(
         schemas.PaymentAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 409, 413, 422, 502, 503,
     ),
@@ -47,7 +47,7 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
     """
     idempotency_key = idempotency.read_key(request.headers.get("idempotency-key"))
     body = read_object(await read_bytes(request))
-    wanted = read_model(schemas.PaymentRequest, body)
+    wanted = read_model(inputs.PaymentRequest, body)
     asked = await payments.request(rt, key, Order(
         amount=wanted.amount, payer=wanted.phone, idempotency_key=idempotency_key, body=body,
         reference=wanted.reference, description=wanted.description, metadata=wanted.metadata,
@@ -100,7 +100,7 @@ def _refused(request: Request, data: Any, headers: dict[str, str]) -> Response:
     responses=answers(schemas.PaymentsAnswer, HTTPStatus.OK, 400, 401, 403),
 )
 async def find(
-    rt: Rt, key: Reader, wanted: Annotated[schemas.PaymentQuery, Query()],
+    rt: Rt, key: Reader, wanted: Annotated[inputs.PaymentQuery, Query()],
 ) -> Response:
     """List payments, newest first."""
     found = await payments.find(rt, key, _filter(wanted), limit=wanted.limit + 1)
@@ -112,7 +112,7 @@ async def find(
     })
 
 
-def _filter(wanted: schemas.PaymentQuery) -> Filter:
+def _filter(wanted: inputs.PaymentQuery) -> Filter:
     return Filter(
         states=_states(wanted.status), since=wanted.since, until=wanted.until,
         search=wanted.search, search_phone=_phone(wanted.search),

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from hakika.api import schemas
+from hakika.api import inputs, schemas
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.requests import read_bytes, read_model, read_object
@@ -27,12 +27,12 @@ Writer = Annotated[ApiKey, Depends(may(Scope.WEBHOOKS_WRITE))]
 
 @router.post(
     "/webhook-endpoints", status_code=HTTPStatus.CREATED, summary="Register a webhook endpoint",
-    openapi_extra=body_of(schemas.EndpointRequest),
+    openapi_extra=body_of(inputs.EndpointRequest),
     responses=answers(schemas.EndpointAnswer, HTTPStatus.CREATED, 400, 401, 403, 409, 413),
 )
 async def create(request: Request, rt: Rt, key: Writer) -> Response:
     """Register an endpoint. Its secret is shown this once; verify every webhook with it."""
-    wanted = read_model(schemas.EndpointRequest, read_object(await read_bytes(request)))
+    wanted = read_model(inputs.EndpointRequest, read_object(await read_bytes(request)))
     endpoint = await webhooks.add_endpoint(rt, key, wanted.url, names=wanted.events)
     return JSONResponse(
         {"success": True, "data": _with_secret(endpoint)}, HTTPStatus.CREATED,
@@ -65,12 +65,12 @@ async def delete(rt: Rt, key: Writer, endpoint_id: str) -> Response:
 
 @router.put(
     "/merchant/webhook", summary="Set the one webhook address",
-    openapi_extra=body_of(schemas.WebhookRequest),
+    openapi_extra=body_of(inputs.WebhookRequest),
     responses=answers(schemas.EndpointAnswer, HTTPStatus.OK, 400, 401, 403, 413),
 )
 async def set_only(request: Request, rt: Rt, key: Writer) -> Response:
     """Replace all endpoints by one that hears every event. Its secret is shown this once."""
-    wanted = read_model(schemas.WebhookRequest, read_object(await read_bytes(request)))
+    wanted = read_model(inputs.WebhookRequest, read_object(await read_bytes(request)))
     try:
         endpoint = await webhooks.set_only_endpoint(rt, key, wanted.webhook_url)
     except Invalid as error:  # it knows the address as `url`

@@ -66,6 +66,7 @@ def set_up(level: str) -> None:
     ours = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(ours if ours == logging.DEBUG else max(ours, logging.WARNING))
     logging.getLogger("hakika").setLevel(ours)
+    logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)  # whatever uvicorn itself chose
 
 
 def mask_by_name(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

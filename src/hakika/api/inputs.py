@@ -1,0 +1,215 @@
+"""What callers send: the bodies and the queries of requests, as documented in /openapi.json.
+
+Checks that are rules live in the domain; these classes call them, so that one request reports all
+its wrong fields at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
+from pydantic_core import PydanticCustomError
+
+from hakika.domain import ids, money, msisdn
+from hakika.domain.errors import Invalid
+from hakika.domain.event import EventName
+from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
+from hakika.domain.payment import Status
+
+REFERENCE_CHARACTERS_MAX = 12
+DESCRIPTION_CHARACTERS_MAX = 13
+METADATA_KEYS_MAX = 20
+
+# Other characters have made pushes vanish without a word (daraja.md 5.1).
+_SAFE = re.compile(r"[A-Za-z0-9 .-]*", re.ASCII)
+
+
+def _rule(check: Callable[[Any], Any]) -> BeforeValidator:
+    """Return a validator that applies a domain rule and keeps its code and words."""
+
+    def apply(value: Any) -> Any:
+        try:
+            return check(value)
+        except Invalid as error:
+            first = error.errors[0]
+            raise PydanticCustomError(
+                first.code, "{message}", {"message": first.message},
+            ) from None
+
+    return BeforeValidator(apply)
+
+
+def _short_text(field: str, characters_max: int) -> BeforeValidator:
+    def check(value: Any) -> str:
+        if not isinstance(value, str):
+            raise Invalid(f"The {field} is a text.", field=field, code=f"{field}_invalid")
+        if len(value) > characters_max:
+            raise Invalid(
+                f"The {field} has {len(value)} characters; M-Pesa takes {characters_max}. "
+                "It is never cut, because two orders would then look alike.",
+                field=field, code=f"{field}_too_long",
+            )
+        if not _SAFE.fullmatch(value):
+            raise Invalid(
+                f"The {field} may have letters, digits, spaces, dots and dashes only.",
+                field=field, code=f"{field}_invalid",
+            )
+        return value
+
+    return _rule(check)
+
+
+def _one_of(field: str, only: str) -> BeforeValidator:
+    def check(value: Any) -> Any:
+        if value != only:
+            raise Invalid(
+                f"The {field} must be {only!r}; it is the only one served.",
+                field=field, code=f"{field}_unsupported",
+            )
+        return value
+
+    return _rule(check)
+
+
+class PaymentRequest(BaseModel):
+    """Ask a payer for money."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{
+            "amount": 500, "currency": "KES", "provider": "mpesa", "phone": "0712345678",
+            "reference": "ORDER-1234", "description": "T-shirt",
+            "metadata": {"order": "1234"},
+        }]},
+    )
+
+    amount: Annotated[
+        Money, _rule(money.parse_payment_amount),
+        WithJsonSchema({
+            "anyOf": [{"type": "integer", "minimum": 1, "maximum": 250_000}, {"type": "string"}],
+            "description": "Whole shillings, 1 to 250000: 500 or \"500.00\".",
+        }),
+    ]
+    currency: Annotated[Literal["KES"], _one_of("currency", "KES")]
+    provider: Annotated[Literal["mpesa"], _one_of("provider", "mpesa")]
+    phone: Annotated[
+        Msisdn, _rule(msisdn.parse),
+        WithJsonSchema({
+            "type": "string",
+            "description": "The payer: 0712345678, 254712345678, +254 712 345 678, …",
+        }),
+    ]
+    reference: Annotated[
+        str, _short_text("reference", REFERENCE_CHARACTERS_MAX),
+        Field(description="The account reference that the payer sees. Left out: one is made."),
+    ] = ""
+    description: Annotated[
+        str, _short_text("description", DESCRIPTION_CHARACTERS_MAX),
+        Field(description="What it is for."),
+    ] = ""
+    metadata: Annotated[
+        dict[
+            Annotated[str, StringConstraints(min_length=1, max_length=40)],
+            Annotated[str, StringConstraints(max_length=500)],
+        ],
+        Field(max_length=METADATA_KEYS_MAX, description="Your own texts, kept and given back."),
+    ] = {}
+    callback_url: Annotated[
+        str, Field(max_length=2048, description="One more webhook address, for this payment only."),
+    ] = ""
+
+
+class EndpointRequest(BaseModel):
+    """Register a webhook endpoint."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
+        "url": "https://shop.example.co.ke/webhooks", "events": ["payment.completed"],
+    }]})
+
+    url: Annotated[str, Field(max_length=2048)]
+    events: Annotated[
+        list[EventName], Field(description="Which events to send. Left out or empty: all."),
+    ] = []
+
+
+class WebhookRequest(BaseModel):
+    """Set the one webhook address of a merchant."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
+        "webhook_url": "https://shop.example.co.ke/webhooks",
+    }]})
+
+    webhook_url: Annotated[str, Field(max_length=2048)]
+
+
+def _moment(value: Any) -> datetime:
+    """Return a time in UTC; one without a zone is taken as UTC."""
+    try:
+        when = datetime.fromisoformat(value)
+        return when.replace(tzinfo=UTC) if when.tzinfo is None else when.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
+        raise Invalid(
+            "This is not a time. Write it like 2026-01-31T09:00:00Z, with + as %2B.",
+            field="time", code="time_invalid",
+        ) from None
+
+
+def _searchable(value: Any) -> Any:
+    if "\x00" in value:
+        raise Invalid("A search has no NUL character.", field="search", code="search_invalid")
+    return value
+
+
+def _cursor(value: Any) -> Any:
+    if not ids.is_id(value, "pay"):
+        raise Invalid(
+            "This is not a cursor. Pass the `page.next` of the page before.",
+            field="cursor", code="cursor_invalid",
+        )
+    return value
+
+
+Moment = Annotated[datetime, _rule(_moment)]
+
+
+class PaymentQuery(BaseModel):
+    """How a list of payments is narrowed. An unknown parameter is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    provider: Literal["mpesa"] | None = None
+    status: Status | None = None
+    since: Moment | None = Field(None, description="Created at or after (RFC 3339).")
+    until: Moment | None = Field(None, description="Created before (RFC 3339).")
+    search: Annotated[str, _rule(_searchable)] | None = Field(
+        None, max_length=64, min_length=1,
+        description="A whole receipt, reference, phone number, checkout id or payment id.",
+    )
+    min_amount: str | None = Field(None, max_length=20, description="In shillings.")
+    max_amount: str | None = Field(None, max_length=20, description="In shillings.")
+    cursor: Annotated[str, _rule(_cursor)] | None = Field(
+        None, description="`page.next` of the page before.",
+    )
+    limit: int = Field(50, ge=1, le=100)
+
+
+class EventQuery(BaseModel):
+    """Where to go on in the stream of events."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    after: int = Field(0, ge=0, le=2**62, description="The last `sequence` you have.")
+    wait: float = Field(0, ge=0, le=30, description="Seconds to wait for the next event.")
+    limit: int = Field(100, ge=1, le=100)

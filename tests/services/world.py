@@ -1,0 +1,318 @@
+"""The world of the services' tests: a database, a Daraja that does as it is told, a merchant.
+
+Nothing here waits for time to pass: `World.let_pass` moves what is written back instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import psycopg
+from aiohttp import web
+from psycopg.rows import dict_row
+
+from hakika.domain.ids import PaymentId
+from hakika.domain.merchant import ApiKey
+from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
+from hakika.domain.payment import Payment
+from hakika.domain.webhook import Endpoint
+from hakika.services import callbacks, merchants, payments, webhooks
+from hakika.services.callbacks import Arrival
+from hakika.services.killpoints import KillPoint
+from hakika.services.payments import Asked, Order
+from hakika.services.runtime import Runtime, open_runtime
+from hakika.settings import read_settings
+
+PAYER = Msisdn("254708374149")
+PRICE = Money.shillings(1_500)
+SAFARICOM = "196.201.214.200"
+STRANGER = "203.0.113.9"
+RECEIPT = "UKL7RT61SV"
+
+# A live Daraja of its own; nothing in it is Safaricom's sandbox's.
+LIVE = {
+    "live_consumer_key": "live-key", "live_consumer_secret": "live-secret",
+    "live_passkey": "ab" * 32, "live_shortcode": "600978",
+}
+
+STILL_PROCESSING = {"ResponseCode": "0", "ResultCode": "4999", "ResultDesc": "Under processing"}
+PAID = {"ResponseCode": "0", "ResultCode": "0", "ResultDesc": "Processed successfully."}
+TOO_MANY = {"errorCode": "429.001.01", "errorMessage": "Quota violation"}
+WRONG_PHONE = {"errorCode": "400.002.02", "errorMessage": "Bad Request - Invalid PhoneNumber"}
+
+# Everything that says when something is due. What a fact's chain holds is never moved.
+_LET_PASS = """
+    update payments set asked_at = asked_at - %(time)s, updated_at = updated_at - %(time)s,
+        next_check_at = next_check_at - %(time)s;
+    update query_budgets set next_free_at = next_free_at - %(time)s;
+    update deliveries set next_attempt_at = next_attempt_at - %(time)s;
+    update quarantine set next_try_at = next_try_at - %(time)s;
+"""
+
+_orders = itertools.count(1)
+
+
+class Died(BaseException):
+    """The process died here, as far as a service can see."""
+
+
+@dataclass
+class Daraja:
+    """Takes every push and answers every query with `says`, unless told otherwise."""
+
+    url: str = ""
+    away: bool = False                                  # hangs up on everybody, without a word
+    refuses: tuple[int, Mapping[str, str]] | None = None
+    says: Mapping[str, str] = field(default_factory=lambda: STILL_PROCESSING)
+    status: int = 200                                   # of the answer to a query
+    headers: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = 0.0                                # that each query takes
+    pushes: list[Mapping[str, Any]] = field(default_factory=list)
+    queries: list[str] = field(default_factory=list)    # checkout request ids, as they came
+
+    async def token(self, _: web.Request) -> web.Response:
+        """Give an access token."""
+        return web.json_response({"access_token": "an-access-token", "expires_in": "3599"})
+
+    async def push(self, request: web.Request) -> web.Response:
+        """Take a push and give it ids that end in its number."""
+        self.pushes.append(await request.json())
+        if self.away:
+            return _hung_up(request)
+        if self.refuses is not None:
+            status, body = self.refuses
+            return web.json_response(body, status=status)
+        number = len(self.pushes)
+        return web.json_response({
+            "MerchantRequestID": f"merchant-{number}", "CheckoutRequestID": f"ws_CO_{number}",
+            "ResponseCode": "0", "ResponseDescription": "Success", "CustomerMessage": "Success",
+        })
+
+    async def query(self, request: web.Request) -> web.Response:
+        """Say what became of a push."""
+        self.queries.append((await request.json())["CheckoutRequestID"])
+        await asyncio.sleep(self.seconds)
+        if self.away:
+            return _hung_up(request)
+        return web.json_response(self.says, status=self.status, headers=self.headers)
+
+
+def _hung_up(request: web.Request) -> web.Response:
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+@dataclass
+class Receiver:
+    """A merchant's server: it answers with `statuses`, one after another, the last for ever."""
+
+    url: str = ""
+    statuses: list[int] = field(default_factory=lambda: [200])
+    heard: list[dict[str, Any]] = field(default_factory=list)
+    raw: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
+    answering: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.answering.set()
+
+    async def hear(self, request: web.Request) -> web.Response:
+        """Hear one webhook; while `answering` is not set, leave its sender waiting."""
+        body = await request.read()
+        self.raw.append((dict(request.headers), body))
+        self.heard.append(json.loads(body) | {"path": request.path})
+        await self.answering.wait()
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        return web.Response(status=status, text="as told")
+
+
+@dataclass(frozen=True)
+class World:
+    """The running parts, and everything outside of them."""
+
+    rt: Runtime
+    url: str
+    key: ApiKey
+    daraja: Daraja
+    receiver: Receiver
+
+    def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
+        """Read the database."""
+        with psycopg.connect(self.url, row_factory=dict_row) as connection:
+            return connection.execute(query.encode(), values).fetchall()
+
+    def value(self, query: str, *values: object) -> Any:
+        """Return the only value of the only row."""
+        (row,) = self.rows(query, *values)
+        (value,) = row.values()
+        return value
+
+    def change(self, *statements: str) -> None:
+        """Change the database behind everybody's back."""
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            for statement in statements:
+                connection.execute(statement.encode())
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass: everything that is due is due that much earlier."""
+        with psycopg.connect(self.url) as connection:
+            for statement in _LET_PASS.split(";")[:-1]:
+                connection.execute(
+                    statement.replace("%(time)s", "make_interval(secs => %(seconds)s)").encode(),
+                    {"seconds": seconds},
+                )
+
+    def dying_at(self, point: KillPoint) -> Runtime:
+        """Return running parts whose process dies at `point`."""
+
+        def watch(passed: KillPoint) -> None:
+            if passed is point:
+                raise Died(point)
+
+        return replace(self.rt, passing=watch)
+
+    async def ask(self, wanted: Order | None = None, *, rt: Runtime | None = None) -> Asked:
+        """Ask the payer for money."""
+        return await payments.request(rt or self.rt, self.key, wanted or order())
+
+    async def pending(self, amount: Money = PRICE) -> Payment:
+        """Return a payment that Daraja took and that nobody answered yet."""
+        return await self.read((await self.ask(order(amount=amount))).data["id"])
+
+    async def read(self, payment_id: str) -> Payment:
+        """Return a payment as it stands."""
+        return await payments.read(self.rt, self.key, PaymentId(payment_id))
+
+    async def facts(self, payment_id: str) -> list[str]:
+        """Return the kinds of everything heard about a payment, oldest first."""
+        heard = await payments.timeline(self.rt, self.key, PaymentId(payment_id))
+        return [fact.kind.value for fact in heard]
+
+    def events(self, payment_id: str) -> list[str]:
+        """Return the names of the events about a payment, in order."""
+        return [row["name"] for row in self.rows(
+            "select name from events where payment_id = %s order by position", payment_id,
+        )]
+
+    def quarantined(self) -> list[dict[str, Any]]:
+        """Return what is kept aside, oldest first."""
+        return self.rows("select * from quarantine order by id")
+
+    async def call_back(
+        self, payment: Payment, raw: bytes, *, address: str = SAFARICOM,
+        rt: Runtime | None = None,
+    ) -> None:
+        """Bring a callback to the payment's own address."""
+        rt = rt or self.rt
+        token = rt.callback_url(payment.id).rpartition("/")[2]
+        await callbacks.receive(rt, Arrival(token, raw, address))
+
+    async def completed(self, *, receipt: str = RECEIPT) -> Payment:
+        """Return a payment that was asked for and paid."""
+        payment = await self.pending()
+        await self.call_back(payment, paid(payment, receipt=receipt))
+        return await self.read(payment.id)
+
+    async def add_endpoint(self, path: str = "/hook") -> Endpoint:
+        """Register an address of the merchant's server."""
+        return await webhooks.add_endpoint(self.rt, self.key, self.receiver.url + path)
+
+    def deliveries(self) -> list[dict[str, Any]]:
+        """Return the deliveries, oldest first."""
+        return self.rows("select * from deliveries order by id")
+
+    def attempts(self) -> list[tuple[int, int | None]]:
+        """Return number and HTTP status of every try that was ever begun."""
+        rows = self.rows("select attempt, status from attempts order by delivery_id, attempt")
+        return [(row["attempt"], row["status"]) for row in rows]
+
+
+def order(**changed: Any) -> Order:
+    """Return an order with a key of its own; `changed` fields are in its body too."""
+    key = changed.pop("idempotency_key", f"order-{next(_orders)}")
+    fields: dict[str, Any] = {"amount": PRICE, "payer": PAYER} | changed
+    body = {name: str(value) for name, value in fields.items()}
+    return Order(idempotency_key=key, body=body, **fields)
+
+
+def paid(payment: Payment, *, receipt: str = RECEIPT, **changed: object) -> bytes:
+    """Return Safaricom's callback that a payment was paid; `changed` are fields of stkCallback."""
+    return _callback(payment, {
+        "ResultCode": 0, "ResultDesc": "The service request is processed successfully.",
+        "CallbackMetadata": {"Item": [
+            {"Name": "Amount", "Value": payment.amount.whole_shillings()},
+            {"Name": "MpesaReceiptNumber", "Value": receipt},
+            {"Name": "TransactionDate", "Value": 20261121150000},
+        ]},
+    } | changed)
+
+
+def canceled(payment: Payment) -> bytes:
+    """Return Safaricom's callback that the payer said no."""
+    return _callback(payment, {"ResultCode": 1032, "ResultDesc": "Request canceled by user."})
+
+
+def _callback(payment: Payment, fields: Mapping[str, object]) -> bytes:
+    return json.dumps({"Body": {"stkCallback": {
+        "MerchantRequestID": payment.merchant_request_id,
+        "CheckoutRequestID": payment.checkout_request_id, **fields,
+    }}}).encode()
+
+
+@asynccontextmanager
+async def open_world(
+    database_url: str, *, livemode: bool = False, **settings: object,
+) -> AsyncIterator[World]:
+    """Open a world on a fresh database; queries are not scarce in it unless `settings` say so."""
+    daraja, receiver = Daraja(), Receiver()
+    async with AsyncExitStack() as parts:
+        daraja.url = await parts.enter_async_context(_serving({
+            ("GET", "/oauth/v1/generate"): daraja.token,
+            ("POST", "/mpesa/stkpush/v1/processrequest"): daraja.push,
+            ("POST", "/mpesa/stkpushquery/v1/query"): daraja.query,
+        }))
+        receiver.url = await parts.enter_async_context(
+            _serving({("POST", "/{path:.*}"): receiver.hear}),
+        )
+        rt = await parts.enter_async_context(
+            another_process(database_url, daraja, livemode=livemode, **settings),
+        )
+        merchant = await merchants.create(rt, "Duka")
+        key, _ = await merchants.create_key(rt, merchant.id, livemode=livemode)
+        yield World(rt, database_url, key, daraja, receiver)
+
+
+@asynccontextmanager
+async def another_process(
+    database_url: str, daraja: Daraja, *, livemode: bool = False, **settings: object,
+) -> AsyncIterator[Runtime]:
+    """Open running parts as every process of this world has them."""
+    chosen: dict[str, object] = {
+        "database_url": database_url, "secret": "a secret of these tests " * 2,
+        "daraja_sandbox_url": daraja.url, "daraja_live_url": daraja.url,
+        "sandbox_consumer_key": "key", "sandbox_consumer_secret": "secret",
+        "sandbox_queries_per_minute": 60_000, "webhook_allowed_networks": "127.0.0.0/8",
+    }
+    read = read_settings({}, **(chosen | (LIVE if livemode else {}) | settings))
+    async with open_runtime(read, public_url="https://pay.example") as rt:
+        yield rt
+
+
+@asynccontextmanager
+async def _serving(routes: Mapping[tuple[str, str], Any]) -> AsyncIterator[str]:
+    app = web.Application()
+    for (method, path), handler in routes.items():
+        app.router.add_route(method, path, handler)
+    runner = web.AppRunner(app, shutdown_timeout=0.01)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    yield f"http://{host}:{port}"
+    await runner.cleanup()
