@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.journeys.world import Process, World, open_world
+from tests.journeys.process import Process
+from tests.journeys.world import World, open_world
 from tests.postgres import fresh_database
 
 

@@ -11,8 +11,9 @@ import pytest
 
 from hakika.services.killpoints import KillPoint
 from tests.journeys.conftest import Shop
+from tests.journeys.process import Process
 from tests.journeys.test_kill_points_worker import IN_THE_WORKER
-from tests.journeys.world import Process, World, eventually
+from tests.journeys.world import World, eventually
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("shop"),

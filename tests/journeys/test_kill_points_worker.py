@@ -6,7 +6,8 @@ import pytest
 import pytest_asyncio
 
 from hakika.services.killpoints import KillPoint
-from tests.journeys.world import Process, World, eventually
+from tests.journeys.process import Process
+from tests.journeys.world import World, eventually
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(150)]
 

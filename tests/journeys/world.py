@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 import socket
 import sys
 import time
@@ -18,10 +17,12 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from hakika.services import merchants
+from hakika.services import merchants, webhooks
 from hakika.services.runtime import open_runtime
 from hakika.services.verify import Report, verify
 from hakika.settings import Settings, read_settings
+from tests.journeys import process
+from tests.journeys.process import Part, Process
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,31 +31,6 @@ SPEED = 10
 
 PATIENCE_SECONDS = 40
 LOOK_SECONDS = 0.05
-
-
-@dataclass
-class Process:
-    """A process of this story, and no other, is ended by its id."""
-
-    running: asyncio.subprocess.Process
-    url: str
-
-    @property
-    def has_ended(self) -> bool:
-        """Say whether it is gone."""
-        return self.running.returncode is not None
-
-    async def kill(self) -> None:
-        """End it without a word, as kill -9 does."""
-        if not self.has_ended:
-            self.running.kill()
-        await self.running.wait()
-
-    async def stop(self) -> int:
-        """End it politely and return its exit code."""
-        if not self.has_ended:
-            self.running.send_signal(signal.SIGTERM)
-        return await asyncio.wait_for(self.running.wait(), 20)
 
 
 @dataclass
@@ -92,13 +68,8 @@ class World:
         With `called_back_at`, Safaricom calls back another address than the API's own: as behind a
         load balancer, where whoever lives answers.
         """
-        port = free_port()
-        process = await spawn(
-            "-m", "tests.journeys.process", role, str(port), *([die_at] if die_at else []),
-            environment={**self.environment, "HAKIKA_PUBLIC_URL": called_back_at},
-        )
-        await first_line(process)
-        started = Process(process, f"http://127.0.0.1:{port}")
+        environment = {**self.environment, "HAKIKA_PUBLIC_URL": called_back_at}
+        started = await process.start(Part(role, free_port(), environment, die_at))
         self.processes.append(started)
         return started
 
@@ -193,21 +164,21 @@ async def open_world(database_url: str, *, data: Path) -> AsyncIterator[World]:
         "HAKIKA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8", "HAKIKA_LOG_LEVEL": "warning",
     }
     settings = read_settings(environment)
-    async with aiohttp.ClientSession() as http, _receiver() as receiver:
+    # No kept connections: one that a server closes as we write looks like a server that died.
+    connector = aiohttp.TCPConnector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector) as http, _receiver() as receiver:
         key, merchant_id = await _merchant(settings, receiver.url)
         world = World(settings, environment, simulator_url, http, key, merchant_id, receiver)
         try:
             yield world
         finally:
-            for process in world.processes:
-                await process.kill()
+            for each in world.processes:
+                await each.kill()
             simulator.terminate()
             await simulator.wait()
 
 
 async def _merchant(settings: Settings, url: str) -> tuple[str, str]:
-    from hakika.services import webhooks  # noqa: PLC0415
-
     async with open_runtime(settings, public_url="http://127.0.0.1:1") as rt:
         merchant = await merchants.create(rt, "A shop")
         key, text = await merchants.create_key(rt, merchant.id, livemode=False)
@@ -244,10 +215,10 @@ async def spawn(*arguments: str, environment: Mapping[str, str]) -> asyncio.subp
     )
 
 
-async def first_line(process: asyncio.subprocess.Process) -> str:
+async def first_line(started: asyncio.subprocess.Process) -> str:
     """Return what a process says first; fail when it ends instead."""
-    assert process.stdout is not None
-    line = await asyncio.wait_for(process.stdout.readline(), 30)
+    assert started.stdout is not None
+    line = await asyncio.wait_for(started.stdout.readline(), 30)
     assert line, "the process ended before it was ready"
     return line.decode()
 

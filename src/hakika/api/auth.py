@@ -31,9 +31,12 @@ async def _key(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
     header: Annotated[str | None, Security(_HEADER)],
 ) -> ApiKey:
-    if bearer is None and header is None:
+    if not (bearer and bearer.credentials) and not header:
         raise Unauthenticated("This request has no API key.")
-    key = await merchants.authenticate(rt, bearer.credentials if bearer else header or "")
+    texts = {text for text in (bearer and bearer.credentials, header) if text}
+    if len(texts) != 1:
+        raise Unauthenticated("This request has two different API keys; send one.")
+    key = await merchants.authenticate(rt, texts.pop())
     rt.account(livemode=key.livemode)
     return key
 

@@ -231,6 +231,8 @@ def _cell(payment: Payment, fact: Fact) -> State | Cell:
     if _is_about_an_earlier_push(payment, fact):
         return IGNORE
     cell = LIFECYCLE[payment.state][_COLUMN[fact.kind]]
+    if cell is UNSENT and payment.checkout_request_id:
+        return ALARM  # Daraja has spoken of this push, so it was sent, whatever we thought
     if payment.state is COMPLETED and fact.kind is Kind.PAID and fact.receipt != payment.receipt:
         return ALARM  # two receipts for one push
     if cell is WEIGH:
