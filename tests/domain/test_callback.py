@@ -10,7 +10,7 @@ from hakika.domain import callback
 from hakika.domain.callback import read_token, write_token
 from hakika.domain.ids import PaymentId, write
 
-FEW = settings(max_examples=30, deadline=None, database=None)
+FEW = settings(max_examples=15, deadline=None, database=None)
 KEY, OTHER_KEY = b"k" * 32, b"l" * 32
 PAYMENT = PaymentId("pay_01kaxb2m8fe2tv5k0c3y7h9q4d")
 TOKEN = write_token(PAYMENT, key=KEY)

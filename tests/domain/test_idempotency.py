@@ -12,7 +12,7 @@ from hakika.domain.errors import IdempotencyKeyMissing, IdempotencyKeyReused, In
 from hakika.domain.idempotency import Claim, check_same, fingerprint, read_key
 from hakika.domain.ids import PaymentId
 
-FEW = settings(max_examples=30, deadline=None, database=None)
+FEW = settings(max_examples=15, deadline=None, database=None)
 ORDER = {"amount": 500, "phone": "0712345678", "metadata": {"order": "1", "shop": "2"}}
 
 

@@ -17,7 +17,7 @@ from hakika.domain.ids import (
     write,
 )
 
-FEW = settings(max_examples=30, deadline=None, database=None)
+FEW = settings(max_examples=15, deadline=None, database=None)
 BITS = st.integers(0, 2**128 - 1)
 RANDOM = st.integers(0, 2**74 - 1)
 TIMES = st.integers(0, 2**48 - 2)

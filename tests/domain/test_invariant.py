@@ -108,13 +108,11 @@ def complaints(
 
 @pytest.mark.parametrize("first", HEARD, ids=lambda fact: f"{fact.kind} {fact.source}")
 def test_every_honest_story_is_silent(first: Fact) -> None:
-    """All stories of three facts after the asking: no rule may cry wolf over any of them."""
+    """All stories of two facts after the asking: no rule may cry wolf over any of them."""
     for second in HEARD:
-        so_far = lived(first, second)
-        for third in HEARD:
-            changes = and_then(so_far, third)
+        changes = lived(first, second)
 
-            assert complaints(changes[-1].after, stored(changes), told(changes)) == []
+        assert complaints(changes[-1].after, stored(changes), told(changes)) == []
 
 
 @pytest.mark.parametrize("place", range(3))

@@ -15,7 +15,7 @@ from hakika.domain.errors import Forbidden, Unauthenticated
 from hakika.domain.ids import KeyId, MerchantId
 from hakika.domain.merchant import KEY_PATTERN, ApiKey, Scope, digest, mint_key, read_key
 
-FEW = settings(max_examples=30, deadline=None, database=None)
+FEW = settings(max_examples=15, deadline=None, database=None)
 BITS = st.integers(0, 2**200 - 1)
 PEPPER, OTHER_PEPPER = b"p" * 32, b"q" * 32
 SOME_BITS = int.from_bytes(bytes(range(25)), "big")

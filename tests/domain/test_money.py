@@ -16,7 +16,7 @@ from hakika.domain.money import (
     parse_payment_amount,
 )
 
-FEW = settings(max_examples=30, deadline=None, database=None)
+FEW = settings(max_examples=15, deadline=None, database=None)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hakika.domain.errors import Invalid
 from hakika.domain.msisdn import Msisdn, parse
 
-FEW = settings(max_examples=30, deadline=None, database=None)
+FEW = settings(max_examples=15, deadline=None, database=None)
 DIGITS = "254712345678"
 HIDDEN = "345678"[1:]  # the middle of the number, which no mask may show
 SUBSCRIBERS = st.from_regex(r"[17][0-9]{8}", fullmatch=True)

@@ -1,6 +1,8 @@
 """The world of the services' tests: a database, a Daraja that does as it is told, a merchant.
 
-Nothing here waits for time to pass: `World.let_pass` moves what is written back instead.
+One world for a file, because opening one costs a second; `World.anew` gives each test a merchant of
+its own and puts all that was before to rest. Nothing here waits for time to pass: `World.let_pass`
+moves back what is written instead.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
+from hakika.domain.patience import Patience
 from hakika.domain.payment import Payment
 from hakika.domain.webhook import Endpoint
 from hakika.services import callbacks, merchants, payments, webhooks
@@ -28,13 +31,13 @@ from hakika.services.callbacks import Arrival
 from hakika.services.killpoints import KillPoint
 from hakika.services.payments import Asked, Order
 from hakika.services.runtime import Runtime, open_runtime
-from hakika.settings import read_settings
+from hakika.settings import Settings, read_settings
 
+PUBLIC_URL = "https://pay.example"
 PAYER = Msisdn("254708374149")
 PRICE = Money.shillings(1_500)
 SAFARICOM = "196.201.214.200"
 STRANGER = "203.0.113.9"
-RECEIPT = "UKL7RT61SV"
 
 # A live Daraja of its own; nothing in it is Safaricom's sandbox's.
 LIVE = {
@@ -56,7 +59,14 @@ _LET_PASS = """
     update quarantine set next_try_at = next_try_at - %(time)s;
 """
 
-_orders = itertools.count(1)
+# What other tests left behind must never be due again; facts are not touched, they are evidence.
+_PUT_TO_REST = """
+    update payments set next_check_at = null;
+    delete from attempts; delete from deliveries; delete from quarantine;
+    delete from query_budgets; delete from pgqueuer;
+"""
+
+_numbers = itertools.count(1)
 
 
 class Died(BaseException):
@@ -65,7 +75,7 @@ class Died(BaseException):
 
 @dataclass
 class Daraja:
-    """Takes every push and answers every query with `says`, unless told otherwise."""
+    """Takes every push with ids of its own, and answers every query with what it `says`."""
 
     url: str = ""
     away: bool = False                                  # hangs up on everybody, without a word
@@ -82,16 +92,16 @@ class Daraja:
         return web.json_response({"access_token": "an-access-token", "expires_in": "3599"})
 
     async def push(self, request: web.Request) -> web.Response:
-        """Take a push and give it ids that end in its number."""
+        """Take a push and give it ids."""
         self.pushes.append(await request.json())
         if self.away:
             return _hung_up(request)
         if self.refuses is not None:
             status, body = self.refuses
             return web.json_response(body, status=status)
-        number = len(self.pushes)
         return web.json_response({
-            "MerchantRequestID": f"merchant-{number}", "CheckoutRequestID": f"ws_CO_{number}",
+            "MerchantRequestID": f"merchant-{next(_numbers)}",
+            "CheckoutRequestID": f"ws_CO_{next(_numbers)}",
             "ResponseCode": "0", "ResponseDescription": "Success", "CustomerMessage": "Success",
         })
 
@@ -142,6 +152,26 @@ class World:
     key: ApiKey
     daraja: Daraja
     receiver: Receiver
+
+    async def anew(self) -> World:
+        """Return this world as a new merchant finds it, in which nothing is due."""
+        self.change(*_PUT_TO_REST.split(";")[:-1])
+        vars(self.daraja).update(vars(Daraja(url=self.daraja.url)))
+        vars(self.receiver).update(vars(Receiver(url=self.receiver.url)))
+        return replace(self, key=await _new_key(self.rt, livemode=False))
+
+    async def live(self) -> World:
+        """Return this world as a merchant with a live key finds it."""
+        return replace(self, key=await _new_key(self.rt, livemode=True))
+
+    def at_pace(self, pace: float) -> World:
+        """Return this world with shorter waits for Daraja."""
+        return replace(self, rt=replace(self.rt, patience=Patience(pace)))
+
+    def having(self, **settings: object) -> World:
+        """Return this world with other settings."""
+        changed = self.rt.settings.model_copy(update=settings)
+        return replace(self, rt=replace(self.rt, settings=changed))
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Read the database."""
@@ -214,10 +244,10 @@ class World:
         token = rt.callback_url(payment.id).rpartition("/")[2]
         await callbacks.receive(rt, Arrival(token, raw, address))
 
-    async def completed(self, *, receipt: str = RECEIPT) -> Payment:
+    async def completed(self) -> Payment:
         """Return a payment that was asked for and paid."""
         payment = await self.pending()
-        await self.call_back(payment, paid(payment, receipt=receipt))
+        await self.call_back(payment, paid(payment))
         return await self.read(payment.id)
 
     async def add_endpoint(self, path: str = "/hook") -> Endpoint:
@@ -236,14 +266,15 @@ class World:
 
 def order(**changed: Any) -> Order:
     """Return an order with a key of its own; `changed` fields are in its body too."""
-    key = changed.pop("idempotency_key", f"order-{next(_orders)}")
+    key = changed.pop("idempotency_key", f"order-{next(_numbers)}")
     fields: dict[str, Any] = {"amount": PRICE, "payer": PAYER} | changed
     body = {name: str(value) for name, value in fields.items()}
     return Order(idempotency_key=key, body=body, **fields)
 
 
-def paid(payment: Payment, *, receipt: str = RECEIPT, **changed: object) -> bytes:
+def paid(payment: Payment, *, receipt: str = "", **changed: object) -> bytes:
     """Return Safaricom's callback that a payment was paid; `changed` are fields of stkCallback."""
+    receipt = receipt or f"UKL{next(_numbers):06d}V"
     return _callback(payment, {
         "ResultCode": 0, "ResultDesc": "The service request is processed successfully.",
         "CallbackMetadata": {"Item": [
@@ -266,11 +297,14 @@ def _callback(payment: Payment, fields: Mapping[str, object]) -> bytes:
     }}}).encode()
 
 
+async def _new_key(rt: Runtime, *, livemode: bool) -> ApiKey:
+    merchant = await merchants.create(rt, "Duka")
+    return (await merchants.create_key(rt, merchant.id, livemode=livemode))[0]
+
+
 @asynccontextmanager
-async def open_world(
-    database_url: str, *, livemode: bool = False, **settings: object,
-) -> AsyncIterator[World]:
-    """Open a world on a fresh database; queries are not scarce in it unless `settings` say so."""
+async def open_world(database_url: str) -> AsyncIterator[World]:
+    """Open a world on a fresh database. Queries are not scarce in it."""
     daraja, receiver = Daraja(), Receiver()
     async with AsyncExitStack() as parts:
         daraja.url = await parts.enter_async_context(_serving({
@@ -281,28 +315,20 @@ async def open_world(
         receiver.url = await parts.enter_async_context(
             _serving({("POST", "/{path:.*}"): receiver.hear}),
         )
-        rt = await parts.enter_async_context(
-            another_process(database_url, daraja, livemode=livemode, **settings),
-        )
-        merchant = await merchants.create(rt, "Duka")
-        key, _ = await merchants.create_key(rt, merchant.id, livemode=livemode)
-        yield World(rt, database_url, key, daraja, receiver)
+        settings = settings_of(database_url, daraja.url)
+        rt = await parts.enter_async_context(open_runtime(settings, public_url=PUBLIC_URL))
+        yield World(rt, database_url, await _new_key(rt, livemode=False), daraja, receiver)
 
 
-@asynccontextmanager
-async def another_process(
-    database_url: str, daraja: Daraja, *, livemode: bool = False, **settings: object,
-) -> AsyncIterator[Runtime]:
-    """Open running parts as every process of this world has them."""
-    chosen: dict[str, object] = {
+def settings_of(database_url: str, daraja_url: str) -> Settings:
+    """Return the settings of every process of a world."""
+    return read_settings({}, **LIVE | {
         "database_url": database_url, "secret": "a secret of these tests " * 2,
-        "daraja_sandbox_url": daraja.url, "daraja_live_url": daraja.url,
+        "daraja_sandbox_url": daraja_url, "daraja_live_url": daraja_url,
         "sandbox_consumer_key": "key", "sandbox_consumer_secret": "secret",
-        "sandbox_queries_per_minute": 60_000, "webhook_allowed_networks": "127.0.0.0/8",
-    }
-    read = read_settings({}, **(chosen | (LIVE if livemode else {}) | settings))
-    async with open_runtime(read, public_url="https://pay.example") as rt:
-        yield rt
+        "sandbox_queries_per_minute": 60_000, "live_queries_per_minute": 60_000,
+        "webhook_allowed_networks": "127.0.0.0/8",
+    })
 
 
 @asynccontextmanager

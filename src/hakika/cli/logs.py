@@ -66,7 +66,10 @@ def set_up(level: str) -> None:
     ours = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(ours if ours == logging.DEBUG else max(ours, logging.WARNING))
     logging.getLogger("hakika").setLevel(ours)
-    logging.getLogger("uvicorn.error").setLevel(logging.NOTSET)  # whatever uvicorn itself chose
+    for name in ("uvicorn", "uvicorn.error"):  # which set up themselves, wherever they were made
+        theirs = logging.getLogger(name)
+        theirs.handlers, theirs.propagate = [], True
+        theirs.setLevel(logging.NOTSET)
 
 
 def mask_by_name(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

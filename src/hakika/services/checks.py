@@ -26,6 +26,10 @@ from hakika.store import checks
 # Longer than a query may take, so that a check is not begun twice; a crashed one is due again then.
 LEASE_SECONDS = 30
 
+# A round asks no more after this: the clocks and the newest payments must not wait for a Daraja
+# that takes its time with every answer.
+ROUND_SECONDS = 10
+
 SECONDS_A_MINUTE = 60
 
 
@@ -72,14 +76,16 @@ def _said_by_the_clock(rt: Runtime, payment: Payment) -> Fact | None:
 
 
 async def _ask_most_urgent(rt: Runtime, *, livemode: bool) -> int:
-    """Ask about the payments of one mode, most urgent first, for as long as the budget lasts."""
+    """Ask about the payments of one mode, most urgent first, while budget and round last."""
     now, shortcode = rt.now(), rt.account(livemode=livemode).shortcode.number
     async with rt.store.reading() as tx:
         if not await checks.has_budget(tx, shortcode, livemode=livemode, now=now):
             return 0
         waiting = await checks.waiting(tx, shortcode, livemode=livemode, now=now)
-    asked = 0
+    asked, ends_at = 0, now + rt.patience.seconds(ROUND_SECONDS)
     for each in sorted(waiting, key=lambda one: urgency(one, now=now), reverse=True):
+        if asked and rt.now() >= ends_at:
+            break
         if not await _spend(rt, shortcode, livemode=livemode):
             break
         lease = rt.now() + rt.patience.seconds(LEASE_SECONDS)

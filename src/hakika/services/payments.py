@@ -84,6 +84,8 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
             tx, change, fingerprint=fingerprint(order.body),
             endpoint_id=rt.new_id("whe"), endpoint_secret=secret,
         )
+        if is_new and order.callback_url and not secret:
+            raise _nothing_to_sign_with()
     if not is_new:
         return await _repeated(rt, key, order)
     return await _push(rt, change.after)
@@ -93,18 +95,21 @@ async def _secret_for_its_own_address(rt: Runtime, key: ApiKey) -> str:
     """Return the secret that signs webhooks to one payment's own address: the first endpoint's.
 
     A secret of its own would have to be shown in the answer, and kept with every repetition of it.
+    Empty without any endpoint: that refuses a new order, and never the repetition of an old one.
     """
     async with rt.store.reading() as tx:
         endpoints = await webhooks.endpoints(
             tx, merchant_id=key.merchant_id, livemode=key.livemode,
         )
-    if not endpoints:
-        raise Invalid(
-            "A callback_url needs a registered webhook endpoint, whose secret signs it too.",
-            field="callback_url", code="callback_url_without_endpoint",
-            hint="Register one first: POST /v1/webhook-endpoints.",
-        )
-    return endpoints[0].secret
+    return endpoints[0].secret if endpoints else ""
+
+
+def _nothing_to_sign_with() -> Invalid:
+    return Invalid(
+        "A callback_url needs a registered webhook endpoint, whose secret signs it too.",
+        field="callback_url", code="callback_url_without_endpoint",
+        hint="Register one first: POST /v1/webhook-endpoints.",
+    )
 
 
 def _intent(rt: Runtime, key: ApiKey, order: Order) -> Change:

@@ -105,11 +105,11 @@ class Store:
                 yield connection
         except PoolTimeout as error:
             raise StoreUnavailable("The database has no free connection just now.") from error
-        except (psycopg.DataError, psycopg.IntegrityError, psycopg.ProgrammingError) as error:
-            raise StatementRefused(f"The database refused a statement: {error}") from error
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
             await self.pool.check()  # the others that were open are probably as dead: replace them
             raise StoreUnavailable("The database cannot be reached just now.") from error
+        except psycopg.DatabaseError as error:  # all others: a value, a row, a damaged page
+            raise StatementRefused(f"The database refused a statement: {error}") from error
 
     async def close(self) -> None:
         """Close every connection."""
