@@ -133,7 +133,7 @@ async def post_everywhere(
 ) -> None:
     async def post_one(url: str) -> None:
         with suppress(aiohttp.ClientError, OSError, ValueError):
-            async with asyncio.timeout(0.5):
+            async with asyncio.timeout(5):
                 await session.post(url, data=b"{}")
 
     urls = [spelling.format(port=canary.port) for spelling in SPELLINGS for canary in canaries]
