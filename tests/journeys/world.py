@@ -42,9 +42,13 @@ class Receiver:
     status: int = 200
 
     def names(self, payment_id: str) -> list[str]:
-        """Return the names of the events heard about a payment, each event once."""
+        """Return the names of the events heard about a payment, each once, in their sequence.
+
+        Two that are sent together may arrive the other way round; their numbers tell.
+        """
         once = {body["id"]: body for body in map(json.loads, (raw for _, raw in self.heard))}
-        return [body["type"] for body in once.values() if body["data"]["id"] == payment_id]
+        about = [body for body in once.values() if body["data"]["id"] == payment_id]
+        return [body["type"] for body in sorted(about, key=lambda body: body["sequence"])]
 
 
 @dataclass

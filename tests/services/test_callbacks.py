@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
@@ -17,6 +18,12 @@ from hakika.store.transaction import StoreUnavailable
 from tests.services.world import SAFARICOM, STRANGER, World, canceled, open_world, paid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+READ_ONLY = "default_transaction_read_only"
+END_OUR_CONNECTIONS = """
+    select pg_terminate_backend(pid) from pg_stat_activity
+     where application_name = 'hakika' and datname = current_database()
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -42,6 +49,11 @@ def mistaken(world: World) -> Iterator[None]:
         assert "callback_not_interpreted" in {line["event"] for line in logs}
     finally:
         world.change("alter table facts rename column facts_details to details")
+
+
+def database(world: World) -> str:
+    name: str = world.value("select current_database()")
+    return name
 
 
 def reasons(world: World) -> list[str]:
@@ -104,6 +116,19 @@ class TestOurOwnMistake:
         assert sorted(settled) == [0, 0, 0, 1]
         assert await world.facts(payment.id) == ["asked", "accepted", "paid"]
 
+    async def test_one_that_another_worker_is_taking_is_left_to_it(self, world: World):
+        """A round never stands still behind another's."""
+        payment = await world.pending()
+        with mistaken(world):
+            await world.call_back(payment, paid(payment))
+        world.let_pass(RETRY_SECONDS)
+        with psycopg.connect(world.url) as another_worker:
+            another_worker.execute("select from quarantine for update")
+            async with asyncio.timeout(5):
+                settled_meanwhile = await callbacks.try_again(world.rt)
+
+        assert (settled_meanwhile, await callbacks.try_again(world.rt)) == (0, 1)
+
     async def test_a_database_that_is_damaged_keeps_nothing_from_being_kept(self, world: World):
         """A broken page of one table is our trouble, not the payer's."""
         payment = await world.pending()
@@ -129,14 +154,35 @@ class TestTheDatabaseIsAway:
         """The door answers 503: what is not durable must not be called accepted."""
         payment = await world.pending()
         raw = paid(payment)
-        world.change(
-            "select pg_terminate_backend(pid) from pg_stat_activity"
-            " where application_name = 'hakika' and datname = current_database()",
-        )
+        world.change(END_OUR_CONNECTIONS)
         with pytest.raises(StoreUnavailable):
             await world.call_back(payment, raw)
 
         assert (world.quarantined(), await world.facts(payment.id)) == ([], ["asked", "accepted"])
+
+        await world.call_back(payment, raw)
+        assert (await world.read(payment.id)).state is State.COMPLETED
+
+
+    async def test_one_that_only_reads_is_away_too(self, world: World):
+        """After a failover we may still hold connections to the server that was demoted."""
+        payment = await world.pending()
+        raw = paid(payment)
+        world.change(f"alter database {database(world)} set {READ_ONLY} = on")
+        try:
+            world.change(END_OUR_CONNECTIONS)
+            with pytest.raises(StoreUnavailable):
+                await world.read(payment.id)  # the pool replaces what we ended
+            with pytest.raises(StoreUnavailable):
+                await world.call_back(payment, raw)
+        finally:
+            world.change(
+                f"set {READ_ONLY} = off",
+                f"alter database {database(world)} reset {READ_ONLY}",
+                END_OUR_CONNECTIONS,
+            )
+        with pytest.raises(StoreUnavailable):
+            await world.read(payment.id)
 
         await world.call_back(payment, raw)
         assert (await world.read(payment.id)).state is State.COMPLETED

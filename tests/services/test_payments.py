@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -17,12 +18,16 @@ from hakika.domain.errors import (
     NotFound,
     ProviderUnreachable,
 )
+from hakika.domain.fact import Fact, Kind, Source
+from hakika.domain.ids import PaymentId
 from hakika.domain.money import Money
 from hakika.domain.patience import SENDING_SECONDS_MAX
-from hakika.domain.payment import State
+from hakika.domain.payment import State, advance
 from hakika.services import checks, payments, webhooks
+from hakika.services.facts import with_next_check, write
 from hakika.services.killpoints import KillPoint
-from hakika.services.payments import Order
+from hakika.services.payments import Asked, Order
+from hakika.store import payments as store
 from tests.services.world import TOO_MANY, WRONG_PHONE, Died, World, canceled, open_world, order
 
 # What Daraja takes as an account reference, and shows on the phone.
@@ -44,12 +49,32 @@ async def world(file_world: World) -> World:
     return await file_world.anew()
 
 
+def id_of(world: World, wanted: Order) -> PaymentId:
+    """Return the id of the payment of an order."""
+    return PaymentId(world.value(
+        "select id from payments where idempotency_key = %s", wanted.idempotency_key,
+    ))
+
+
 async def state_of(world: World, wanted: Order) -> State:
     """Return where the payment of an order stands."""
-    (row,) = world.rows(
-        "select id from payments where idempotency_key = %s", wanted.idempotency_key,
-    )
-    return (await world.read(row["id"])).state
+    return (await world.read(id_of(world, wanted))).state
+
+
+async def ask_once(world: World, wanted: Order, ready: asyncio.Event) -> Asked:
+    """Ask when `ready` is set."""
+    await ready.wait()
+    return await world.ask(wanted)
+
+
+async def somebody_waits_for_a_lock(world: World) -> None:
+    """Wait until a statement of ours stands behind another transaction."""
+    async with asyncio.timeout(10):
+        while not world.value(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and wait_event_type = 'Lock'",
+        ):
+            await asyncio.sleep(0.01)
 
 
 async def test_an_order_is_one_prompt_with_a_callback_address_of_its_own(world: World):
@@ -209,6 +234,32 @@ class TestTheSameKey:
 
         assert await state_of(world, wanted) is State.UNSENT
         assert len(world.daraja.pushes) == 3
+
+    async def test_a_try_that_failed_while_another_waited_is_not_called_pending(
+        self, world: World,
+    ):
+        """The one that waited has sent nothing either: its caller must come again."""
+        wanted, locked = order(), asyncio.Event()
+        world.daraja.refuses = 429, TOO_MANY
+        with pytest.raises(ProviderUnreachable):
+            await world.ask(wanted)
+        waiting = asyncio.create_task(ask_once(world, wanted, locked))
+        async with world.rt.store.transaction() as tx:
+            payment = await store.lock(tx, id_of(world, wanted))
+            assert payment is not None
+            locked.set()
+            await somebody_waits_for_a_lock(world)
+            for fact in (
+                Fact(Kind.ASKED, Source.CALLER, attempt=2),
+                Fact(Kind.UNREACHABLE, Source.DARAJA, attempt=2),
+            ):
+                change = with_next_check(world.rt, advance(payment, fact, now=world.rt.now()))
+                await write(world.rt, tx, change)
+                payment = change.after
+        with pytest.raises(IdempotencyKeyInProgress):
+            await waiting
+
+        assert await state_of(world, wanted) is State.UNSENT
 
     @pytest.mark.parametrize("point", [KillPoint.AFTER_INTENT, KillPoint.AFTER_PUSH])
     async def test_an_order_whose_process_died_is_never_sent_again(

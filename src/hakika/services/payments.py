@@ -151,7 +151,7 @@ async def _unanswered(rt: Runtime, key: ApiKey, claim: Claim) -> Asked:
         if again.moved:
             return await _push(rt, again.after)
         payment = again.after
-    if payment.state is State.SENDING:
+    if payment.state in {State.SENDING, State.UNSENT}:
         raise IdempotencyKeyInProgress("The first request with this Idempotency-Key still runs.")
     return Asked(payment_data(payment), replayed=True)
 

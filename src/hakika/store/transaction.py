@@ -26,6 +26,11 @@ POOL_WAIT_SECONDS_MAX = 5.0
 # A statement of ours takes milliseconds; one that takes this long is stuck behind something.
 STATEMENT_SECONDS_MAX = 15
 
+# A server that only reads is a former primary, after a failover.
+_AWAY = (
+    psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction,
+)
+
 Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
@@ -105,7 +110,7 @@ class Store:
                 yield connection
         except PoolTimeout as error:
             raise StoreUnavailable("The database has no free connection just now.") from error
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+        except _AWAY as error:
             await self.pool.check()  # the others that were open are probably as dead: replace them
             raise StoreUnavailable("The database cannot be reached just now.") from error
         except psycopg.DatabaseError as error:  # all others: a value, a row, a damaged page
