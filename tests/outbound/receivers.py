@@ -29,6 +29,8 @@ class Receiver:
     host: str
     port: int = 0
     connections: int = 0
+    open: int = 0
+    open_most: int = 0  # the most that were open at once
     requests: list[bytes] = field(default_factory=list)
     names: list[str] = field(default_factory=list)  # asked for by TLS (SNI)
 
@@ -64,12 +66,15 @@ async def listening(
 
     async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         receiver.connections += 1
+        receiver.open += 1
+        receiver.open_most = max(receiver.open_most, receiver.open)
         task = asyncio.current_task()
         assert task is not None
         busy.add(task)
         with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             receiver.requests.append(await _request(reader))
             await behave(reader, writer)
+        receiver.open -= 1
         writer.close()
         with suppress(OSError):
             await writer.wait_closed()
@@ -124,6 +129,11 @@ OK = answers_status(200)
 async def hangs(_: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
     """Never answer."""
     await asyncio.sleep(3600)
+
+
+async def hangs_up_when_left(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+    """Never answer, and notice when the caller has gone."""
+    await reader.read()
 
 
 def starts_then_hangs(raw: bytes) -> Behaviour:
