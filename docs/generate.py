@@ -3,6 +3,7 @@
     lifecycle.md      from hakika.domain.payment and hakika.domain.fact
     errors.md         from hakika.domain.errors and the tables of hakika.daraja
     configuration.md  from hakika.settings
+    scopes.md         from the routes of hakika.api
 
 Read `PAGES` first. With --check nothing is written: the exit code says whether a page is stale.
 tests/architecture/test_docs.py asks the same.
@@ -22,6 +23,8 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
+from hakika.api import auth
+from hakika.api.app import ROUTERS
 from hakika.daraja.answers import ANSWER_ERRORS, AnswerError
 from hakika.daraja.envelope_results import ENVELOPE_RESULTS, EnvelopeResult
 from hakika.daraja.results import STK_RESULTS, StkResult
@@ -334,10 +337,32 @@ def page(lines: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def scopes() -> str:
+    """Return the page of every route, and the scope that it needs."""
+    needed = auth.scopes(ROUTERS)
+    lines = [
+        NOTICE.format(source="the routes of `src/hakika/api/`"),
+        "# Scopes",
+        "",
+        "What a key must have for each route. It is given its scopes when it is made;",
+        "`GET /v1/keys` shows them. A route that named none would stop the start.",
+        "",
+        *table(
+            ("Route", "Scope"),
+            (
+                (code(f"{method} {path}"), code(scope))
+                for (method, path), scope in sorted(needed.items(), key=lambda one: one[0][::-1])
+            ),
+        ),
+    ]
+    return page(lines)
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "lifecycle.md": lifecycle,
     "errors.md": error_codes,
     "configuration.md": configuration,
+    "scopes.md": scopes,
 }
 
 

@@ -36,7 +36,6 @@ SANDBOX_PASSKEY = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c
 BANNED_WORDS = ("mpesa", "m-pesa", "safaricom", "exe", "cmd", "sql", "query")
 
 _PUBLIC_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:/[A-Za-z0-9._~/-]*)?", re.ASCII)
-_PASSKEY = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 
 Networks = Annotated[tuple[str, ...], NoDecode]
 
@@ -71,8 +70,23 @@ class Settings(BaseSettings):
         "https://pay.example.co.ke. Must be https in live mode. Left out: the listening address, "
         "which only a simulator on this machine can reach.",
     )
+    master_key: SecretStr = Field(
+        SecretStr(""),
+        description="The key that wraps the merchants' data keys: 32 bytes in base64, or kms: and "
+        "what AWS KMS made of them (`hakika vault new-key` writes either). Left out: generated in "
+        "the data folder.",
+    )
+    master_key_previous: SecretStr = Field(
+        SecretStr(""),
+        description="The master key before this one, until `hakika vault rotate` has ended.",
+    )
     daraja_sandbox_url: str = Field(
         "https://sandbox.safaricom.co.ke", description="Daraja for test keys, or any double of it.",
+    )
+    simulator_url: str = Field(
+        "",
+        description="A simulated Daraja (`hakika simulate`) for merchants who have no sandbox "
+        "credentials of their own. Left out: they share the sandbox app of the settings below.",
     )
     daraja_live_url: str = Field(
         "https://api.safaricom.co.ke", description="Daraja for live keys.",
@@ -87,17 +101,6 @@ class Settings(BaseSettings):
         SecretStr(SANDBOX_PASSKEY), description="The sandbox passkey; Safaricom's public one.",
     )
     sandbox_shortcode: str = Field("174379", description="The sandbox short code.")
-    live_consumer_key: SecretStr = Field(SecretStr(""), description="The live app's consumer key.")
-    live_consumer_secret: SecretStr = Field(
-        SecretStr(""), description="The live app's consumer secret.",
-    )
-    live_passkey: SecretStr = Field(
-        SecretStr(""), description="The live passkey, as mailed after go-live.",
-    )
-    live_shortcode: str = Field("", description="The live paybill, or the live till.")
-    live_store_number: str = Field(
-        "", description="The till's store (head office) number. Left out: it is a paybill.",
-    )
     callback_sources: Literal["enforce", "log", "off"] = Field(
         "log",
         description="What to do with a callback from an address outside callback_networks: refuse "
@@ -116,6 +119,11 @@ class Settings(BaseSettings):
         (),
         description="Private networks that webhooks may reach all the same, comma-separated, such "
         "as 10.1.2.0/24. Everything private is refused otherwise.",
+    )
+    prompts_per_hour_max: int = Field(
+        30, ge=1,
+        description="How often a merchant may ask one phone in an hour: prompting strangers is "
+        "abuse, and Safaricom blocks who does it.",
     )
     sandbox_queries_per_minute: float = Field(
         5.0, gt=0, description="Status queries a minute for a sandbox short code; Daraja allows 5.",
@@ -136,7 +144,7 @@ class Settings(BaseSettings):
     pace: float = Field(
         1.0, gt=0,
         description="How many times faster than real time the waits for Daraja run. Only for tests "
-        "beside a simulator with --speed; refused with live credentials.",
+        "beside a simulator with --speed; no live credentials are taken then.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe log line that is written.",
@@ -171,11 +179,6 @@ class Settings(BaseSettings):
             raise ValueError(f"must have at least {SECRET_CHARACTERS_MIN} characters")
         return value
 
-    @property
-    def has_live_credentials(self) -> bool:
-        """Say whether live keys can be served."""
-        return bool(self.live_consumer_key.get_secret_value() and self.live_shortcode)
-
 
 def read_settings(environment: Mapping[str, str] | None = None, **overrides: object) -> Settings:
     """Return the settings of `environment` (default: this process's), with `overrides` above them.
@@ -198,30 +201,7 @@ def read_settings(environment: Mapping[str, str] | None = None, **overrides: obj
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise SettingsInvalid(f"{PREFIX}{field.upper()}: {first['msg']}.") from None
-    _check_live(settings)
     return settings
-
-
-def _check_live(settings: Settings) -> None:
-    """Raise SettingsInvalid when live credentials are set in part, or beside a test's setting."""
-    needed = ("live_consumer_key", "live_consumer_secret", "live_passkey", "live_shortcode")
-    missing = [name for name in needed if not _text(getattr(settings, name))]
-    if missing and len(missing) < len(needed):
-        names = ", ".join(PREFIX + name.upper() for name in missing)
-        raise SettingsInvalid(f"Live credentials are set in part; {names} missing.")
-    if missing:
-        return
-    if not _PASSKEY.fullmatch(_text(settings.live_passkey)):
-        raise SettingsInvalid(
-            "HAKIKA_LIVE_PASSKEY: a live passkey has 64 digits 0-9 and a-f. "
-            "Copy it again from the go-live mail."
-        )
-    if settings.pace != 1.0:
-        raise SettingsInvalid("HAKIKA_PACE is for tests; remove it beside live credentials.")
-
-
-def _text(value: SecretStr | str) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
 def _one(name: str, text: str) -> tuple[str, object]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+from datetime import UTC
 from typing import Any
 
 import pytest
 
+from hakika.domain.sealing import INSTANCE
 from tests.api.world import PAYS, new_person
+from tests.vault import opened
 
 THANKS = (200, b'{"ResultCode":0,"ResultDesc":"Accepted"}')
 UNKNOWN_TOKEN = "0" * 52
@@ -144,11 +147,12 @@ async def test_a_genuine_callback_sent_again_changes_nothing(shop):
     """Replayed at its own address, and at that of another payment."""
     paid = await shop.settled((await shop.order()).data["id"])
     payment = await waiting(shop)
-    raw, = (
-        bytes(row["raw"]) for row in shop.world.rows(
-            "select raw from facts where payment_id = %s and kind = 'paid'", paid["id"],
-        )
+    row, = shop.world.rows(
+        "select sequence, private from facts where payment_id = %s and kind = 'paid'", paid["id"],
     )
+    place = f"facts.private {paid['id']} {row['sequence']}"
+    fact = opened(shop.world.database_url, paid["merchant_id"], place, row["private"])
+    raw = fact.partition(b"\n")[2]
 
     for place in (paid, payment):
         assert (await call(shop, address_of(shop, place), raw))[:2] == THANKS
@@ -193,8 +197,11 @@ async def test_a_callback_is_kept_as_it_came_up_to_64_kb(shop):
     payment = await waiting(shop)
     await call(shop, address_of(shop, payment), b"x" * 100_000)
 
-    row, = shop.world.rows("select raw from quarantine where payment_id = %s", payment["id"])
-    assert bytes(row["raw"]) == b"x" * 64 * 1024
+    row, = shop.world.rows("select * from quarantine where payment_id = %s", payment["id"])
+    at = row["received_at"].astimezone(UTC).isoformat()
+    place = f"quarantine.raw {row['source_address']} {at}"
+    kept = opened(shop.world.database_url, INSTANCE, place, row["raw"])
+    assert kept == b"x" * 64 * 1024
 
 
 async def test_a_hundred_copies_of_a_callback_pay_once(shop):

@@ -29,9 +29,11 @@ from pydantic import BaseModel
 from hakika.api import schemas
 from hakika.api.app import create_app
 from hakika.domain.merchant import Scope
-from hakika.services import merchants
+from hakika.services import keys, merchants
+from hakika.services.keys import Wanted
 from hakika.services.runtime import Runtime
 from hakika.settings import Settings, read_settings
+from tests.vault import MASTER_KEY, SECRET
 
 PAYS = "254708374149"
 WAIT_SECONDS_MAX = 10.0
@@ -104,9 +106,16 @@ def _model(documented: dict[str, Any]) -> type[BaseModel] | None:
     for content in documented.get("content", {}).values():
         name = content["schema"].get("$ref", "").rpartition("/")[2]
         if name:
-            model: type[BaseModel] = getattr(schemas, name)
-            return model
+            return next(each for each in _models(BaseModel) if each.__name__ == name)
     return None
+
+
+def _models(parent: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    """Yield every class of the API's bodies, wherever it is written."""
+    for each in parent.__subclasses__():
+        if each.__module__.startswith("hakika.api."):
+            yield each
+        yield from _models(each)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +184,7 @@ class World:
         """Return a new merchant with a key."""
         merchant = self.in_api(merchants.create(self.rt, "Duka"))
         _, key = self.in_api(
-            merchants.create_key(self.rt, merchant.id, livemode=False, scopes=scopes),
+            keys.create(self.rt, merchant.id, Wanted(livemode=False, scopes=scopes)),
         )
         return Shop(self, session, merchant.id, key)
 
@@ -207,7 +216,8 @@ def open_world(database_url: str, simulator: str) -> Iterator[World]:
 def settings_of(database_url: str, simulator: str, **more: str) -> Settings:
     """Return the settings of an API beside a simulator."""
     return read_settings({
-        "HAKIKA_DATABASE_URL": database_url, "HAKIKA_SECRET": "s" * 40,
+        "HAKIKA_DATABASE_URL": database_url, "HAKIKA_SECRET": SECRET,
+        "HAKIKA_MASTER_KEY": MASTER_KEY,
         "HAKIKA_DARAJA_SANDBOX_URL": simulator, "HAKIKA_SANDBOX_CONSUMER_KEY": "consumer-key",
         "HAKIKA_SANDBOX_CONSUMER_SECRET": "consumer-secret",
         "HAKIKA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",

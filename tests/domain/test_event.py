@@ -10,7 +10,7 @@ from hakika.domain.ids import EventId, MerchantId, PaymentId
 NOON = datetime(2026, 3, 2, 12, 0, 0, 5, tzinfo=UTC)
 EVENT = Event(
     EventId("evt_1"), MerchantId("mer_1"), livemode=False, name=EventName.PAYMENT_COMPLETED,
-    sequence=7, payment_id=PaymentId("pay_1"), data={"id": "pay_1"}, created_at=NOON,
+    sequence=7, subject_id=PaymentId("pay_1"), data={"id": "pay_1"}, created_at=NOON,
 )
 
 

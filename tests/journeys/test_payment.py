@@ -9,7 +9,7 @@ import svix.webhooks
 from standardwebhooks import Webhook
 
 from hakika.services import webhooks
-from hakika.services.merchants import authenticate
+from hakika.services.keys import authenticate
 from hakika.services.runtime import open_runtime
 from tests.journeys.conftest import Shop
 from tests.journeys.world import eventually

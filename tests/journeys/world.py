@@ -17,12 +17,14 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from hakika.services import merchants, webhooks
+from hakika.services import keys, merchants, webhooks
+from hakika.services.keys import Wanted
 from hakika.services.runtime import open_runtime
 from hakika.services.verify import Report, verify
 from hakika.settings import Settings, read_settings
 from tests.journeys import process
 from tests.journeys.process import Part, Process
+from tests.vault import MASTER_KEY, SECRET
 
 ROOT = Path(__file__).parents[2]
 
@@ -161,7 +163,8 @@ async def open_world(database_url: str, *, data: Path) -> AsyncIterator[World]:
     )
     simulator_url = json.loads(await first_line(simulator))["simulator"]
     environment = {
-        "HAKIKA_DATABASE_URL": database_url, "HAKIKA_SECRET": "a secret for stories " * 2,
+        "HAKIKA_DATABASE_URL": database_url, "HAKIKA_SECRET": SECRET,
+        "HAKIKA_MASTER_KEY": MASTER_KEY,
         "HAKIKA_DARAJA_SANDBOX_URL": simulator_url, "HAKIKA_SANDBOX_CONSUMER_KEY": "key",
         "HAKIKA_SANDBOX_CONSUMER_SECRET": "secret", "HAKIKA_PACE": str(SPEED),
         "HAKIKA_SANDBOX_QUERIES_PER_MINUTE": "600",
@@ -185,7 +188,7 @@ async def open_world(database_url: str, *, data: Path) -> AsyncIterator[World]:
 async def _merchant(settings: Settings, url: str) -> tuple[str, str]:
     async with open_runtime(settings, public_url="http://127.0.0.1:1") as rt:
         merchant = await merchants.create(rt, "A shop")
-        key, text = await merchants.create_key(rt, merchant.id, livemode=False)
+        key, text = await keys.create(rt, merchant.id, Wanted(livemode=False))
         await webhooks.add_endpoint(rt, key, url)
     return text, merchant.id
 

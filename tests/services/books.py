@@ -16,6 +16,7 @@ from hakika.domain.ids import EndpointId, MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import NOT_SENT, Payment, advance, born
+from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import paybill
 from hakika.domain.webhook import Answer, DeliveryState, Endpoint
 from hakika.services import merchants
@@ -23,6 +24,8 @@ from hakika.services.facts import record, with_next_check
 from hakika.services.runtime import Runtime, open_runtime
 from hakika.settings import read_settings
 from hakika.store import events, payments, webhooks
+from hakika.store.payments import Intent
+from tests.vault import MASTER_KEY, SECRET
 
 TABLES = (
     "payments", "facts", "idempotency_keys", "quarantine", "events", "event_counters", "endpoints",
@@ -95,7 +98,8 @@ class World:
 def runtime(url: str) -> Any:
     """Open the running parts on a database. Nothing here ever calls out."""
     return open_runtime(
-        read_settings({}, database_url=url, secret="s" * 32), public_url="https://pay.example",
+        read_settings({}, database_url=url, secret=SECRET, master_key=MASTER_KEY),
+        public_url="https://pay.example",
     )
 
 
@@ -142,10 +146,11 @@ async def _born(rt: Runtime, owner: MerchantId, *, key: str, address: str) -> st
     ))
     change = with_next_check(rt, advance(payment, ASKED, now=now))
     async with rt.store.transaction() as tx:
-        assert await payments.begin(
-            tx, change, fingerprint=b"f", endpoint_id=rt.new_id("whe"),
+        assert await payments.begin(tx, change, Intent(
+            fingerprint=b"f", endpoint_id=rt.new_id("whe"),
             endpoint_secret=rt.new_webhook_secret(),
-        )
+            guard=PromptGuard(hour_ago=now, prompts_max=1000, forgotten=now + timedelta(days=1)),
+        ))
     return payment.id
 
 
@@ -182,9 +187,9 @@ def _told(url: str, names: Mapping[str, str]) -> dict[str, str]:
     """Return the first event of each payment, its first delivery, and one that succeeded."""
     with psycopg.connect(url) as connection:
         rows = connection.execute(
-            "select distinct on (events.payment_id) events.payment_id, events.id, deliveries.id"
+            "select distinct on (events.subject_id) events.subject_id, events.id, deliveries.id"
             " from events join deliveries on event_id = events.id"
-            " order by events.payment_id, events.position, deliveries.id"
+            " order by events.subject_id, events.position, deliveries.id"
         ).fetchall()
         done = connection.execute("select min(delivery_id) from attempts").fetchone()
     assert done is not None

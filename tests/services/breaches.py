@@ -60,25 +60,26 @@ SPOILT = {
         "update payments set next_check_at = now() - interval '1 hour' where id = '{sending}'",
         "I5", "Payment {sending} is sending, and its check is 60 minutes late."),
     "an event never told": (
-        "delete from events where payment_id = '{completed}'",
+        "delete from events where subject_id = '{completed}'",
         "I8 I9",
         "Payment {completed} has the events none, and its facts make payment.completed."),
     "an event told twice": (
-        "insert into events (id, merchant_id, livemode, name, payment_id, data, created_at)"
-        " select 'evt_twice', merchant_id, livemode, name, payment_id, data, created_at"
-        " - interval '1 hour' from events where payment_id = '{completed}'",
+        "insert into events (id, merchant_id, livemode, name, subject_id, data, created_at)"
+        " select 'evt_twice', merchant_id, livemode, name, subject_id, data, created_at"
+        " - interval '1 hour' from events where subject_id = '{completed}'",
         "I8",
         "Payment {completed} has the events payment.completed, payment.completed, "
         "and its facts make payment.completed."),
     "another event": (
-        "update events set name = 'payment.failed' where payment_id = '{own}'",
+        "update events set name = 'payment.failed' where subject_id = '{own}'",
         "I8 I9",
         "Payment {own} has the events payment.failed, and its facts make payment.completed."),
-    "an event that says something else": (
-        "update events set data = data || '{{\"amount\": \"1.00\"}}' where id = '{review_event}'",
-        "I8", "Event {review_event} of payment {review} does not say what was true then: amount."),
+    "an event whose words were changed": (
+        "update events set data = set_byte(data, 20, 1 # get_byte(data, 20))"
+        " where id = '{review_event}'",
+        "I8", "Event {review_event} of payment {review} cannot be read."),
     "an event of no payment": (
-        "update events set payment_id = 'pay_gone' where id = '{review_event}'",
+        "update events set subject_id = 'pay_gone' where id = '{review_event}'",
         "I8", "Event {review_event} tells of payment pay_gone, which is not here."),
     "a number given twice": (
         "update events set sequence = 1 where sequence = 2 and merchant_id = '{shop}'",
@@ -151,17 +152,18 @@ SPOILT = {
     "a payment removed": (
         "delete from payments where id = '{pending}'",
         "I10 I11", "There are 2 facts of payment {pending}, which is not here."),
-    "a fact's note edited": (
-        "update facts set details = details || '{{\"note\": \"\"}}'"
+    "a fact's words edited": (
+        "update facts set private = set_byte(private, 20, 1 # get_byte(private, 20))"
         " where payment_id = '{completed}' and sequence = 2",
-        "I11",
-        "Fact 2 of payment {completed} does not agree with its hash: it, or its place in the "
-        "chain, was changed."),
-    "a fact's body edited": (
-        "update facts set raw = 'other' where payment_id = '{completed}' and sequence = 3",
-        "I11",
-        "Fact 3 of payment {completed} does not agree with its hash: it, or its place in the "
-        "chain, was changed."),
+        "I11", "Fact 2 of payment {completed} cannot be read."),
+    "a fact's words taken from another payment": (
+        "update facts set private = (select private from facts where payment_id = '{late}'"
+        " and sequence = 2) where payment_id = '{completed}' and sequence = 2",
+        "I11", "Fact 2 of payment {completed} cannot be read."),
+    "a payer taken from another payment": (
+        "update payments set private = (select private from payments where id = '{late}')"
+        " where id = '{completed}'",
+        "I4", "Payment {completed} has a row that cannot be read."),
     "a fact's state edited": (
         "update facts set state = 'unknown' where payment_id = '{completed}' and sequence = 2",
         "I4 I11",
@@ -183,26 +185,21 @@ SPOILT = {
         "I11", "Payment {pending} has lost its facts 1 to 2."),
     "a fact added within": (
         "insert into facts select payment_id, sequence, heard_at + interval '1 microsecond', kind,"
-        " source, state, details, raw, link from facts where payment_id = '{pending}'"
+        " source, state, private, link from facts where payment_id = '{pending}'"
         " and sequence = 1",
         "I11", "Fact 1 of payment {pending} is there twice."),
     "a fact added at the end": (
-        "insert into facts select payment_id, 3, heard_at, kind, source, state, details, raw, link"
+        "insert into facts select payment_id, 3, heard_at, kind, source, state, private, link"
         " from facts where payment_id = '{pending}' and sequence = 2",
-        "I11", "Payment {pending} has a fact 3, and its row counts 2."),
+        "I11", "Fact 3 of payment {pending} cannot be read."),
     "facts in another order": (
         "update facts set sequence = 4 - sequence where payment_id = '{failed}'",
-        "I4 I11",
-        "Fact 1 of payment {failed} does not agree with its hash: it, or its place in the "
-        "chain, was changed."),
+        "I11", "Fact 1 of payment {failed} cannot be read."),
     "another last hash": (
         "update payments set facts_link = '' where id = '{completed}'",
         "I11", "Payment {completed} has another hash in its row than its newest fact has."),
     "a fact of no known kind": (
         "update facts set kind = 'dreamt' where payment_id = '{completed}' and sequence = 2",
-        "I11", "Fact 2 of payment {completed} cannot be read."),
-    "a fact without its details": (
-        "update facts set details = '[]' where payment_id = '{completed}' and sequence = 2",
         "I11", "Fact 2 of payment {completed} cannot be read."),
     "a delivery to another merchant": (
         "update deliveries set endpoint_id = '{endpoint}' where id = {foreign_delivery}",

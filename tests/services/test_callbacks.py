@@ -42,13 +42,13 @@ async def world(file_world: World) -> World:
 @contextmanager
 def mistaken(world: World) -> Iterator[None]:
     """Let every interpretation of a callback fail, as a mistake of ours in a release would."""
-    world.change("alter table facts rename column details to facts_details")
+    world.change("alter table facts rename column private to facts_private")
     try:
         with capture_logs() as logs:
             yield
         assert "callback_not_interpreted" in {line["event"] for line in logs}
     finally:
-        world.change("alter table facts rename column facts_details to details")
+        world.change("alter table facts rename column facts_private to private")
 
 
 def database(world: World) -> str:

@@ -12,8 +12,11 @@ from hakika.domain import merchant as rules
 from hakika.domain.errors import Invalid, KeyRevoked, NotFound, Unauthenticated
 from hakika.domain.ids import MerchantId
 from hakika.domain.merchant import KeyText, Scope
-from hakika.services import merchants
+from hakika.services import keys, merchants
+from hakika.services.keys import Wanted
 from tests.services.world import World, open_world
+
+TEST = Wanted(livemode=False)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -33,7 +36,7 @@ async def world(file_world: World) -> World:
 
 async def refusal(world: World, text: str) -> Unauthenticated:
     with pytest.raises(Unauthenticated) as refused:
-        await merchants.authenticate(world.rt, text)
+        await keys.authenticate(world.rt, text)
     return refused.value
 
 
@@ -59,12 +62,11 @@ async def test_a_merchant_needs_a_name_that_people_can_read(world: World, name: 
 @pytest.mark.parametrize("livemode", [False, True])
 async def test_a_key_is_recognised_as_what_it_was_made(world: World, livemode: bool):
     """Mode, merchant and scopes come from our row, never from what the caller says."""
-    key, text = await merchants.create_key(
-        world.rt, world.key.merchant_id, livemode=livemode, scopes=[Scope.PAYMENTS_READ],
-        label="till 4",
-    )
+    key, text = await keys.create(world.rt, world.key.merchant_id, Wanted(
+        livemode=livemode, scopes=[Scope.PAYMENTS_READ], label="till 4",
+    ))
 
-    assert await merchants.authenticate(world.rt, text) == key
+    assert await keys.authenticate(world.rt, text) == key
     assert (key.livemode, key.label) == (livemode, "till 4")
     assert key.scopes == {Scope.PAYMENTS_READ}
 
@@ -75,7 +77,7 @@ async def test_a_key_without_scopes_named_may_do_everything(world: World):
 
 async def test_the_key_itself_is_nowhere_in_the_database(world: World):
     """A stolen backup must not let anybody in."""
-    _, text = await merchants.create_key(world.rt, world.key.merchant_id, livemode=False)
+    _, text = await keys.create(world.rt, world.key.merchant_id, TEST)
     secret = rules.read_key(text).secret
     kept = world.value("select string_agg(api_keys::text, '') from api_keys")
 
@@ -85,14 +87,14 @@ async def test_the_key_itself_is_nowhere_in_the_database(world: World):
 
 async def test_a_key_of_nobody_is_not_made(world: World):
     with pytest.raises(NotFound):
-        await merchants.create_key(world.rt, MerchantId("mer_none"), livemode=False)
+        await keys.create(world.rt, MerchantId("mer_none"), TEST)
 
-    assert (await merchants.keys(world.rt))[-1] == world.key
+    assert (await keys.find(world.rt))[-1] == world.key
 
 
 async def test_a_wrong_name_and_a_wrong_secret_are_refused_alike(world: World):
     """Else a guesser learns which names exist."""
-    _, text = await merchants.create_key(world.rt, world.key.merchant_id, livemode=False)
+    _, text = await keys.create(world.rt, world.key.merchant_id, TEST)
     good = rules.read_key(text)
     wrong_secret = KeyText(good.livemode, good.handle, good.secret[::-1]).write()
     wrong_name = KeyText(good.livemode, good.handle[::-1], good.secret).write()
@@ -105,8 +107,8 @@ async def test_a_wrong_name_and_a_wrong_secret_are_refused_alike(world: World):
 
 
 async def test_a_wrong_secret_of_a_revoked_key_does_not_tell_that_it_was_one(world: World):
-    key, text = await merchants.create_key(world.rt, world.key.merchant_id, livemode=False)
-    await merchants.revoke_key(world.rt, key.id)
+    key, text = await keys.create(world.rt, world.key.merchant_id, TEST)
+    await keys.revoke(world.rt, key.id)
     good = rules.read_key(text)
     guessed = KeyText(good.livemode, good.handle, good.secret[::-1]).write()
 
@@ -116,23 +118,23 @@ async def test_a_wrong_secret_of_a_revoked_key_does_not_tell_that_it_was_one(wor
 @pytest.mark.parametrize("which", ["id", "handle"])
 async def test_a_revoked_key_says_so_at_once_and_stays_listed(world: World, which: str):
     """Its owner must learn why it stopped; the operator must see that it once was."""
-    key, text = await merchants.create_key(world.rt, world.key.merchant_id, livemode=False)
-    await merchants.authenticate(world.rt, text)
+    key, text = await keys.create(world.rt, world.key.merchant_id, TEST)
+    await keys.authenticate(world.rt, text)
 
-    await merchants.revoke_key(world.rt, getattr(key, which))
+    await keys.revoke(world.rt, getattr(key, which))
 
     assert isinstance(await refusal(world, text), KeyRevoked)
-    revoked = {each.id: each.revoked_at for each in await merchants.keys(world.rt)}
+    revoked = {each.id: each.revoked_at for each in await keys.find(world.rt)}
     assert revoked[key.id] is not None
     assert revoked[world.key.id] is None
 
 
 async def test_a_key_is_revoked_once(world: World):
     """The second time nothing is there to revoke, and the first time stays written."""
-    await merchants.revoke_key(world.rt, world.key.id)
-    first = (await merchants.keys(world.rt))[-1].revoked_at
+    await keys.revoke(world.rt, world.key.id)
+    first = (await keys.find(world.rt))[-1].revoked_at
     with pytest.raises(NotFound):
-        await merchants.revoke_key(world.rt, world.key.id)
+        await keys.revoke(world.rt, world.key.id)
 
     assert first is not None
-    assert (await merchants.keys(world.rt))[-1].revoked_at == first
+    assert (await keys.find(world.rt))[-1].revoked_at == first

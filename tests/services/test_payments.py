@@ -21,6 +21,7 @@ from hakika.domain.errors import (
 from hakika.domain.fact import Fact, Kind, Source
 from hakika.domain.ids import PaymentId
 from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
 from hakika.domain.patience import SENDING_SECONDS_MAX
 from hakika.domain.payment import State, advance
 from hakika.services import checks, payments, webhooks
@@ -79,7 +80,7 @@ async def somebody_waits_for_a_lock(world: World) -> None:
 
 async def test_an_order_is_one_prompt_with_a_callback_address_of_its_own(world: World):
     """The address holds nothing that anybody could guess."""
-    asked = await world.ask(order(reference="INV-7"))
+    asked = await world.ask(order(reference="INV-7", payer=Msisdn("254708374149")))
 
     (push,) = world.daraja.pushes
     assert (push["Amount"], push["PhoneNumber"], push["AccountReference"]) == (

@@ -101,7 +101,7 @@ async def test_what_is_in_order_is_let_be(rt: Runtime, world: World, what: str) 
 async def test_a_number_out_of_order_is_named(rt: Runtime, world: World) -> None:
     with superuser(world.url) as connection:
         first, second = connection.execute(
-            "select id, sequence from events where payment_id = %s order by position",
+            "select id, sequence from events where subject_id = %s order by position",
             (world.names["late"],),
         ).fetchall()
         for event_id, number in ((first[0], second[1]), (second[0], first[1])):
@@ -122,7 +122,7 @@ async def test_only_the_first_sentences_are_kept_and_the_rest_counted(
     with superuser(world.url) as connection:
         connection.execute(
             "insert into facts select 'pay_gone_' || number, 1, now(), 'asked', 'caller', 'unsent',"
-            " '{}', '', '' from generate_series(1, 250) number"
+            " '', '' from generate_series(1, 250) number"
         )
 
     report = await verify(rt)

@@ -13,6 +13,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC
 from typing import Any
 
 import psycopg
@@ -25,25 +26,26 @@ from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.patience import Patience
 from hakika.domain.payment import Payment
+from hakika.domain.provider import Secrets
+from hakika.domain.sealing import INSTANCE
+from hakika.domain.shortcode import paybill
 from hakika.domain.webhook import Endpoint
-from hakika.services import callbacks, merchants, payments, webhooks
+from hakika.services import callbacks, keys, merchants, payments, providers, webhooks
 from hakika.services.callbacks import Arrival
 from hakika.services.killpoints import KillPoint
 from hakika.services.payments import Asked, Order
+from hakika.services.providers import Wanted
 from hakika.services.runtime import Runtime, open_runtime
 from hakika.settings import Settings, read_settings
+from tests.vault import MASTER_KEY, SECRET, opened
 
 PUBLIC_URL = "https://pay.example"
-PAYER = Msisdn("254708374149")
 PRICE = Money.shillings(1_500)
 SAFARICOM = "196.201.214.200"
 STRANGER = "203.0.113.9"
 
-# A live Daraja of its own; nothing in it is Safaricom's sandbox's.
-LIVE = {
-    "live_consumer_key": "live-key", "live_consumer_secret": "live-secret",
-    "live_passkey": "ab" * 32, "live_shortcode": "600978",
-}
+# A way into live Daraja; nothing in it is Safaricom's sandbox's.
+LIVE = Wanted(paybill("600978"), Secrets("live-key", "live-secret", "ab" * 32))
 
 STILL_PROCESSING = {"ResponseCode": "0", "ResultCode": "4999", "ResultDesc": "Under processing"}
 PAID = {"ResponseCode": "0", "ResultCode": "0", "ResultDesc": "Processed successfully."}
@@ -63,7 +65,7 @@ _LET_PASS = """
 _PUT_TO_REST = """
     update payments set next_check_at = null;
     delete from attempts; delete from deliveries; delete from quarantine;
-    delete from query_budgets; delete from pgqueuer;
+    delete from query_budgets; delete from pgqueuer; delete from open_prompts;
 """
 
 _numbers = itertools.count(1)
@@ -162,7 +164,9 @@ class World:
 
     async def live(self) -> World:
         """Return this world as a merchant with a live key finds it."""
-        return replace(self, key=await _new_key(self.rt, livemode=True))
+        key = await _new_key(self.rt, livemode=True)
+        await providers.put(self.rt, key, LIVE)
+        return replace(self, key=key)
 
     def at_pace(self, pace: float) -> World:
         """Return this world with shorter waits for Daraja."""
@@ -228,12 +232,17 @@ class World:
     def events(self, payment_id: str) -> list[str]:
         """Return the names of the events about a payment, in order."""
         return [row["name"] for row in self.rows(
-            "select name from events where payment_id = %s order by position", payment_id,
+            "select name from events where subject_id = %s order by position", payment_id,
         )]
 
     def quarantined(self) -> list[dict[str, Any]]:
-        """Return what is kept aside, oldest first."""
-        return self.rows("select * from quarantine order by id")
+        """Return what is kept aside, opened, oldest first."""
+        rows = self.rows("select * from quarantine order by id")
+        for row in rows:
+            at = row["received_at"].astimezone(UTC).isoformat()
+            place = f"quarantine.raw {row['source_address']} {at}"
+            row["raw"] = opened(self.url, INSTANCE, place, row["raw"])
+        return rows
 
     async def call_back(
         self, payment: Payment, raw: bytes, *, address: str = SAFARICOM,
@@ -265,9 +274,11 @@ class World:
 
 
 def order(**changed: Any) -> Order:
-    """Return an order with a key of its own; `changed` fields are in its body too."""
-    key = changed.pop("idempotency_key", f"order-{next(_numbers)}")
-    fields: dict[str, Any] = {"amount": PRICE, "payer": PAYER} | changed
+    """Return an order with a key and a payer of its own; `changed` are in its body too."""
+    number = next(_numbers)
+    key = changed.pop("idempotency_key", f"order-{number}")
+    payer = Msisdn(f"254708{number:06d}")
+    fields: dict[str, Any] = {"amount": PRICE, "payer": payer} | changed
     body = {name: str(value) for name, value in fields.items()}
     return Order(idempotency_key=key, body=body, **fields)
 
@@ -299,7 +310,8 @@ def _callback(payment: Payment, fields: Mapping[str, object]) -> bytes:
 
 async def _new_key(rt: Runtime, *, livemode: bool) -> ApiKey:
     merchant = await merchants.create(rt, "Duka")
-    return (await merchants.create_key(rt, merchant.id, livemode=livemode))[0]
+    key, _ = await keys.create(rt, merchant.id, keys.Wanted(livemode=livemode))
+    return key
 
 
 @asynccontextmanager
@@ -322,8 +334,8 @@ async def open_world(database_url: str) -> AsyncIterator[World]:
 
 def settings_of(database_url: str, daraja_url: str) -> Settings:
     """Return the settings of every process of a world."""
-    return read_settings({}, **LIVE | {
-        "database_url": database_url, "secret": "a secret of these tests " * 2,
+    return read_settings({}, **{
+        "database_url": database_url, "secret": SECRET, "master_key": MASTER_KEY,
         "daraja_sandbox_url": daraja_url, "daraja_live_url": daraja_url,
         "sandbox_consumer_key": "key", "sandbox_consumer_secret": "secret",
         "sandbox_queries_per_minute": 60_000, "live_queries_per_minute": 60_000,

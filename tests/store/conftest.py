@@ -8,8 +8,10 @@ import psycopg
 import pytest_asyncio
 
 from hakika.domain.ids import MerchantId
+from hakika.store.keyring import open_instance
 from hakika.store.transaction import Store, open_store
 from tests.store.world import add_merchant
+from tests.vault import keyring
 
 TABLES = """
     select string_agg(oid::regclass::text, ', ') from pg_class
@@ -25,7 +27,9 @@ MONTHS = """
 @pytest_asyncio.fixture
 async def store(module_database_url: str) -> AsyncIterator[Store]:
     """A store of ten connections, in which nothing has happened yet."""
-    opened = await open_store(module_database_url, connections_max=10)
+    opened = await open_store(module_database_url, connections_max=10, keyring=keyring())
+    async with opened.transaction() as tx:
+        await open_instance(tx)
     yield opened
     await opened.close()
     _change_all(module_database_url, TABLES, "truncate {} cascade")

@@ -62,7 +62,7 @@ async def test_events_of_one_payment_are_numbered_as_they_happened(store, mercha
         found = await events.after(tx, 0, merchant_id=merchant_id, livemode=False, limit=1000)
     told: dict[str, list[str]] = {}
     for event in found:
-        told.setdefault(event.payment_id, []).append(event.name)
+        told.setdefault(event.subject_id, []).append(event.name)
     assert list(told.values()) == [["payment.unknown", "payment.completed"]] * PAYMENTS
 
 

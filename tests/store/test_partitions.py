@@ -12,10 +12,10 @@ from hakika.store.partitions import MONTHS_AHEAD, TABLES
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 INSERTS = {
-    "facts": "insert into facts values ('pay_1', 1, %(at)s, 'asked', 'caller', 'sending', '{}', "
-             "'', '')",
-    "events": "insert into events (id, merchant_id, livemode, name, payment_id, data, created_at)"
-              " values ('evt_1', 'mer_1', false, 'payment.completed', 'pay_1', '{}', %(at)s)",
+    "facts": "insert into facts values ('pay_1', 1, %(at)s, 'asked', 'caller', 'sending', '', "
+             "'')",
+    "events": "insert into events (id, merchant_id, livemode, name, subject_id, data, created_at)"
+              " values ('evt_1', 'mer_1', false, 'payment.completed', 'pay_1', '', %(at)s)",
     "attempts": "insert into attempts (delivery_id, attempt, started_at) values (1, 1, %(at)s)",
 }
 

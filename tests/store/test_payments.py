@@ -13,6 +13,7 @@ from hakika.domain.ids import EndpointId, MerchantId
 from hakika.domain.payment import Payment, State, advance
 from hakika.domain.webhook import Endpoint
 from hakika.store import idempotency, payments, webhooks
+from hakika.store.payment_rows import fact_of
 from hakika.store.payments import ReceiptTaken
 from hakika.store.transaction import Store
 from tests.store.world import (
@@ -68,9 +69,9 @@ async def test_facts_come_back_as_they_were_heard(store, merchant_id):
         payment = await hear(store, payment.id, fact)
 
     async with store.reading() as tx:
-        heard = await payments.heard(tx, payment.id)
+        heard = await payments.heard(tx, payment)
 
-    assert [payments.fact_of(each) for each in heard] == [ASKED, ACCEPTED, DECLINED, PAID]
+    assert [fact_of(each) for each in heard] == [ASKED, ACCEPTED, DECLINED, PAID]
     assert [each.sequence for each in heard] == [1, 2, 3, 4]
     assert heard[-1].link == payment.facts_link
 
@@ -116,11 +117,12 @@ async def test_keys_of_two_merchants_are_two_keys(store, merchant_id):
 
 async def test_the_first_answer_to_a_key_stands(store, merchant_id):
     """The same key is answered alike for ever, whatever became of the payment."""
-    await born(store, merchant_id)
+    payment = await born(store, merchant_id)
     for status in ("pending", "completed"):
         async with store.transaction() as tx:
             await idempotency.keep_answer(
-                tx, "order-1", merchant_id=merchant_id, livemode=False, answer={"status": status},
+                tx, "order-1", payment_id=payment.id, merchant_id=merchant_id, livemode=False,
+                answer={"status": status},
             )
 
     async with store.reading() as tx:
@@ -216,7 +218,7 @@ async def test_each_wanted_event_has_a_delivery_in_the_same_commit(store, mercha
 
 
 @pytest.mark.parametrize("statement", [
-    "update facts set kind = 'paid'", "update facts set raw = ''", "delete from facts",
+    "update facts set kind = 'paid'", "update facts set private = ''", "delete from facts",
     "truncate facts", "update facts_2026_03 set kind = 'paid'", "delete from facts_2026_03",
     "truncate facts_2026_03",
 ])

@@ -13,6 +13,7 @@ from hakika.daraja.transport import open_session
 from hakika.services.runtime import refuse_inside
 from hakika.store import transaction
 from hakika.store.transaction import StoreUnavailable, inside, open_store
+from tests.vault import keyring
 
 MISSING = "postgresql://nobody@127.0.0.1:1/nowhere"
 
@@ -96,7 +97,7 @@ def impatient(monkeypatch):
 async def test_a_database_that_does_not_answer_is_unavailable():
     """The start must say what is wrong, not hang."""
     with pytest.raises(StoreUnavailable) as away:
-        await open_store(MISSING, connections_max=2)
+        await open_store(MISSING, connections_max=2, keyring=keyring())
 
     assert "HAKIKA_DATABASE_URL" in away.value.hint
 
@@ -104,7 +105,7 @@ async def test_a_database_that_does_not_answer_is_unavailable():
 @pytest.mark.usefixtures("impatient")
 async def test_when_every_connection_is_busy_callers_are_told_to_come_back(database_url):
     """A queue without an end is an outage; 503 with Retry-After is not."""
-    narrow = await open_store(database_url, connections_max=1)
+    narrow = await open_store(database_url, connections_max=1, keyring=keyring())
     began = time.monotonic()
 
     async with narrow.reading():

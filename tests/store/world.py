@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from hakika.domain.fact import Fact, Kind, Source
 from hakika.domain.ids import EventId, MerchantId, PaymentId, write
@@ -14,15 +14,19 @@ from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Change, Payment, advance
 from hakika.domain.payment import born as start_of
 from hakika.domain.payment_data import payment_data
+from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import paybill
 from hakika.store import merchants, partitions, payments
-from hakika.store.payments import Told
+from hakika.store.payments import Intent, Told
 from hakika.store.transaction import Store, Transaction
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 ORDERED = Money.shillings(500)
 RECEIPT = "UKL7RT61SV"
 FINGERPRINT = bytes(32)
+
+# No prompt of these tests stands in the way of another.
+GUARD = PromptGuard(hour_ago=NOON, prompts_max=10_000, forgotten=NOON + timedelta(days=1))
 
 ASKED = Fact(Kind.ASKED, Source.CALLER, attempt=1)
 ACCEPTED = Fact(
@@ -62,9 +66,9 @@ async def add_merchant(store: Store) -> MerchantId:
 
 
 async def begin(tx: Transaction, change: Change) -> bool:
-    return await payments.begin(
-        tx, change, fingerprint=FINGERPRINT, endpoint_id=new_id("whe"), endpoint_secret="whsec_x",
-    )
+    return await payments.begin(tx, change, Intent(
+        fingerprint=FINGERPRINT, endpoint_id=new_id("whe"), endpoint_secret="whsec_x", guard=GUARD,
+    ))
 
 
 async def born(store: Store, merchant_id: MerchantId, *, key: str = "order-1") -> Payment:

@@ -11,11 +11,26 @@ from fastapi_swagger import patch_fastapi  # type: ignore[import-untyped]
 from starlette.middleware import Middleware
 
 import hakika
-from hakika.api import callbacks, documents, errors, events, health, payments, webhooks
+from hakika.api import (
+    auth,
+    callbacks,
+    documents,
+    errors,
+    events,
+    health,
+    keys,
+    merchant,
+    payments,
+    webhooks,
+)
 from hakika.api.requests import RequestId
 from hakika.services.killpoints import Watcher, nobody_watches
 from hakika.services.runtime import open_runtime
 from hakika.settings import Settings
+
+ROUTERS = tuple(
+    door.router for door in (payments, events, webhooks, merchant, keys, callbacks, health)
+)
 
 DESCRIPTION = (
     "Collect M-Pesa payments with certainty. Authenticate with `Authorization: Bearer hk_…` or "
@@ -44,8 +59,9 @@ def create_app(
         middleware=[Middleware(RequestId), Middleware(errors.CatchEverything)],
     )
     errors.install(app)
-    for door in (payments, events, webhooks, callbacks, health):
-        app.include_router(door.router)
+    auth.scopes(ROUTERS)  # stops the start when a route is open to everybody
+    for router in ROUTERS:
+        app.include_router(router)
     patch_fastapi(app, docs_url="/docs")
     app.openapi = cache(lambda: documents.openapi(app))  # type: ignore[method-assign]
     return app

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Annotated
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import APIRouter, Depends, Request, Security
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
+from hakika.api.requests import client_address
 from hakika.domain.errors import Unauthenticated
 from hakika.domain.merchant import ApiKey, Scope
-from hakika.services import merchants
+from hakika.services import keys
 from hakika.services.runtime import Runtime
+
+# Everything below this needs a key; what does not is written elsewhere.
+GUARDED = "/v1"
 
 _BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer hk_…`")
 _HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="`X-API-Key: hk_…`")
@@ -27,6 +32,7 @@ Rt = Annotated[Runtime, Depends(runtime)]
 
 
 async def _key(
+    request: Request,
     rt: Rt,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
     header: Annotated[str | None, Security(_HEADER)],
@@ -36,9 +42,11 @@ async def _key(
     texts = {text for text in (bearer and bearer.credentials, header) if text}
     if len(texts) != 1:
         raise Unauthenticated("This request has two different API keys; send one.")
-    key = await merchants.authenticate(rt, texts.pop())
-    rt.account(livemode=key.livemode)
-    return key
+    address = client_address(request, rt.settings.trusted_proxies)
+    return await keys.authenticate(rt, texts.pop(), address=address)
+
+
+_GUARDS: dict[Callable[..., Any], Scope] = {}
 
 
 def may(scope: Scope) -> Callable[[ApiKey], Awaitable[ApiKey]]:
@@ -48,4 +56,21 @@ def may(scope: Scope) -> Callable[[ApiKey], Awaitable[ApiKey]]:
         key.require(scope)
         return key
 
+    _GUARDS[check] = scope
     return check
+
+
+def scopes(routers: Iterable[APIRouter]) -> dict[tuple[str, str], Scope]:
+    """Return the scope that each route of the API needs, by method and path.
+
+    A route under /v1 that names none stops the start: whoever forgot it has opened a door.
+    """
+    needed: dict[tuple[str, str], Scope] = {}
+    for route in (route for router in routers for route in router.routes):
+        if not isinstance(route, APIRoute) or not route.path.startswith(GUARDED):
+            continue
+        asked = [each.call for each in route.dependant.dependencies]
+        found = [_GUARDS[call] for call in asked if call is not None and call in _GUARDS]
+        assert len(found) == 1, f"{route.path} names {len(found)} scopes; each route names one"
+        needed |= {(method, route.path): found[0] for method in route.methods or ()}
+    return needed

@@ -11,19 +11,29 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from hakika.api.inputs import EndpointRequest, PaymentRequest, WebhookRequest
+from hakika.api.merchant_bodies import (
+    CollectionsRequest,
+    KeyRequest,
+    OverlapRequest,
+    ProviderRequest,
+)
 from hakika.api.schemas import Problem, RefusalProblem
 
 _REF = "#/components/schemas/{model}"
-_BY_REFERENCE = (EndpointRequest, PaymentRequest, Problem, RefusalProblem, WebhookRequest)
+_BY_REFERENCE = (
+    CollectionsRequest, EndpointRequest, KeyRequest, OverlapRequest, PaymentRequest, Problem,
+    ProviderRequest, RefusalProblem, WebhookRequest,
+)
 
 _PROBLEMS = {
     400: "The request cannot be taken as it is; `errors` names the fields.",
     401: "No API key, or none that is known and alive.",
     403: "The key lacks the scope, or its mode is not served here.",
     404: "No such thing for this key.",
-    409: "The first request with this Idempotency-Key is still running.",
+    409: "True, but not now: `code` says what stands in the way.",
     413: "The body is too large.",
     422: "The Idempotency-Key was used before with another body.",
+    429: "More than is allowed in this time. Ask again after Retry-After seconds.",
     502: "Daraja refused; `daraja` says what it means. The payment is failed.",
     503: "Not now: nothing was done, or nothing was sent. Ask again after Retry-After seconds.",
 }

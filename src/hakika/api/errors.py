@@ -26,6 +26,7 @@ from hakika.domain.errors import (
     IdempotencyKeyReused,
     Invalid,
     NotFound,
+    TooMany,
     Unauthenticated,
     Unavailable,
 )
@@ -43,6 +44,7 @@ _STATUS: Sequence[tuple[type[HakikaError], HTTPStatus]] = (
     (Forbidden, HTTPStatus.FORBIDDEN),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
+    (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
@@ -80,7 +82,7 @@ async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, HakikaError)
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     headers = {}
-    if isinstance(error, Unavailable):
+    if isinstance(error, TooMany | Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, Conflict):
         headers["Retry-After"] = str(_CONFLICT_RETRY_SECONDS)

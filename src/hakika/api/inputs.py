@@ -129,6 +129,9 @@ class PaymentRequest(BaseModel):
     callback_url: Annotated[
         str, Field(max_length=2048, description="One more webhook address, for this payment only."),
     ] = ""
+    shortcode: Annotated[
+        str, Field(max_length=10, description="Which of your short codes. Left out: the default."),
+    ] = ""
 
 
 class EndpointRequest(BaseModel):

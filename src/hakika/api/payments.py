@@ -19,11 +19,12 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.money import Money
 from hakika.domain.payment import STATUS, Status
-from hakika.domain.payment_data import payment_data, written
+from hakika.domain.payment_data import payment_data
+from hakika.domain.times import written
 from hakika.services import checks, payments, webhooks
 from hakika.services.payments import Asked, Order
+from hakika.store.payment_rows import HeardFact
 from hakika.store.payment_search import Filter
-from hakika.store.payments import HeardFact
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"])
 
@@ -37,7 +38,7 @@ PAGE_MAX = 100
     "", status_code=HTTPStatus.ACCEPTED, summary="Ask a payer for money",
     openapi_extra=body_of(inputs.PaymentRequest, idempotent=True),
     responses=answers(
-        schemas.PaymentAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 409, 413, 422, 502, 503,
+        schemas.PaymentAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 409, 413, 422, 429, 502, 503,
     ),
 )
 async def create(request: Request, rt: Rt, key: Writer) -> Response:
@@ -51,7 +52,7 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
     asked = await payments.request(rt, key, Order(
         amount=wanted.amount, payer=wanted.phone, idempotency_key=idempotency_key, body=body,
         reference=wanted.reference, description=wanted.description, metadata=wanted.metadata,
-        callback_url=_callback_url(rt, key, wanted.callback_url),
+        callback_url=_callback_url(rt, key, wanted.callback_url), shortcode=wanted.shortcode,
     ))
     return _asked(request, asked)
 

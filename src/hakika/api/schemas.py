@@ -11,7 +11,7 @@ from hakika.domain.event import EventName
 _PAYMENT_EXAMPLE = {
     "id": "pay_01kaxb2m8fe2tv5k0c3y7h9q4d", "merchant_id": "mer_01kaxb2m8ffh5r2b8v9n3d6w1c",
     "livemode": False, "amount": "500.00", "amount_received": "500.00", "currency": "KES",
-    "provider": "mpesa", "phone": "254712345678", "reference": "ORDER-1234",
+    "provider": "mpesa", "phone": "254712345678", "customer_id": None, "reference": "ORDER-1234",
     "description": "T-shirt", "status": "completed", "failure_code": None, "failure_reason": None,
     "daraja_code": None, "daraja_message": None, "retryable": None, "payer_message": None,
     "payer_message_sw": None, "provider_ref": "ws_CO_21112026090000123712345678",
@@ -40,6 +40,7 @@ class PaymentData(BaseModel):
     currency: Literal["KES"]
     provider: Literal["mpesa"]
     phone: str
+    customer_id: str | None
     reference: str
     description: str
     status: Literal["pending", "completed", "failed", "canceled", "unknown", "reversed"]

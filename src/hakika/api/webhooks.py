@@ -15,7 +15,7 @@ from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import ids
 from hakika.domain.errors import Invalid
 from hakika.domain.merchant import ApiKey, Scope
-from hakika.domain.payment_data import written
+from hakika.domain.times import written
 from hakika.domain.webhook import Endpoint
 from hakika.services import webhooks
 

@@ -138,7 +138,10 @@ def _run(
         "simulator": listening.url_of(settings.host, simulator_port),
     }
     settings = settings.model_copy(
-        update={"public_url": place["api"], "daraja_sandbox_url": place["simulator"]},
+        update={"public_url": place["api"], "simulator_url": place["simulator"]} | (
+            {} if "daraja_sandbox_url" in settings.model_fields_set
+            else {"daraja_sandbox_url": place["simulator"]}
+        ),
     )
     dev_folder.remember_ports(settings.data, api=port, simulator=simulator_port)
 

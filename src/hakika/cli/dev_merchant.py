@@ -5,7 +5,8 @@ from __future__ import annotations
 from hakika.cli import dev_folder
 from hakika.domain.errors import Unauthenticated
 from hakika.domain.ids import MerchantId
-from hakika.services import merchants
+from hakika.services import keys, merchants
+from hakika.services.keys import Wanted
 from hakika.services.runtime import Runtime, open_runtime
 from hakika.settings import Settings
 
@@ -17,10 +18,10 @@ async def key_and_merchant(settings: Settings) -> dict[str, str]:
     async with open_runtime(settings) as rt:
         text = dev_folder.key(settings.data)
         try:
-            key = await merchants.authenticate(rt, text)
+            key = await keys.authenticate(rt, text)
         except Unauthenticated:  # there is none yet, or it was revoked
-            key, text = await merchants.create_key(
-                rt, await _merchant(rt), livemode=False, label="hakika dev",
+            key, text = await keys.create(
+                rt, await _merchant(rt), Wanted(livemode=False, label="hakika dev"),
             )
             dev_folder.remember_key(settings.data, text)
     return {"api_key": text, "merchant_id": key.merchant_id}

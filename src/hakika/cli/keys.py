@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from datetime import timedelta
+from typing import Annotated
 
 import typer
 
@@ -10,13 +11,14 @@ from hakika.cli import options, screen
 from hakika.cli.failure import EXIT_MISASKED, CommandFailed
 from hakika.cli.once import on_database
 from hakika.domain.ids import MerchantId
-from hakika.domain.merchant import ApiKey, Scope
-from hakika.domain.payment_data import written
-from hakika.services import merchants
+from hakika.domain.merchant import OVERLAP_SECONDS, ApiKey, Scope, key_data
+from hakika.domain.times import written
+from hakika.services import keys, merchants
+from hakika.services.keys import Wanted
 from hakika.services.runtime import Runtime
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Create, list and revoke API keys.",
+    no_args_is_help=True, add_completion=False, help="Create, list, rotate and revoke API keys.",
 )
 
 MerchantOption = Annotated[
@@ -34,6 +36,13 @@ def create(
     live: Annotated[bool, typer.Option("--live", help="For real money. Left out: test.")] = False,
     scope: ScopeOption = None,
     label: Annotated[str, typer.Option("--label", help="Where it will be used.")] = "",
+    network: Annotated[
+        list[str] | None,
+        typer.Option("--network", help="Where it is used from; repeatable. Left out: anywhere."),
+    ] = None,
+    days: Annotated[
+        int, typer.Option("--days", min=0, max=3650, help="It ends after these. Left out: never."),
+    ] = 0,
     data: options.Data = None, as_json: options.Json = False,
 ) -> None:
     """Create a key. It is shown this once, because only its digest is kept.
@@ -43,13 +52,17 @@ def create(
 
     async def work(rt: Runtime) -> tuple[ApiKey, str]:
         merchant_id = MerchantId(merchant) if merchant else await _only_merchant(rt)
-        return await merchants.create_key(
-            rt, merchant_id, livemode=live, scopes=scope or (), label=label,
-        )
+        return await keys.create(rt, merchant_id, Wanted(
+            livemode=live, scopes=scope or (), label=label, networks=network or (),
+            expires_at=rt.now() + timedelta(days=days) if days else None,
+        ))
 
-    key, text = on_database(data, work)
+    _show_once(*on_database(data, work), as_json=as_json)
+
+
+def _show_once(key: ApiKey, text: str, *, as_json: bool) -> None:
     if as_json:
-        screen.write_json(_shown(key) | {"api_key": text})
+        screen.write_json(key_data(key) | {"api_key": text})
         return
     screen.paper().print(text, soft_wrap=True)
     screen.margin().print(
@@ -78,9 +91,9 @@ def show(data: options.Data = None, as_json: options.Json = False) -> None:
 
     Example: hakika keys list
     """
-    keys = on_database(data, merchants.keys)
+    found = on_database(data, keys.find)
     if as_json:
-        screen.write_json({"keys": [_shown(each) for each in keys]})
+        screen.write_json({"keys": [key_data(each) for each in found]})
         return
     screen.write_table(
         [
@@ -88,12 +101,32 @@ def show(data: options.Data = None, as_json: options.Json = False) -> None:
                 "id": key.id, "handle": key.handle, "mode": "live" if key.livemode else "test",
                 "merchant": key.merchant_id, "label": key.label,
                 "scopes": "all" if key.scopes == frozenset(Scope) else " ".join(sorted(key.scopes)),
+                "ends": written(key.expires_at) if key.expires_at else "",
                 "revoked": written(key.revoked_at) if key.revoked_at else "",
             }
-            for key in keys
+            for key in found
         ],
         none="There is no key yet: hakika keys create",
     )
+
+
+@app.command()
+def rotate(
+    which: Annotated[str, typer.Argument(metavar="ID_OR_HANDLE", help="As `keys list` shows it.")],
+    overlap: Annotated[
+        int, typer.Option("--overlap", min=0, help="Seconds for which the old key stays good."),
+    ] = OVERLAP_SECONDS,
+    data: options.Data = None, as_json: options.Json = False,
+) -> None:
+    """Replace a key by one that may do the same. The old one ends after the overlap.
+
+    Example: hakika keys rotate key_… --overlap 3600
+    """
+
+    async def work(rt: Runtime) -> tuple[ApiKey, str]:
+        return await keys.rotate(rt, which, overlap_seconds=overlap)
+
+    _show_once(*on_database(data, work), as_json=as_json)
 
 
 @app.command()
@@ -107,19 +140,10 @@ def revoke(
     """
 
     async def work(rt: Runtime) -> None:
-        await merchants.revoke_key(rt, which)
+        await keys.revoke(rt, which)
 
     on_database(data, work)
     if as_json:
         screen.write_json({"revoked": which})
     else:
         screen.paper().print(f"Revoked {which}. Whoever still uses it gets 401.")
-
-
-def _shown(key: ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.id, "handle": key.handle, "merchant_id": key.merchant_id,
-        "livemode": key.livemode, "scopes": sorted(key.scopes), "label": key.label,
-        "created_at": written(key.created_at),
-        "revoked_at": written(key.revoked_at) if key.revoked_at else None,
-    }

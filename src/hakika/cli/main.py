@@ -24,7 +24,9 @@ COMMANDS = {
     "simulate": ("hakika.cli.simulate:simulate", "Run a simulated Daraja alone."),
     "migrate": ("hakika.cli.migrate:migrate", "Bring the database to this version's schema."),
     "merchants": ("hakika.cli.merchants:app", "Create and list merchants."),
-    "keys": ("hakika.cli.keys:app", "Create, list and revoke API keys."),
+    "keys": ("hakika.cli.keys:app", "Create, list, rotate and revoke API keys."),
+    "collections": ("hakika.cli.collections:app", "Stop new live payments, and resume them."),
+    "vault": ("hakika.cli.vault:app", "Make and rotate the master key."),
     "pay": ("hakika.cli.pay:pay", "Ask a phone for money, and wait for the end."),
     "verify": ("hakika.cli.verify:verify", "Check that every shilling is accounted for."),
 }

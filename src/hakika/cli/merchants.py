@@ -9,7 +9,7 @@ import typer
 from hakika.cli import options, screen
 from hakika.cli.once import on_database
 from hakika.domain.merchant import Merchant
-from hakika.domain.payment_data import written
+from hakika.domain.times import written
 from hakika.services import merchants
 from hakika.services.runtime import Runtime
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from hakika.cli import listening, options, running, screen, startup
 from hakika.cli.configured import configured
-from hakika.cli.failure import EXIT_MISASKED, CommandFailed
 from hakika.cli.stopping import StopNote
 from hakika.settings import Settings
 
@@ -52,7 +51,6 @@ def worker(data: options.Data = None, as_json: options.Json = False) -> None:
 
 
 def _run_api(settings: Settings, *, with_worker: bool, as_json: bool) -> None:
-    refuse_unreachable_live_mode(settings)
     note = StopNote()
     with (
         listening.bound(settings.host, settings.port) as listener,
@@ -65,16 +63,6 @@ def _run_api(settings: Settings, *, with_worker: bool, as_json: bool) -> None:
                 {"api": url, "worker": with_worker}, as_json=as_json,
                 text=f"Hakika answers at {url} (documentation: {url}/docs). Ctrl-C stops it.",
             ),
-        )
-
-
-def refuse_unreachable_live_mode(settings: Settings) -> None:
-    """Raise CommandFailed when live payments would have callbacks that cannot come back."""
-    if settings.has_live_credentials and not settings.public_url.startswith("https://"):
-        raise CommandFailed(
-            "There are live credentials, and Safaricom calls back to https addresses alone.",
-            hint="Set HAKIKA_PUBLIC_URL to the https address of this API.",
-            exit_code=EXIT_MISASKED,
         )
 
 

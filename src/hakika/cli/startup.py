@@ -20,27 +20,34 @@ from pydantic import SecretStr
 
 from hakika.cli.failure import CommandFailed
 from hakika.cli.private_file import write_private
-from hakika.settings import SECRET_CHARACTERS_MIN, Settings
+from hakika.domain.sealing import KeyMalformed
+from hakika.kms import KmsFailed
+from hakika.services import vault
+from hakika.settings import PREFIX, SECRET_CHARACTERS_MIN, Settings
 from hakika.store import embedded, migrate
 from hakika.store.embedded import EmbeddedServerFailed
-from hakika.store.transaction import open_store
+from hakika.store.keyring import MasterKeyMissing
+from hakika.store.transaction import Store, open_store
 
 SERVER_FOLDER = "postgres"
-SECRET_FILE = "secret"
+
+# What a data folder keeps for us when the settings do not say it, by the name of the setting.
+FILES = {"secret": "secret", "master_key": "master-key"}
 
 log = structlog.get_logger(__name__)
 
 
 @contextmanager
 def database(settings: Settings, *, may_create: bool = True) -> Iterator[Settings]:
-    """Give the settings completed with a secret and a database of today's schema.
+    """Give the settings completed with their secrets and a database of today's schema.
 
     Our own server is started when the settings name none, and stopped in the end if it is ours.
     """
     if settings.database_url.get_secret_value():
-        refuse_missing_secret(settings)
+        refuse_missing_secrets(settings)
         asyncio.run(refuse_silent_server(settings))
         refuse_old_schema(settings)
+        asyncio.run(refuse_wrong_keys(settings))
         yield settings
         return
     with own_server(settings, may_create=may_create) as own:
@@ -51,21 +58,21 @@ def database(settings: Settings, *, may_create: bool = True) -> Iterator[Setting
 class OwnServer:
     """Our own server, as one process uses it."""
 
-    settings: Settings   # with its address and the secret in them
+    settings: Settings   # with its address and the secrets in them
     is_owner: bool       # it lives as long as this process; else as long as another
     was_migrated: bool
 
 
 @contextmanager
 def own_server(settings: Settings, *, may_create: bool = True) -> Iterator[OwnServer]:
-    """Give the settings completed with a secret and our own server in the data folder, migrated."""
+    """Give the settings completed with secrets and our own server in the data folder, migrated."""
     home = settings.data / SERVER_FOLDER
     if not may_create and not home.exists():
         raise CommandFailed(
             f"There is no database in {settings.data} yet.",
             hint="Name another folder with --data, or start with `hakika dev` or `hakika serve`.",
         )
-    settings = with_secret(settings)
+    settings = with_secrets(settings)
     try:
         server = embedded.start(home)
     except EmbeddedServerFailed as error:
@@ -73,6 +80,7 @@ def own_server(settings: Settings, *, may_create: bool = True) -> Iterator[OwnSe
     try:
         was_migrated = migrated(server.url)
         served = settings.model_copy(update={"database_url": SecretStr(server.url)})
+        asyncio.run(refuse_wrong_keys(served))
         yield OwnServer(served, is_owner=server.is_owner, was_migrated=was_migrated)
     finally:
         server.stop()
@@ -86,24 +94,61 @@ def migrated(url: str) -> bool:
         raise CommandFailed(str(error), hint="Start that version, or restore a backup.") from error
 
 
-def refuse_missing_secret(settings: Settings) -> None:
-    """Raise CommandFailed when a shared database would be used with a secret of this machine alone.
+def refuse_missing_secrets(settings: Settings) -> None:
+    """Raise CommandFailed when a shared database would be used with secrets of this machine alone.
 
     Each machine would make its own, and callbacks that reach another one would not be believed.
     """
-    if not settings.secret.get_secret_value():
+    for name in FILES:
+        if getattr(settings, name).get_secret_value():
+            continue
+        variable = PREFIX + name.upper()
         raise CommandFailed(
-            "HAKIKA_DATABASE_URL is set, and HAKIKA_SECRET is not.",
-            hint="Set HAKIKA_SECRET (or HAKIKA_SECRET_FILE) to the same text on every machine, "
-            "such as one made by `openssl rand -base64 48`, and keep it: keys depend on it.",
+            f"HAKIKA_DATABASE_URL is set, and {variable} is not.",
+            hint=f"Set {variable} (or {variable}_FILE) to the same text on every machine, such as "
+            "one made by `openssl rand -base64 32`, and keep it: it cannot be replaced if lost.",
         )
 
 
 async def refuse_silent_server(settings: Settings) -> None:
     """Raise StoreUnavailable unless the database of the settings answers."""
-    url = settings.database_url.get_secret_value()
-    store = await open_store(url, connections_max=settings.database_connections_max)
-    await store.close()
+    await (await _opened(settings)).close()
+
+
+async def refuse_wrong_keys(settings: Settings) -> None:
+    """Raise CommandFailed unless secret and master key are those that the database was begun with.
+
+    With others, callbacks would look forged and nothing could be opened; worse, what is written
+    then could not be opened with the right ones.
+    """
+    store = await _opened(settings)
+    try:
+        await vault.prove(store, settings)
+    except vault.WrongSecret as error:
+        raise CommandFailed(
+            str(error), hint="Set HAKIKA_SECRET (or the file `secret` of the data folder) to what "
+            "it was when this database was new, or restore the database that belongs to it.",
+        ) from error
+    except MasterKeyMissing as error:
+        raise CommandFailed(
+            str(error), hint="Set HAKIKA_MASTER_KEY (or the file `master-key` of the data folder) "
+            "to the one that is named; during a rotation, HAKIKA_MASTER_KEY_PREVIOUS too.",
+        ) from error
+    finally:
+        await store.close()
+
+
+async def _opened(settings: Settings) -> Store:
+    try:
+        keyring = vault.open_keyring(settings)
+    except (KeyMalformed, KmsFailed) as error:
+        raise CommandFailed(
+            f"HAKIKA_MASTER_KEY cannot be used. {error}", hint="`hakika vault new-key` makes one.",
+        ) from error
+    return await open_store(
+        settings.database_url.get_secret_value(),
+        connections_max=settings.database_connections_max, keyring=keyring,
+    )
 
 
 def refuse_old_schema(settings: Settings) -> None:
@@ -116,23 +161,30 @@ def refuse_old_schema(settings: Settings) -> None:
         raise CommandFailed("The database's schema is not today's.", hint="Run `hakika migrate`.")
 
 
-def with_secret(settings: Settings) -> Settings:
-    """Return the settings with a secret: the one that is set, or the data folder's own.
+def with_secrets(settings: Settings) -> Settings:
+    """Return the settings with the secrets that are set, or else the data folder's own.
 
-    The file is made once and never written again. It is not made beside a cluster that is there
-    already: keys in it were digested under a secret that we do not have.
+    A file is made once and never written again. It is not made beside a cluster that is there
+    already: what is in it was digested and sealed under secrets that we do not have.
     """
-    if settings.secret.get_secret_value():
-        return settings
-    path = settings.data / SECRET_FILE
+    missing = [name for name in FILES if not getattr(settings, name).get_secret_value()]
+    return settings.model_copy(
+        update={name: SecretStr(_kept(settings.data, name)) for name in missing},
+    )
+
+
+def _kept(folder: Path, name: str) -> str:
+    """Return the secret that `folder` keeps under `name`, made now if the folder is new."""
+    path = folder / FILES[name]
     if not path.exists():
-        if (settings.data / SERVER_FOLDER / "data-18").exists():
+        if (folder / SERVER_FOLDER / "data-18").exists():
             raise CommandFailed(
-                f"There is a database in {settings.data}, but its secret {path} is missing.",
-                hint="Restore that file from a backup, or set HAKIKA_SECRET to what it was. "
-                "Without it no API key and no callback address of that database is valid.",
+                f"There is a database in {folder}, but its {path.name} {path} is missing.",
+                hint=f"Restore that file from a backup, or set {PREFIX}{name.upper()} to what it "
+                "was. Without it nothing that is sealed in that database can be opened, and no "
+                "API key or callback address of it is valid.",
             )
-        _write_secret(path)
+        _write_secret(path, _new_secret(name))
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -141,15 +193,19 @@ def with_secret(settings: Settings) -> Settings:
         raise CommandFailed(
             f"The secret in {path} is cut short.", hint="Restore that file from a backup.",
         )
-    return settings.model_copy(update={"secret": SecretStr(text)})
+    return text
 
 
-def _write_secret(path: Path) -> None:
+def _new_secret(name: str) -> str:
+    return vault.new_master_key() if name == "master_key" else secrets.token_urlsafe(48)
+
+
+def _write_secret(path: Path, text: str) -> None:
     """Write a new secret, whole or not at all. Of two who do it at once, one wins for both."""
-    half = path.with_name(f"{SECRET_FILE}.{os.getpid()}")
+    half = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_private(half, secrets.token_urlsafe(48))
+        write_private(half, text)
         with suppress(FileExistsError):
             os.link(half, path)
             log.info("secret_generated", path=str(path), keep="back it up with the database")

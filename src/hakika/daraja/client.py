@@ -114,6 +114,10 @@ class DarajaClient:
         self._connect_seconds = connect_seconds
         self._push_seconds, self._query_seconds = push_seconds, query_seconds
 
+    async def prove(self, credentials: Credentials) -> Reason | None:
+        """Return why Daraja gives no access token for these, or None: it does."""
+        return await self._tokens.prove(credentials)
+
     async def stk_push(
         self, credentials: Credentials, *, amount: Money, payer: Msisdn, reference: str,
         description: str, callback_url: str,

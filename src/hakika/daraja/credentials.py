@@ -23,7 +23,7 @@ PRODUCTION_HOST = "api.safaricom.co.ke"
 # Published by Safaricom to every developer: no secret, and never the key to live money.
 SANDBOX_PASSKEY = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def check_live(credentials: Credentials) -> None:
         if host == PRODUCTION_HOST:
             raise _wrong("base_url", "Test mode may not use Safaricom's production host.")
         return
-    if url.scheme == "http" and host not in _LOOPBACK:
+    if url.scheme == "http" and host not in LOOPBACK:
         raise _wrong("base_url", "Live mode needs https.")
     if host == SANDBOX_HOST:
         raise _wrong("base_url", "Live mode may not use Safaricom's sandbox host.")

@@ -171,6 +171,15 @@ class TokenSource:
         await self._drop(key, refused)
         return await self.token(credentials)
 
+    async def prove(self, credentials: Credentials) -> Reason | None:
+        """Ask Daraja itself for a token, whatever is kept; return why it gave none, or None.
+
+        Raises:
+            Unavailable: a token came, and could not be kept.
+        """
+        outcome = await self._from_daraja(token_key(credentials), credentials)
+        return outcome.reason if isinstance(outcome, _Failure) else None
+
     async def _drop(self, key: str, refused: Token) -> None:
         held = self._held.get(key)
         if held and held.token.value == refused.value:
@@ -269,8 +278,11 @@ class TokenSource:
 
 
 def token_key(credentials: Credentials) -> str:
-    """Return what the token is kept under: a hash, so that the cache holds no key of the app."""
-    named = f"{credentials.consumer_key}\n{credentials.host}"
+    """Return what the token is kept under: a hash, so that the cache holds no key of the app.
+
+    The secret is in it: who only knows another's consumer key must not be lent their token.
+    """
+    named = f"{credentials.consumer_key}\n{credentials.consumer_secret}\n{credentials.host}"
     return hashlib.sha256(named.encode()).hexdigest()
 
 

@@ -6,6 +6,7 @@
     ├── Forbidden          the key is known and may not do this
     ├── NotFound           no such thing for this key
     ├── Conflict           true, but not now: the state or another request stands in the way
+    ├── TooMany            more than is allowed: wait for Retry-After seconds
     └── Unavailable        not now and not your fault: ask again
 
 Each leaf carries a stable `code` (documented in docs/errors.md), a sentence that a merchant could
@@ -99,6 +100,13 @@ class KeyRevoked(Unauthenticated):
     hint = "Create another key with `hakika keys create` and replace this one."
 
 
+class KeyExpired(Unauthenticated):
+    """The key's time is over."""
+
+    code = "api_key_expired"
+    hint = "Use the key that took its place, or create another."
+
+
 class Forbidden(HakikaError):
     """The key is known, and may not do this."""
 
@@ -106,11 +114,18 @@ class Forbidden(HakikaError):
     hint = "Use a key that has the scope named in the message."
 
 
+class AddressNotAllowed(Forbidden):
+    """The key is known, and its owner has said that it is used from elsewhere."""
+
+    code = "address_not_allowed"
+    hint = "Use the key from an address on its list, or make another key."
+
+
 class LiveModeUnavailable(Forbidden):
-    """A live key, and no live Daraja credentials to act with."""
+    """A live key, and no live Daraja credentials of this merchant to act with."""
 
     code = "live_mode_unavailable"
-    hint = "Use a test key here, or set the HAKIKA_LIVE_… credentials and restart."
+    hint = "Use a test key, or put the live credentials: PUT /v1/merchant/providers."
 
 
 class NotFound(HakikaError):
@@ -133,11 +148,36 @@ class IdempotencyKeyInProgress(Conflict):
     hint = "Wait a second and send the same request with the same key again."
 
 
+class PromptIsOpen(Conflict):
+    """A prompt is on this phone now: a second one would only confuse, or be paid twice."""
+
+    code = "prompt_open"
+    hint = "Wait for the payment that is named, or for two minutes; then ask with a new key."
+
+
 class TooManyEndpoints(Conflict):
     """A merchant has as many webhook endpoints as are allowed."""
 
     code = "too_many_endpoints"
     hint = "Delete an endpoint that is no longer used."
+
+
+class TooMany(HakikaError):
+    """More than is allowed in this time."""
+
+    code = "quota_exceeded"
+    hint = "Wait for Retry-After seconds."
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_seconds: int = 60) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class PromptedTooOften(TooMany):
+    """This phone was asked as often in an hour as a merchant may ask it."""
+
+    code = "prompted_too_often"
+    hint = "Nothing was sent. Let the payer be for an hour: prompting strangers is abuse."
 
 
 class Unavailable(HakikaError):
@@ -159,6 +199,13 @@ class ProviderUnreachable(Unavailable):
         "No prompt was sent. Send the same request with the same Idempotency-Key again after "
         "Retry-After seconds: it tries the same payment again."
     )
+
+
+class CollectionsStopped(Unavailable):
+    """New live payments are switched off. Callbacks, checks and webhooks go on."""
+
+    code = "collections_stopped"
+    hint = "No prompt was sent. Ask again once collections are switched on."
 
 
 class AskedTooOften(Unavailable):

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from hakika.domain.ids import EventId, MerchantId, PaymentId
+from hakika.domain.ids import EventId, MerchantId
 
 
 class EventName(StrEnum):
@@ -30,8 +30,8 @@ class Event:
     livemode: bool
     name: EventName
     sequence: int | None        # None until it is first needed: see store/events.py
-    payment_id: PaymentId
-    data: Mapping[str, Any]     # the payment as it was when the event was committed
+    subject_id: str             # what it tells of: pay_…
+    data: Mapping[str, Any]     # the subject as it was when the event was committed
     created_at: datetime
 
 

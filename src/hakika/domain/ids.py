@@ -17,10 +17,12 @@ PaymentId = NewType("PaymentId", str)
 EventId = NewType("EventId", str)
 EndpointId = NewType("EndpointId", str)
 DeliveryId = NewType("DeliveryId", str)
+ProviderId = NewType("ProviderId", str)
+CustomerId = NewType("CustomerId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
-    "EndpointId": "whe", "DeliveryId": "dlv",
+    "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
 }
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -59,6 +61,13 @@ def endpoint_id(text: str) -> EndpointId:
     if not is_id(text, "whe"):
         raise NotFound(f"{text[:40]!r} is not the id of a webhook endpoint.")
     return EndpointId(text)
+
+
+def key_id(text: str) -> KeyId:
+    """Return `text` as an API key's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "key"):
+        raise NotFound(f"{text[:40]!r} is not the id of an API key.")
+    return KeyId(text)
 
 
 def bits_of(text: str) -> int:

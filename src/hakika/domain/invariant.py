@@ -54,7 +54,7 @@ class StoredEvent:
     livemode: bool
     name: str
     sequence: int | None
-    data: Mapping[str, Any] = field(repr=False)
+    data: Mapping[str, Any] | None = field(repr=False)   # None: it cannot be opened
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +211,9 @@ def event_breaches(
         )
         return
     for event, (_, change) in zip(events, due, strict=True):
+        if event.data is None:
+            yield f"Event {event.id} of payment {payment.id} cannot be read."
+            continue
         then = payment_data(change.after)
         wrong = [name for name, value in event.data.items() if then.get(name, value) != value]
         if wrong:

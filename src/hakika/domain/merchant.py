@@ -11,15 +11,32 @@ import hashlib
 import hmac
 import re
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from ipaddress import ip_address, ip_network
+from typing import Any
 
-from hakika.domain.errors import Forbidden, Unauthenticated
+from hakika.domain.errors import (
+    AddressNotAllowed,
+    Forbidden,
+    Invalid,
+    KeyExpired,
+    KeyRevoked,
+    Unauthenticated,
+)
 from hakika.domain.ids import KeyId, MerchantId
+from hakika.domain.times import written
 
 # What a secret scanner should look for (docs/security.md).
 KEY_PATTERN = r"hk_(?:test|live)_[0-9a-z]{8}[0-9a-z]{32}[0-9a-z]{6}"
+
+NETWORKS_MAX = 50
+
+# Svix allows a week of grace too (faults.md B4): long enough for a release, short for a leak.
+OVERLAP_SECONDS_MAX = 7 * 24 * 3600
+OVERLAP_SECONDS = 24 * 3600
 
 _KEY = re.compile(r"hk_(test|live)_([0-9a-z]{8})([0-9a-z]{32})([0-9a-z]{6})", re.ASCII)
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -31,10 +48,19 @@ class Scope(StrEnum):
 
     PAYMENTS_READ = "payments:read"
     PAYMENTS_WRITE = "payments:write"
+    REFUNDS_READ = "refunds:read"
+    REFUNDS_WRITE = "refunds:write"
+    PAYOUTS_READ = "payouts:read"
+    PAYOUTS_WRITE = "payouts:write"
+    PAYOUTS_APPROVE = "payouts:approve"
+    CUSTOMERS_READ = "customers:read"
+    CUSTOMERS_WRITE = "customers:write"
     WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_WRITE = "webhooks:write"
     MERCHANT_READ = "merchant:read"
     MERCHANT_WRITE = "merchant:write"
+    REPORTS_READ = "reports:read"
+    AUDIT_READ = "audit:read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +84,23 @@ class ApiKey:
     scopes: frozenset[Scope]
     label: str
     created_at: datetime
+    networks: tuple[str, ...] = ()            # where it may be used from; empty: anywhere
+    expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    replaced_by: KeyId | None = None          # the key that was made to take its place
+    last_used_at: datetime | None = None      # to the minute
+
+    def check_alive(self, *, now: datetime) -> None:
+        """Raise KeyRevoked or KeyExpired unless this key may still be used at `now` (UTC)."""
+        if self.revoked_at is not None:
+            raise KeyRevoked("This API key was revoked.")
+        if self.expires_at is not None and now >= self.expires_at:
+            raise KeyExpired("This API key has expired.")
+
+    def check_address(self, address: str) -> None:
+        """Raise AddressNotAllowed unless this key may be used from `address`."""
+        if self.networks and not _is_in(address, self.networks):
+            raise AddressNotAllowed("This API key may not be used from this address.")
 
     def require(self, scope: Scope) -> None:
         """Raise Forbidden unless this key has `scope`."""
@@ -67,6 +109,19 @@ class ApiKey:
                 f"This key lacks the scope {scope}.",
                 hint=f"Create a key with it: hakika keys create --scope {scope}",
             )
+
+
+def key_data(key: ApiKey) -> dict[str, Any]:
+    """Return `key` as its merchant reads it."""
+    return {
+        "id": key.id, "handle": key.handle, "merchant_id": key.merchant_id,
+        "livemode": key.livemode, "scopes": sorted(key.scopes), "label": key.label,
+        "allowed_networks": list(key.networks), "created_at": written(key.created_at),
+        "expires_at": written(key.expires_at) if key.expires_at else None,
+        "revoked_at": written(key.revoked_at) if key.revoked_at else None,
+        "replaced_by": key.replaced_by,
+        "last_used_at": written(key.last_used_at) if key.last_used_at else None,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +166,47 @@ def digest(key: KeyText, *, pepper: bytes) -> bytes:
     A slow password hash would only slow us: 160 random bits cannot be guessed.
     """
     return hmac.digest(pepper, key.write().encode(), hashlib.sha256)
+
+
+def read_networks(texts: Iterable[str]) -> tuple[str, ...]:
+    """Return addresses and networks in their plainest form, such as 196.201.214.0/24.
+
+    Raises:
+        Invalid: one of them is neither, or there are more than 50.
+    """
+    networks = []
+    for text in texts:
+        try:
+            networks.append(str(ip_network(text.strip(), strict=False)))
+        except ValueError:
+            raise Invalid(
+                f"{text[:50]!r} is no address and no network.", field="allowed_networks",
+                code="network_invalid", hint="Write them like 203.0.113.7 or 203.0.113.0/24.",
+            ) from None
+    if len(networks) > NETWORKS_MAX:
+        raise Invalid(
+            f"A key may have {NETWORKS_MAX} networks.", field="allowed_networks",
+            code="network_invalid",
+        )
+    return tuple(networks)
+
+
+def check_overlap(seconds: int) -> timedelta:
+    """Return for how long an old key or secret stays good beside its successor. Raises: Invalid."""
+    if not 0 <= seconds <= OVERLAP_SECONDS_MAX:
+        raise Invalid(
+            f"The overlap is 0 to {OVERLAP_SECONDS_MAX} seconds (7 days).",
+            field="overlap_seconds", code="overlap_invalid",
+        )
+    return timedelta(seconds=seconds)
+
+
+def _is_in(address: str, networks: Iterable[str]) -> bool:
+    try:
+        peer = ip_address(address)
+    except ValueError:
+        return False
+    return any(peer in ip_network(network) for network in networks)
 
 
 def _checksum(body: str) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 from hakika.domain import fact as facts
 from hakika.domain.event import EventName
 from hakika.domain.fact import Fact, Kind, Reason, Source, Strength
-from hakika.domain.ids import MerchantId, PaymentId
+from hakika.domain.ids import CustomerId, MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.shortcode import Shortcode
@@ -137,6 +137,7 @@ class Payment:
     updated_at: datetime
     state: State = State.UNSENT
     metadata: Mapping[str, str] = field(default_factory=dict)
+    customer_id: CustomerId | None = None
     callback_url: str = ""                    # the merchant's extra webhook address for this payment
     attempts: int = 0                         # our pushes so far; more than 1 only after UNREACHABLE
     merchant_request_id: str = ""

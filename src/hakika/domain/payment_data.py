@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from hakika.domain.payment import Payment
+from hakika.domain.times import written
 
 CURRENCY = "KES"
 PROVIDER = "mpesa"
@@ -23,6 +23,7 @@ def payment_data(payment: Payment) -> dict[str, Any]:
         "currency": CURRENCY,
         "provider": PROVIDER,
         "phone": payment.payer.digits,
+        "customer_id": payment.customer_id,
         "reference": payment.reference,
         "description": payment.description,
         "status": payment.status.value,
@@ -44,8 +45,3 @@ def payment_data(payment: Payment) -> dict[str, Any]:
         "updated_at": written(payment.updated_at),
         "completed_at": written(payment.completed_at) if payment.completed_at else None,
     }
-
-
-def written(when: datetime) -> str:
-    """Return a UTC time as RFC 3339 with a Z."""
-    return when.isoformat().replace("+00:00", "Z")

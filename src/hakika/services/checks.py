@@ -18,6 +18,7 @@ from hakika.domain.patience import LAPSE_SECONDS, OVERDUE_SECONDS, urgency
 from hakika.domain.payment import NOT_SENT, Payment, State
 from hakika.domain.verdict import Said, from_query
 from hakika.services import payments as payments_service
+from hakika.services import providers
 from hakika.services.facts import Unheard, record_heard
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
@@ -32,11 +33,18 @@ ROUND_SECONDS = 10
 
 SECONDS_A_MINUTE = 60
 
+# Credentials that were deleted may be put again; until then there is nobody to ask.
+SECONDS_WITHOUT_CREDENTIALS = 600
+
 
 async def look_again(rt: Runtime) -> int:
     """Do one round over everything that is due; return how many payments were looked at."""
     minded = await _mind_the_clocks(rt)
-    asked = await asyncio.gather(*(_ask_most_urgent(rt, livemode=mode) for mode in rt.accounts))
+    async with rt.store.reading() as tx:
+        waited_on = await checks.shortcodes_waited_on(tx, now=rt.now())
+    asked = await asyncio.gather(
+        *(_ask_most_urgent(rt, shortcode, livemode=mode) for shortcode, mode in waited_on),
+    )
     return minded + sum(asked)
 
 
@@ -75,9 +83,9 @@ def _said_by_the_clock(rt: Runtime, payment: Payment) -> Fact | None:
     return None
 
 
-async def _ask_most_urgent(rt: Runtime, *, livemode: bool) -> int:
-    """Ask about the payments of one mode, most urgent first, while budget and round last."""
-    now, shortcode = rt.now(), rt.account(livemode=livemode).shortcode.number
+async def _ask_most_urgent(rt: Runtime, shortcode: str, *, livemode: bool) -> int:
+    """Ask about the payments of a short code, most urgent first, while budget and round last."""
+    now = rt.now()
     async with rt.store.reading() as tx:
         if not await checks.has_budget(tx, shortcode, livemode=livemode, now=now):
             return 0
@@ -112,9 +120,11 @@ async def _spend(rt: Runtime, shortcode: str, *, livemode: bool) -> bool:
 async def _ask(rt: Runtime, payment: Payment) -> None:
     """Ask Daraja about one payment and record the answer."""
     rt.passing(KillPoint.AFTER_CHECK_TAKEN)
-    answer = await rt.daraja.stk_query(
-        rt.account(livemode=payment.livemode), payment.checkout_request_id,
-    )
+    account = await providers.account_of(rt, payment)
+    if account is None:
+        await _postpone(rt, payment, seconds=SECONDS_WITHOUT_CREDENTIALS)
+        return
+    answer = await rt.daraja.stk_query(account, payment.checkout_request_id)
     rt.passing(KillPoint.AFTER_QUERY)
     if answer.throttled:
         await _stay_away(rt, payment, seconds=answer.retry_after_seconds or LEASE_SECONDS)
@@ -133,6 +143,11 @@ def _judge(rt: Runtime, payment: Payment, answer: StkQueryAnswer) -> Fact:
         settles_by_query=answer.outcome is QueryOutcome.FAILED, note=answer.note, raw=answer.raw,
     )
     return from_query(said, prompt_is_dead=rt.patience.prompt_is_dead(payment, now=rt.now()))
+
+
+async def _postpone(rt: Runtime, payment: Payment, *, seconds: float) -> None:
+    async with rt.store.transaction() as tx:
+        await checks.postpone(tx, payment, until=rt.now() + rt.patience.seconds(seconds))
 
 
 async def _stay_away(rt: Runtime, payment: Payment, *, seconds: float) -> None:

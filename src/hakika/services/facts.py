@@ -109,6 +109,6 @@ def _contradiction(fact: Fact | None, note: str) -> Fact | None:
 
 async def _keep(tx: Transaction, payment: Payment, answer: Mapping[str, Any]) -> None:
     await idempotency.keep_answer(
-        tx, payment.idempotency_key, merchant_id=payment.merchant_id,
+        tx, payment.idempotency_key, payment_id=payment.id, merchant_id=payment.merchant_id,
         livemode=payment.livemode, answer=answer,
     )

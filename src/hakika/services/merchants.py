@@ -1,19 +1,18 @@
-"""Merchants and API keys: created, listed, revoked, and recognised at the door."""
+"""Merchants: created, listed, and whether they may collect live money just now."""
 
 from __future__ import annotations
 
-import hmac
-from collections.abc import Collection
+from datetime import datetime
 
-from hakika.domain import merchant as rules
-from hakika.domain.errors import Invalid, KeyRevoked, NotFound, Unauthenticated
-from hakika.domain.ids import KeyId, MerchantId
-from hakika.domain.merchant import ApiKey, Merchant, Scope
+from hakika.domain.errors import CollectionsStopped, Invalid, NotFound
+from hakika.domain.ids import MerchantId
+from hakika.domain.merchant import Merchant
+from hakika.domain.sealing import INSTANCE
 from hakika.services.runtime import Runtime
 from hakika.store import merchants
 
 NAME_CHARACTERS_MAX = 100
-KEY_BITS = 200
+REASON_CHARACTERS_MAX = 200
 
 
 async def create(rt: Runtime, name: str) -> Merchant:
@@ -36,54 +35,58 @@ async def all_of_them(rt: Runtime) -> list[Merchant]:
         return await merchants.all_of_them(tx)
 
 
-async def create_key(
-    rt: Runtime, merchant_id: MerchantId, *, livemode: bool, scopes: Collection[Scope] = (),
-    label: str = "",
-) -> tuple[ApiKey, str]:
-    """Return a new key and its text, which is shown this once. Without `scopes` it may do all.
+async def read(rt: Runtime, merchant_id: MerchantId) -> Merchant:
+    """Return one merchant. Raises: NotFound."""
+    async with rt.store.reading() as tx:
+        merchant = await merchants.read(tx, merchant_id)
+    if merchant is None:
+        raise NotFound(f"There is no merchant {merchant_id}.")
+    return merchant
+
+
+async def stop_collections(
+    rt: Runtime, merchant_id: MerchantId | None, *, reason: str = "",
+) -> None:
+    """Take no new live payments, of one merchant or of all. Callbacks and webhooks go on.
+
+    Known to every process within a second. Stopped twice is stopped once, for the first reason.
 
     Raises:
-        NotFound: no such merchant.
+        Invalid: the reason is above 200 characters.
     """
-    text = rules.mint_key(rt.random_bits(KEY_BITS), livemode=livemode)
-    key = ApiKey(
-        id=KeyId(rt.new_id("key")), merchant_id=merchant_id, livemode=livemode,
-        handle=text.handle, digest=rules.digest(text, pepper=rt.pepper),
-        scopes=frozenset(scopes or Scope), label=label, created_at=rt.now(),
-    )
+    if len(reason) > REASON_CHARACTERS_MAX:
+        raise Invalid(
+            f"A reason has {REASON_CHARACTERS_MAX} characters at most.",
+            field="reason", code="reason_invalid",
+        )
     async with rt.store.transaction() as tx:
-        if await merchants.read(tx, merchant_id) is None:
-            raise NotFound(f"There is no merchant {merchant_id}.")
-        await merchants.add_key(tx, key)
-    return key, text.write()
+        await merchants.stop(tx, merchant_id or INSTANCE, reason=reason, now=rt.now())
+    rt.stops.forget(merchant_id or INSTANCE)
 
 
-async def keys(rt: Runtime) -> list[ApiKey]:
-    """Return keys, oldest first, revoked ones too."""
-    async with rt.store.reading() as tx:
-        return await merchants.keys(tx)
-
-
-async def revoke_key(rt: Runtime, which: str) -> None:
-    """Revoke a key by its id or handle, at once for every process. Raises: NotFound."""
+async def resume_collections(rt: Runtime, merchant_id: MerchantId | None) -> bool:
+    """Take live payments again; False when they were not stopped at this switch."""
     async with rt.store.transaction() as tx:
-        if not await merchants.revoke_key(tx, which, now=rt.now()):
-            raise NotFound(f"There is no living key {which}.")
+        resumed = await merchants.resume(tx, merchant_id or INSTANCE)
+    rt.stops.forget(merchant_id or INSTANCE)
+    return resumed
 
 
-async def authenticate(rt: Runtime, text: str) -> ApiKey:
-    """Return the key that `text` is.
+async def collections_stop(
+    rt: Runtime, merchant_id: MerchantId,
+) -> tuple[str, datetime] | None:
+    """Return why and since when this merchant collects nothing live, or None: it does collect."""
 
-    Raises:
-        Unauthenticated: not a key, or none of ours. The answer does not tell which part is wrong.
-        KeyRevoked: it was one.
-    """
-    parts = rules.read_key(text)
-    async with rt.store.reading() as tx:
-        key = await merchants.key(tx, parts.handle)
-    ours = key.digest if key is not None else bytes(32)
-    if not hmac.compare_digest(ours, rules.digest(parts, pepper=rt.pepper)) or key is None:
-        raise Unauthenticated("This API key is not known here.")
-    if key.revoked_at is not None:
-        raise KeyRevoked("This API key was revoked.")
-    return key
+    async def look() -> tuple[str, datetime] | None:
+        async with rt.store.reading() as tx:
+            return await merchants.stopped(tx, merchant_id, INSTANCE)
+
+    return await rt.stops.get(merchant_id, look)
+
+
+async def refuse_stopped(rt: Runtime, merchant_id: MerchantId) -> None:
+    """Raise CollectionsStopped when this merchant takes no new live payments."""
+    stop = await collections_stop(rt, merchant_id)
+    if stop is not None:
+        reason = f": {stop[0]}" if stop[0] else ""
+        raise CollectionsStopped(f"New live payments are switched off{reason}.")

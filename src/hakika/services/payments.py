@@ -5,14 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
 from hakika.domain.errors import (
+    CollectionsStopped,
+    Conflict,
     IdempotencyKeyInProgress,
     Invalid,
+    LiveModeUnavailable,
     NotFound,
+    PromptedTooOften,
+    PromptIsOpen,
     ProviderUnreachable,
+    TooMany,
     Unavailable,
 )
 from hakika.domain.fact import Fact, Kind, Source
@@ -21,19 +28,26 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
+from hakika.domain.patience import PROMPT_LIFE_SECONDS
 from hakika.domain.payment import Change, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
+from hakika.domain.prompt import PromptGuard
+from hakika.domain.shortcode import Shortcode
+from hakika.services import merchants, providers
 from hakika.services.facts import record, with_next_check
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
 from hakika.store import idempotency, payment_search, payments, webhooks
+from hakika.store.payment_rows import HeardFact
 from hakika.store.payment_search import Filter
-from hakika.store.payments import HeardFact
+from hakika.store.payments import Intent, PromptOpen, TooManyPrompts
 from hakika.store.transaction import StoreUnavailable
 
 # The answer to a push is worth a short wait for a database that is just being restarted.
 OUTCOME_TRIES_MAX = 5
 OUTCOME_WAIT_SECONDS = 0.5
+
+SECONDS_AN_HOUR = 3600
 
 REFERENCE_PREFIX = "HK"
 _REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -52,6 +66,7 @@ class Order:
     description: str = ""
     metadata: Mapping[str, str] | None = None
     callback_url: str = ""
+    shortcode: str = ""                 # empty: the merchant's default
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,24 +86,76 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
     """Ask a payer for money, at most once whatever crashes and however often this is called.
 
     Raises:
-        Invalid: a `callback_url` without any webhook endpoint to take the secret from.
+        Invalid: a `callback_url` without any webhook endpoint to take the secret from, or a short
+            code that the merchant does not collect on.
+        LiveModeUnavailable: a live key, and no live credentials.
+        CollectionsStopped: no new live payments just now.
+        PromptIsOpen, PromptedTooOften: the payer is not to be asked now.
         IdempotencyKeyReused: the key was used with another body. Use a new key.
         IdempotencyKeyInProgress: the first request is still running. Ask again in a second.
         ProviderUnreachable: no prompt was sent. The same key tries the same payment again.
     """
     rt.passing(KillPoint.BEFORE_INTENT)
-    secret = await _secret_for_its_own_address(rt, key) if order.callback_url else ""
-    change = _intent(rt, key, order)
-    async with rt.store.transaction() as tx:
-        is_new = await payments.begin(
-            tx, change, fingerprint=fingerprint(order.body),
-            endpoint_id=rt.new_id("whe"), endpoint_secret=secret,
-        )
-        if is_new and order.callback_url and not secret:
-            raise _nothing_to_sign_with()
-    if not is_new:
+    try:
+        change = await _begun(rt, key, order)
+    except (CollectionsStopped, Conflict, Invalid, LiveModeUnavailable, TooMany):
+        # What stands in the way of a new payment does not take back the answer to an old one.
+        if not await _is_claimed(rt, key, order):
+            raise
+        change = None
+    if change is None:
         return await _repeated(rt, key, order)
     return await _push(rt, change.after)
+
+
+async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
+    """Bear a new payment, about to be sent; None when its idempotency key was used before."""
+    secret = await _secret_for_its_own_address(rt, key) if order.callback_url else ""
+    if key.livemode:
+        await merchants.refuse_stopped(rt, key.merchant_id)
+    account = await providers.account(
+        rt, key.merchant_id, livemode=key.livemode, shortcode=order.shortcode,
+    )
+    change = _intent(rt, key, order, account.shortcode)
+    intent = Intent(
+        fingerprint=fingerprint(order.body), endpoint_id=rt.new_id("whe"), endpoint_secret=secret,
+        guard=_guard(rt),
+    )
+    try:
+        async with rt.store.transaction() as tx:
+            is_new = await payments.begin(tx, change, intent)
+            if is_new and order.callback_url and not secret:
+                raise _nothing_to_sign_with()
+    except PromptOpen as prompt:
+        raise _prompt_is_open(prompt.payment_id) from None
+    except TooManyPrompts:
+        raise PromptedTooOften(
+            f"This phone was asked {rt.settings.prompts_per_hour_max} times in the last hour.",
+            retry_after_seconds=SECONDS_AN_HOUR,
+        ) from None
+    return change if is_new else None
+
+
+async def _is_claimed(rt: Runtime, key: ApiKey, order: Order) -> bool:
+    async with rt.store.reading() as tx:
+        claim = await idempotency.claim(
+            tx, order.idempotency_key, merchant_id=key.merchant_id, livemode=key.livemode,
+        )
+    return claim is not None
+
+
+def _guard(rt: Runtime) -> PromptGuard:
+    now = rt.now()
+    return PromptGuard(
+        hour_ago=now - timedelta(seconds=SECONDS_AN_HOUR),
+        prompts_max=rt.settings.prompts_per_hour_max,
+        forgotten=now - rt.patience.seconds(PROMPT_LIFE_SECONDS),
+    )
+
+
+def _prompt_is_open(payment_id: PaymentId | None) -> PromptIsOpen:
+    named = f"of payment {payment_id} " if payment_id else ""
+    return PromptIsOpen(f"The prompt {named}is still on this phone.")
 
 
 async def _secret_for_its_own_address(rt: Runtime, key: ApiKey) -> str:
@@ -112,13 +179,13 @@ def _nothing_to_sign_with() -> Invalid:
     )
 
 
-def _intent(rt: Runtime, key: ApiKey, order: Order) -> Change:
+def _intent(rt: Runtime, key: ApiKey, order: Order, shortcode: Shortcode) -> Change:
     """Return a new payment about to be sent, with its first fact."""
     now = rt.now()
     payment = born(Payment(
         id=PaymentId(rt.new_id("pay")), merchant_id=key.merchant_id, livemode=key.livemode,
         amount=order.amount, payer=order.payer,
-        shortcode=rt.account(livemode=key.livemode).shortcode,
+        shortcode=shortcode,
         reference=order.reference or _new_reference(rt), description=order.description,
         idempotency_key=order.idempotency_key, metadata=order.metadata or {},
         callback_url=order.callback_url, created_at=now, updated_at=now,
@@ -147,6 +214,7 @@ async def _unanswered(rt: Runtime, key: ApiKey, claim: Claim) -> Asked:
     """Answer a key whose first request gave no answer: never sent, still running, or crashed."""
     payment = await read(rt, key, claim.payment_id)
     if payment.state is State.UNSENT:
+        await _refuse_second_prompt(rt, payment)
         again = await record(rt, payment.id, _asked(payment))
         if again.moved:
             return await _push(rt, again.after)
@@ -154,6 +222,16 @@ async def _unanswered(rt: Runtime, key: ApiKey, claim: Claim) -> Asked:
     if payment.state in {State.SENDING, State.UNSENT}:
         raise IdempotencyKeyInProgress("The first request with this Idempotency-Key still runs.")
     return Asked(payment_data(payment), replayed=True)
+
+
+async def _refuse_second_prompt(rt: Runtime, payment: Payment) -> None:
+    """Raise when this payment, which was never sent, is not to be sent now either."""
+    if payment.livemode:
+        await merchants.refuse_stopped(rt, payment.merchant_id)
+    async with rt.store.reading() as tx:
+        other = await payments.open_prompt(tx, payment, _guard(rt))
+    if other is not None and other != payment.id:
+        raise _prompt_is_open(other)
 
 
 async def _push(rt: Runtime, payment: Payment) -> Asked:
@@ -175,8 +253,11 @@ async def _ask_daraja(rt: Runtime, payment: Payment) -> tuple[Fact, int]:
     """Return the fact in Daraja's answer, and for how long to stay away when there was none."""
     attempt = payment.attempts
     try:
+        account = await providers.account_of(rt, payment)
+        if account is None:
+            return _without_credentials(attempt), SECONDS_AN_HOUR
         accepted = await rt.daraja.stk_push(
-            rt.account(livemode=payment.livemode), amount=payment.amount, payer=payment.payer,
+            account, amount=payment.amount, payer=payment.payer,
             reference=payment.reference, description=payment.description,
             callback_url=rt.callback_url(payment.id),
         )
@@ -196,7 +277,7 @@ async def _ask_daraja(rt: Runtime, payment: Payment) -> tuple[Fact, int]:
             merchant_request_id=silence.merchant_request_id,
             checkout_request_id=silence.checkout_request_id,
         ), 0
-    except Unavailable as failure:  # no token could be had, because the store is away
+    except Unavailable as failure:  # the store is away: no credentials, or no token
         fact = Fact(Kind.UNREACHABLE, Source.DARAJA, attempt=attempt, note=failure.message)
         return fact, failure.retry_after_seconds
     return Fact(
@@ -204,6 +285,11 @@ async def _ask_daraja(rt: Runtime, payment: Payment) -> tuple[Fact, int]:
         merchant_request_id=accepted.merchant_request_id,
         checkout_request_id=accepted.checkout_request_id,
     ), 0
+
+
+def _without_credentials(attempt: int) -> Fact:
+    note = "The credentials of its short code were deleted."
+    return Fact(Kind.UNREACHABLE, Source.DARAJA, attempt=attempt, note=note)
 
 
 async def _record_outcome(rt: Runtime, payment_id: PaymentId, fact: Fact) -> Change:
@@ -233,9 +319,9 @@ async def read(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> Payment:
 
 async def timeline(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> list[HeardFact]:
     """Return everything heard about a payment, oldest first. Raises: NotFound."""
-    await read(rt, key, payment_id)
+    payment = await read(rt, key, payment_id)
     async with rt.store.reading() as tx:
-        return await payments.heard(tx, payment_id)
+        return await payments.heard(tx, payment)
 
 
 async def find(rt: Runtime, key: ApiKey, wanted: Filter, *, limit: int) -> list[Payment]:

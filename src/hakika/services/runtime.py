@@ -10,24 +10,27 @@ import hashlib
 import hmac
 import random
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from hakika.daraja.client import DarajaClient
-from hakika.daraja.credentials import Credentials
+from hakika.daraja.credentials import Credentials, check_live
 from hakika.daraja.token import TokenSource
 from hakika.daraja.transport import open_session
-from hakika.domain import callback
-from hakika.domain.errors import LiveModeUnavailable
+from hakika.domain import callback, shortcode
 from hakika.domain.ids import PaymentId, uuid7_bits, write
+from hakika.domain.merchant import ApiKey
 from hakika.domain.patience import Patience
+from hakika.domain.provider import Provider
 from hakika.domain.webhook import SECRET_BYTES, mint_secret
 from hakika.outbound.addresses import AllowList
 from hakika.outbound.webhooks import WebhookSender, open_sender
-from hakika.services.credentials import daraja_accounts
+from hakika.services import vault
 from hakika.services.killpoints import Watcher, nobody_watches
+from hakika.services.recently import Recently
 from hakika.services.tokens import SharedTokens
 from hakika.settings import Settings
 from hakika.store import partitions
@@ -48,9 +51,12 @@ class Runtime:
     daraja: DarajaClient
     outbound: WebhookSender
     webhook_allow: AllowList                   # private networks that webhooks may reach
-    accounts: dict[bool, Credentials]          # by livemode
+    shared_account: Credentials                # of test modes without credentials of their own
     patience: Patience
     public_url: str                            # where Safaricom reaches us; no slash at its end
+    keys: Recently[ApiKey | None]              # by handle
+    providers: Recently[list[Provider]]        # by merchant and mode
+    stops: Recently[tuple[str, datetime] | None]  # by merchant: live collections switched off
     passing: Watcher = nobody_watches
     _key: bytes = field(default=b"", repr=False)
 
@@ -90,12 +96,6 @@ class Runtime:
         """The key under which API keys are digested; it is not in the database."""
         return hmac.digest(self._key, b"api keys", hashlib.sha256)
 
-    def account(self, *, livemode: bool) -> Credentials:
-        """Return the Daraja credentials of a mode. Raises: LiveModeUnavailable."""
-        if livemode not in self.accounts:
-            raise LiveModeUnavailable("This Hakika has no live Daraja credentials.")
-        return self.accounts[livemode]
-
 
 @asynccontextmanager
 async def open_runtime(
@@ -107,14 +107,15 @@ async def open_runtime(
 
     Raises:
         StoreUnavailable: the database does not answer.
-        Invalid: the live credentials cannot be used, such as the sandbox's passkey among them.
+        WrongSecret, MasterKeyMissing, KeyMalformed, KmsFailed: not the keys of this database.
+        Invalid: the sandbox short code of the settings is none.
     """
-    accounts = daraja_accounts(settings)
     allow = AllowList.parse(settings.webhook_allowed_networks)
     async with AsyncExitStack() as parts:
         store = await open_store(
             settings.database_url.get_secret_value(),
             connections_max=settings.database_connections_max,
+            keyring=vault.open_keyring(settings),
         )
         parts.push_async_callback(store.close)
         session = await parts.enter_async_context(open_session(before_request=refuse_inside))
@@ -122,14 +123,32 @@ async def open_runtime(
         parts.push_async_callback(outbound.close)
         tokens = TokenSource(session, SharedTokens(store), now=clock, chance=random.random)
         rt = Runtime(
-            settings=settings, store=store, accounts=accounts, outbound=outbound,
+            settings=settings, store=store, outbound=outbound,
+            shared_account=_shared_account(settings),
             webhook_allow=allow, daraja=DarajaClient(session, tokens, now=clock),
             patience=Patience(settings.pace),
+            keys=Recently(time.monotonic), providers=Recently(time.monotonic),
+            stops=Recently(time.monotonic),
             public_url=(settings.public_url or public_url).rstrip("/"),
             passing=passing, _key=settings.secret.get_secret_value().encode(),
         )
+        await vault.prove(store, settings)
         await make_months_ahead(rt)
         yield rt
+
+
+def _shared_account(settings: Settings) -> Credentials:
+    """Return what serves merchants in test mode who have put no credentials of their own."""
+    account = Credentials(
+        consumer_key=settings.sandbox_consumer_key.get_secret_value(),
+        consumer_secret=settings.sandbox_consumer_secret.get_secret_value(),
+        passkey=settings.sandbox_passkey.get_secret_value(),
+        shortcode=shortcode.paybill(settings.sandbox_shortcode),
+        base_url=settings.simulator_url or settings.daraja_sandbox_url,
+        livemode=False,
+    )
+    check_live(account)
+    return account
 
 
 async def make_months_ahead(rt: Runtime) -> list[str]:

@@ -9,7 +9,7 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.money import Money
 from hakika.domain.patience import Waiting
 from hakika.domain.payment import Payment
-from hakika.store.payments import COLUMNS, payment_of
+from hakika.store.payments import COLUMNS, opened
 from hakika.store.transaction import Transaction
 
 # What one round looks at; what is left over is found by the next, half a second later.
@@ -30,8 +30,15 @@ _DUE_BY_CLOCK: LiteralString = """
 _WAITING: LiteralString = """
     select id, amount_cents, asked_at, state = 'unknown' as is_unknown from payments
      where next_check_at <= %(now)s and state in ('pending', 'unknown')
-       and checkout_request_id <> '' and shortcode = %(shortcode)s and livemode = %(livemode)s
+       and checkout_hash is not null and shortcode = %(shortcode)s and livemode = %(livemode)s
      order by next_check_at limit %(limit)s
+"""
+
+# The short codes that payments wait on; the waiting are few beside the settled.
+_SHORTCODES: LiteralString = """
+    select distinct shortcode, livemode from payments
+     where next_check_at <= %(now)s and state in ('pending', 'unknown')
+       and checkout_hash is not null
 """
 
 _TAKE: LiteralString = (
@@ -81,6 +88,12 @@ async def due_by_clock(
     return [PaymentId(row["id"]) for row in rows]
 
 
+async def shortcodes_waited_on(tx: Transaction, *, now: datetime) -> list[tuple[str, bool]]:
+    """Return short codes and modes with payments that are due to be asked about."""
+    rows = await tx.rows(_SHORTCODES, {"now": now})
+    return [(row["shortcode"], row["livemode"]) for row in rows]
+
+
 async def waiting(
     tx: Transaction, shortcode: str, *, livemode: bool, now: datetime,
 ) -> list[Waiting]:
@@ -102,8 +115,7 @@ async def take(
     tx: Transaction, payment_id: PaymentId, *, now: datetime, lease: datetime,
 ) -> Payment | None:
     """Return a due payment, held until `lease` so that nobody else checks it, or None."""
-    row = await tx.row(_TAKE, {"id": payment_id, "now": now, "lease": lease})
-    return payment_of(row) if row else None
+    return await opened(tx, await tx.row(_TAKE, {"id": payment_id, "now": now, "lease": lease}))
 
 
 async def postpone(tx: Transaction, payment: Payment, *, until: datetime) -> None:

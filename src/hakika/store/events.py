@@ -7,10 +7,13 @@ time per merchant, to everything that is committed by then: no gaps, and in comm
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any, LiteralString
 
 from hakika.domain.event import Event, EventName
-from hakika.domain.ids import EventId, MerchantId, PaymentId
+from hakika.domain.ids import EventId, MerchantId
+from hakika.store.keyring import Sealer
 from hakika.store.transaction import Transaction
 
 _OPEN_COUNTER: LiteralString = """
@@ -44,7 +47,7 @@ _UNNUMBERED: LiteralString = """
 """
 
 _AFTER: LiteralString = """
-    select id, merchant_id, livemode, name, sequence, payment_id, data, created_at
+    select id, merchant_id, livemode, name, sequence, subject_id, data, created_at
       from events
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s and sequence > %(after)s
      order by sequence limit %(limit)s
@@ -82,7 +85,8 @@ async def after(
         _AFTER,
         {"merchant_id": merchant_id, "livemode": livemode, "after": sequence, "limit": limit},
     )
-    return [event_of(row) for row in rows]
+    sealer = await tx.sealer(merchant_id)
+    return [event_of(row, sealer) for row in rows]
 
 
 async def sequence_of(tx: Transaction, event: Event) -> int:
@@ -99,10 +103,25 @@ async def merchants_waiting(tx: Transaction) -> list[tuple[MerchantId, bool]]:
     return [(MerchantId(row["merchant_id"]), row["livemode"]) for row in rows]
 
 
-def event_of(row: dict[str, Any]) -> Event:
-    """Return the event of one numbered row."""
+def sealed_data(event_id: EventId, data: Mapping[str, Any], sealer: Sealer) -> bytes:
+    """Return the data of an event as it is kept."""
+    return sealer.seal(
+        f"events.data {event_id}",
+        json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(),
+    )
+
+
+def opened_data(event_id: str, sealed: bytes, sealer: Sealer) -> dict[str, Any]:
+    """Return the data of an event. Raises: SealBroken."""
+    data: dict[str, Any] = json.loads(sealer.open(f"events.data {event_id}", sealed))
+    return data
+
+
+def event_of(row: dict[str, Any], sealer: Sealer) -> Event:
+    """Return the event of one row. Raises: SealBroken."""
     return Event(
         id=EventId(row["id"]), merchant_id=MerchantId(row["merchant_id"]),
         livemode=row["livemode"], name=EventName(row["name"]), sequence=row["sequence"],
-        payment_id=PaymentId(row["payment_id"]), data=row["data"], created_at=row["created_at"],
+        subject_id=row["subject_id"], data=opened_data(row["id"], row["data"], sealer),
+        created_at=row["created_at"],
     )

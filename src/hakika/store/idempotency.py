@@ -5,10 +5,9 @@ The claim itself is made in the statement that bears the payment (`payments.begi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, LiteralString
-
-from psycopg.types.json import Jsonb
 
 from hakika.domain.idempotency import Claim
 from hakika.domain.ids import MerchantId, PaymentId
@@ -35,21 +34,30 @@ async def claim(
     row = await tx.row(CLAIM, {"merchant_id": merchant_id, "livemode": livemode, "key": key})
     if row is None:
         return None
+    answer = None
+    if row["answer"] is not None:
+        sealer = await tx.sealer(merchant_id)
+        answer = json.loads(sealer.open(_place(row["payment_id"]), row["answer"]))
     return Claim(
-        fingerprint=row["fingerprint"], payment_id=PaymentId(row["payment_id"]),
-        answer=row["answer"],
+        fingerprint=row["fingerprint"], payment_id=PaymentId(row["payment_id"]), answer=answer,
     )
 
 
 async def keep_answer(
-    tx: Transaction, key: str, *, merchant_id: MerchantId, livemode: bool,
+    tx: Transaction, key: str, *, payment_id: PaymentId, merchant_id: MerchantId, livemode: bool,
     answer: Mapping[str, Any],
 ) -> None:
     """Keep the answer that every repetition of this key will get. The first one stands."""
+    sealer = await tx.sealer(merchant_id)
+    text = json.dumps(answer, separators=(",", ":"), ensure_ascii=False)
     await tx.execute(
         KEEP,
         {
             "merchant_id": merchant_id, "livemode": livemode, "key": key,
-            "answer": Jsonb(dict(answer)),
+            "answer": sealer.seal(_place(payment_id), text.encode()),
         },
     )
+
+
+def _place(payment_id: str) -> str:
+    return f"idempotency_keys.answer {payment_id}"

@@ -8,7 +8,8 @@ rows which break it. Memory stays the same however many payments there are.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -18,14 +19,18 @@ from psycopg.rows import DictRow
 
 from hakika.domain.ids import PaymentId
 from hakika.domain.invariant import StoredEvent, StoredFact, Story
-from hakika.store.payments import COLUMNS, fact_of, heard_of, payment_of
+from hakika.domain.sealing import SealBroken
+from hakika.store.events import opened_data
+from hakika.store.keyring import Sealer
+from hakika.store.payment_rows import fact_of, heard_of, payment_of
+from hakika.store.payments import COLUMNS
 from hakika.store.transaction import Transaction
 
 # Large enough that round trips do not count, small enough to leave the event loop free in between.
 BATCH = 200
 
 # What reading a row that somebody has changed by hand may raise.
-_UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
+_UNREADABLE = (AttributeError, KeyError, SealBroken, TypeError, ValueError)
 
 
 class Breach(StrEnum):
@@ -111,7 +116,7 @@ _DELIVERY_MISSING: LiteralString = (
     + """
     union all
     select e.id, w.id
-      from events e join endpoints w on w.payment_id = e.payment_id
+      from events e join endpoints w on w.payment_id = e.subject_id
      where w.merchant_id = e.merchant_id and w.livemode = e.livemode and """
     + _SUBSCRIBED
 )
@@ -143,8 +148,9 @@ _BREACHES: Mapping[Breach, LiteralString] = {
          where not exists (select from payments p where p.id = f.payment_id) group by payment_id
     """,
     Breach.EVENT_WITHOUT_PAYMENT: """
-        select e.id as event_id, e.payment_id from events e
-         where not exists (select from payments p where p.id = e.payment_id)
+        select e.id as event_id, e.subject_id as payment_id from events e
+         where starts_with(e.subject_id, 'pay_')
+           and not exists (select from payments p where p.id = e.subject_id)
     """,
     Breach.NUMBER_TWICE: (
         "select id as event_id, id_before, sequence from (" + _NUMBERED + ") numbered"
@@ -194,7 +200,7 @@ _BREACHES: Mapping[Breach, LiteralString] = {
           from deliveries d join events e on e.id = d.event_id
           join endpoints w on w.id = d.endpoint_id
          where (e.merchant_id, e.livemode) <> (w.merchant_id, w.livemode)
-            or w.payment_id <> e.payment_id
+            or w.payment_id <> e.subject_id
     """,
     Breach.ENDPOINT_ASTRAY: """
         select w.id as endpoint_id, w.payment_id from endpoints w
@@ -212,13 +218,13 @@ _QUARANTINED: LiteralString = """
 _PAYMENTS: LiteralString = "select " + COLUMNS + " from payments order by id"
 
 _FACTS: LiteralString = """
-    select payment_id, sequence, heard_at, kind, source, state, details, raw, link
+    select payment_id, sequence, heard_at, kind, source, state, private, link
       from facts where payment_id = any(%(ids)s) order by payment_id, sequence, heard_at
 """
 
 _EVENTS: LiteralString = """
-    select id, merchant_id, livemode, name, sequence, payment_id, data
-      from events where payment_id = any(%(ids)s) order by payment_id, position
+    select id, merchant_id, livemode, name, sequence, subject_id as payment_id, data
+      from events where subject_id = any(%(ids)s) order by subject_id, position
 """
 
 
@@ -268,7 +274,20 @@ async def stories(tx: Transaction) -> AsyncGenerator[list[Story], None]:
             ids = [row["id"] for row in rows]
             facts = _by_payment(await tx.rows(_FACTS, {"ids": ids}))
             events = _by_payment(await tx.rows(_EVENTS, {"ids": ids}))
-            yield [_story(row, facts[row["id"]], events[row["id"]]) for row in rows]
+            sealers = await _sealers(tx, {row["merchant_id"] for row in rows})
+            yield [
+                _story(row, facts[row["id"]], events[row["id"]], sealers.get(row["merchant_id"]))
+                for row in rows
+            ]
+
+
+async def _sealers(tx: Transaction, merchant_ids: Collection[str]) -> dict[str, Sealer]:
+    """Return what opens the rows of each merchant that has a data key."""
+    found = {}
+    for merchant_id in merchant_ids:
+        with suppress(SealBroken):
+            found[merchant_id] = await tx.sealer(merchant_id)
+    return found
 
 
 def _by_payment(rows: list[DictRow]) -> dict[str, list[DictRow]]:
@@ -278,32 +297,39 @@ def _by_payment(rows: list[DictRow]) -> dict[str, list[DictRow]]:
     return grouped
 
 
-def _story(row: DictRow, fact_rows: list[DictRow], event_rows: list[DictRow]) -> Story:
+def _story(
+    row: DictRow, fact_rows: list[DictRow], event_rows: list[DictRow], sealer: Sealer | None,
+) -> Story:
+    payment_id = PaymentId(row["id"])
+    if sealer is None:
+        return Story(payment_id, None, (), tuple(each["sequence"] for each in fact_rows), ())
     try:
-        payment = payment_of(row)
+        payment = payment_of(row, sealer)
     except _UNREADABLE:
         payment = None
     facts = []
     unreadable = []
     for each in fact_rows:
         try:
-            facts.append(_stored_fact(each))
+            facts.append(_stored_fact(each, sealer))
         except _UNREADABLE:
             unreadable.append(each["sequence"])
-    return Story(
-        PaymentId(row["id"]), payment, tuple(facts), tuple(unreadable),
-        tuple(
-            StoredEvent(
-                each["id"], each["merchant_id"], each["livemode"], each["name"], each["sequence"],
-                each["data"],
-            )
-            for each in event_rows
-        ),
+    told = tuple(_stored_event(each, sealer) for each in event_rows)
+    return Story(payment_id, payment, tuple(facts), tuple(unreadable), told)
+
+
+def _stored_fact(row: DictRow, sealer: Sealer) -> StoredFact:
+    heard = heard_of(row, sealer)
+    return StoredFact(
+        fact_of(heard), heard.sequence, heard.heard_at, heard.state, heard.details, heard.link,
     )
 
 
-def _stored_fact(row: DictRow) -> StoredFact:
-    heard = heard_of(row)
-    return StoredFact(
-        fact_of(heard), heard.sequence, heard.heard_at, heard.state, heard.details, heard.link,
+def _stored_event(row: DictRow, sealer: Sealer) -> StoredEvent:
+    try:
+        data = opened_data(row["id"], row["data"], sealer)
+    except _UNREADABLE:
+        data = None
+    return StoredEvent(
+        row["id"], row["merchant_id"], row["livemode"], row["name"], row["sequence"], data,
     )

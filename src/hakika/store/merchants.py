@@ -1,12 +1,12 @@
-"""Merchants and their API keys."""
+"""Merchants."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, LiteralString
 
-from hakika.domain.ids import KeyId, MerchantId
-from hakika.domain.merchant import ApiKey, Merchant, Scope
+from hakika.domain.ids import MerchantId
+from hakika.domain.merchant import Merchant
 from hakika.store.transaction import Transaction
 
 LIST_MAX = 1000
@@ -17,28 +17,23 @@ _ADD: LiteralString = """
 _ALL: LiteralString = "select id, name, created_at from merchants order by id limit %(limit)s"
 _ONE: LiteralString = "select id, name, created_at from merchants where id = %(id)s"
 
-_KEY_COLUMNS: LiteralString = """
-    id, merchant_id, livemode, handle, digest, scopes, label, created_at, revoked_at
+_STOPPED: LiteralString = """
+    select owner, reason, stopped_at from collection_stops where owner = any(%(owners)s)
+     order by stopped_at limit 1
 """
-_ADD_KEY: LiteralString = (
-    "insert into api_keys (" + _KEY_COLUMNS + """)
-    values (%(id)s, %(merchant_id)s, %(livemode)s, %(handle)s, %(digest)s, %(scopes)s, %(label)s,
-        %(created_at)s, null)
+_STOP: LiteralString = """
+    insert into collection_stops (owner, reason, stopped_at)
+    values (%(owner)s, %(reason)s, %(now)s) on conflict do nothing
 """
-)
-_KEY: LiteralString = "select " + _KEY_COLUMNS + " from api_keys where handle = %(handle)s"
-_KEYS: LiteralString = "select " + _KEY_COLUMNS + " from api_keys order by id limit %(limit)s"
-_REVOKE: LiteralString = """
-    update api_keys set revoked_at = %(now)s
-     where (id = %(which)s or handle = %(which)s) and revoked_at is null returning id
-"""
+_RESUME: LiteralString = "delete from collection_stops where owner = %(owner)s returning owner"
 
 
 async def add(tx: Transaction, merchant: Merchant) -> None:
-    """Write a new merchant."""
+    """Write a new merchant, with a data key of its own."""
     await tx.execute(
         _ADD, {"id": merchant.id, "name": merchant.name, "created_at": merchant.created_at},
     )
+    await tx.keyring.make(tx, merchant.id)
 
 
 async def all_of_them(tx: Transaction) -> list[Merchant]:
@@ -52,42 +47,21 @@ async def read(tx: Transaction, merchant_id: MerchantId) -> Merchant | None:
     return _merchant_of(row) if row else None
 
 
-async def add_key(tx: Transaction, key: ApiKey) -> None:
-    """Write a new key; only its digest is kept."""
-    await tx.execute(
-        _ADD_KEY,
-        {
-            "id": key.id, "merchant_id": key.merchant_id, "livemode": key.livemode,
-            "handle": key.handle, "digest": key.digest, "label": key.label,
-            "scopes": sorted(scope.value for scope in key.scopes), "created_at": key.created_at,
-        },
-    )
+async def stopped(tx: Transaction, *owners: str) -> tuple[str, datetime] | None:
+    """Return why and since when one of the owners collects nothing live, or None."""
+    row = await tx.row(_STOPPED, {"owners": list(owners)})
+    return (row["reason"], row["stopped_at"]) if row else None
 
 
-async def key(tx: Transaction, handle: str) -> ApiKey | None:
-    """Return the key named by `handle`, or None."""
-    row = await tx.row(_KEY, {"handle": handle})
-    return _key_of(row) if row else None
+async def stop(tx: Transaction, owner: str, *, reason: str, now: datetime) -> None:
+    """Stop the live collections of a merchant, or of INSTANCE: all. Stopped is stopped."""
+    await tx.execute(_STOP, {"owner": owner, "reason": reason, "now": now})
 
 
-async def keys(tx: Transaction) -> list[ApiKey]:
-    """Return keys, oldest first, revoked ones too."""
-    return [_key_of(row) for row in await tx.rows(_KEYS, {"limit": LIST_MAX})]
-
-
-async def revoke_key(tx: Transaction, which: str, *, now: datetime) -> bool:
-    """Revoke the key with this id or handle; False when no living key has it."""
-    return await tx.row(_REVOKE, {"which": which, "now": now}) is not None
+async def resume(tx: Transaction, owner: str) -> bool:
+    """Let live collections go on; False when they were not stopped."""
+    return await tx.row(_RESUME, {"owner": owner}) is not None
 
 
 def _merchant_of(row: dict[str, Any]) -> Merchant:
     return Merchant(MerchantId(row["id"]), row["name"], row["created_at"])
-
-
-def _key_of(row: dict[str, Any]) -> ApiKey:
-    return ApiKey(
-        id=KeyId(row["id"]), merchant_id=MerchantId(row["merchant_id"]), livemode=row["livemode"],
-        handle=row["handle"], digest=row["digest"],
-        scopes=frozenset(Scope(scope) for scope in row["scopes"]), label=row["label"],
-        created_at=row["created_at"], revoked_at=row["revoked_at"],
-    )

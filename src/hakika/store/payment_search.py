@@ -12,7 +12,9 @@ from psycopg import sql
 from hakika.domain.ids import MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.payment import Payment, State
-from hakika.store.payments import COLUMNS, payment_of
+from hakika.store.keyring import Sealer
+from hakika.store.payment_rows import CHECKOUT, PHONE, REFERENCE, payment_of
+from hakika.store.payments import COLUMNS
 from hakika.store.transaction import Transaction
 
 
@@ -34,8 +36,9 @@ _CLAUSES = {
     "states": "state = any(%(states)s)",
     "since": "created_at >= %(since)s",
     "until": "created_at < %(until)s",
-    "search": "(receipt = upper(%(search)s) or reference = %(search)s or id = %(search)s"
-    " or checkout_request_id = %(search)s or phone = %(search_phone)s)",
+    "search": "(receipt = upper(%(search)s) or id = %(search)s"
+    " or reference_hash = %(search_reference)s"
+    " or checkout_hash = %(search_checkout)s or phone_hash = %(search_phone)s)",
     "amount_min": "amount_cents >= %(amount_min)s",
     "amount_max": "amount_cents <= %(amount_max)s",
     "before": "id < %(before)s",
@@ -46,7 +49,10 @@ async def find(
     tx: Transaction, wanted: Filter, *, merchant_id: MerchantId, livemode: bool, limit: int,
 ) -> list[Payment]:
     """Return up to `limit` payments of this merchant and mode, newest first."""
-    values = _values(wanted) | {"merchant_id": merchant_id, "livemode": livemode, "limit": limit}
+    sealer = await tx.sealer(merchant_id)
+    values = _values(wanted, sealer) | {
+        "merchant_id": merchant_id, "livemode": livemode, "limit": limit,
+    }
     clauses = [
         sql.SQL("merchant_id = %(merchant_id)s"), sql.SQL("livemode = %(livemode)s"),
         *(sql.SQL(text) for name, text in _CLAUSES.items() if values[name] is not None),
@@ -55,14 +61,17 @@ async def find(
         sql.SQL(COLUMNS), sql.SQL(" and ").join(clauses),
     )
     cursor = await tx.connection.execute(query, values)
-    return [payment_of(row) for row in await cursor.fetchall()]
+    return [payment_of(row, sealer) for row in await cursor.fetchall()]
 
 
-def _values(wanted: Filter) -> dict[str, Any]:
+def _values(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
+    search, phone = wanted.search, wanted.search_phone
     return {
         "states": None if wanted.states is None else [state.value for state in wanted.states],
-        "since": wanted.since, "until": wanted.until, "search": wanted.search,
-        "search_phone": wanted.search_phone, "before": wanted.before,
+        "since": wanted.since, "until": wanted.until, "search": search,
+        "search_reference": sealer.blind(REFERENCE, search) if search else None,
+        "search_checkout": sealer.blind(CHECKOUT, search) if search else None,
+        "search_phone": sealer.blind(PHONE, phone) if phone else None, "before": wanted.before,
         "amount_min": wanted.amount_min.cents if wanted.amount_min else None,
         "amount_max": wanted.amount_max.cents if wanted.amount_max else None,
     }

@@ -7,8 +7,10 @@ from datetime import datetime
 from typing import LiteralString
 
 from hakika.domain.ids import PaymentId
+from hakika.domain.sealing import INSTANCE
 from hakika.store.transaction import Transaction
 
+# The address and the time bind the seal to its row: the row's number is not known yet.
 _PUT: LiteralString = """
     insert into quarantine (received_at, source_address, payment_id, reason, raw, next_try_at)
     values (%(now)s, %(source_address)s, %(payment_id)s, %(reason)s, %(raw)s,
@@ -20,7 +22,7 @@ _TAKE: LiteralString = """
     update quarantine set tries = tries + 1, next_try_at = %(lease)s
      where id in (select id from quarantine where next_try_at <= %(now)s
                    order by next_try_at limit 20 for update skip locked)
-    returning id, payment_id, source_address, raw, tries
+    returning id, payment_id, received_at, source_address, raw, tries
 """
 
 _RELEASE: LiteralString = """
@@ -46,11 +48,13 @@ async def put(
     payment_id: PaymentId | None = None, next_try_at: datetime | None = None,
 ) -> None:
     """Keep a callback. With `next_try_at`, a worker tries to interpret it again then."""
+    sealer = await tx.sealer(INSTANCE)
     await tx.execute(
         _PUT,
         {
-            "raw": raw, "reason": reason, "source_address": source_address, "now": now,
-            "payment_id": payment_id, "next_try_at": next_try_at,
+            "raw": sealer.seal(_place(source_address, now), raw), "reason": reason,
+            "source_address": source_address, "now": now, "payment_id": payment_id,
+            "next_try_at": next_try_at,
         },
     )
 
@@ -58,9 +62,11 @@ async def put(
 async def take(tx: Transaction, *, now: datetime, lease: datetime) -> list[Held]:
     """Return callbacks that are due for another try, held by us until `lease`."""
     rows = await tx.rows(_TAKE, {"now": now, "lease": lease})
+    sealer = await tx.sealer(INSTANCE)
     return [
         Held(
-            row["id"], PaymentId(row["payment_id"]), row["source_address"], row["raw"],
+            row["id"], PaymentId(row["payment_id"]), row["source_address"],
+            sealer.open(_place(row["source_address"], row["received_at"]), row["raw"]),
             row["tries"],
         )
         for row in rows
@@ -75,3 +81,7 @@ async def release(tx: Transaction, held_id: int, *, now: datetime) -> None:
 async def give_up(tx: Transaction, held_id: int) -> None:
     """Stop trying; the row stays for a person."""
     await tx.execute(_GIVE_UP, {"id": held_id})
+
+
+def _place(source_address: str, received_at: datetime) -> str:
+    return f"quarantine.raw {source_address} {received_at.isoformat()}"

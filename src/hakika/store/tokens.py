@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import LiteralString
 
+from hakika.domain.sealing import INSTANCE
 from hakika.store.transaction import Store
 
 _GET: LiteralString = """
@@ -32,7 +33,7 @@ _PUT: LiteralString = """
 
 _DROP: LiteralString = """
     update daraja_tokens set value = null, expires_at = null
-     where key = %(key)s and value = %(value)s
+     where key = %(key)s and value = %(sealed)s
 """
 
 
@@ -51,7 +52,10 @@ async def get(store: Store, key: str) -> StoredToken | None:
     """Return the newest token of an app, or None. It may have expired."""
     async with store.reading() as tx:
         row = await tx.row(_GET, {"key": key})
-    return StoredToken(row["value"], row["expires_at"]) if row else None
+        if row is None:
+            return None
+        sealer = await tx.sealer(INSTANCE)
+    return StoredToken(sealer.open(_place(key), row["value"]).decode(), row["expires_at"])
 
 
 async def lease(store: Store, key: str, *, life: timedelta) -> bool:
@@ -63,12 +67,18 @@ async def lease(store: Store, key: str, *, life: timedelta) -> bool:
 async def put(store: Store, key: str, token: StoredToken) -> None:
     """Keep a new token and end the lease."""
     async with store.reading() as tx:
-        await tx.execute(
-            _PUT, {"key": key, "value": token.value, "expires_at": token.expires_at},
-        )
+        sealer = await tx.sealer(INSTANCE)
+        value = sealer.seal(_place(key), token.value.encode())
+        await tx.execute(_PUT, {"key": key, "value": value, "expires_at": token.expires_at})
 
 
 async def drop(store: Store, key: str, value: str) -> None:
     """Forget a token that was refused, unless another has replaced it already."""
     async with store.reading() as tx:
-        await tx.execute(_DROP, {"key": key, "value": value})
+        row, sealer = await tx.row(_GET, {"key": key}), await tx.sealer(INSTANCE)
+        if row is not None and sealer.open(_place(key), row["value"]).decode() == value:
+            await tx.execute(_DROP, {"key": key, "sealed": row["value"]})
+
+
+def _place(key: str) -> str:
+    return f"daraja_tokens.value {key}"

@@ -17,6 +17,7 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from hakika.domain.errors import Unavailable
+from hakika.store.keyring import Keyring, Sealer
 
 inside: ContextVar[bool] = ContextVar("inside_a_transaction", default=False)
 
@@ -50,6 +51,11 @@ class Transaction:
     """An open transaction; or, from `reading`, a connection whose statements stand alone."""
 
     connection: Connection
+    keyring: Keyring
+
+    async def sealer(self, owner: str) -> Sealer:
+        """Return what seals and opens what belongs to a merchant, or to INSTANCE."""
+        return await self.keyring.of(self, owner)
 
     async def execute(
         self, statement: LiteralString, values: Mapping[str, Any] | None = None,
@@ -76,6 +82,7 @@ class Store:
 
     pool: Pool
     conninfo: str
+    keyring: Keyring
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -89,7 +96,7 @@ class Store:
         token = inside.set(True)
         try:
             async with self._connection() as connection, connection.transaction():
-                yield Transaction(connection)
+                yield Transaction(connection, self.keyring)
         finally:
             inside.reset(token)
 
@@ -101,7 +108,7 @@ class Store:
             StoreUnavailable: no connection, or it was lost. Reading again is always safe.
         """
         async with self._connection() as connection:
-            yield Transaction(connection)
+            yield Transaction(connection, self.keyring)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -121,7 +128,7 @@ class Store:
         await self.pool.close()
 
 
-async def open_store(conninfo: str, *, connections_max: int) -> Store:
+async def open_store(conninfo: str, *, connections_max: int, keyring: Keyring) -> Store:
     """Return a store on the database at `conninfo`; its connections open as they are needed.
 
     Raises:
@@ -146,4 +153,4 @@ async def open_store(conninfo: str, *, connections_max: int) -> Store:
             "The database does not answer.",
             hint="Check HAKIKA_DATABASE_URL and that the server runs.",
         ) from error
-    return Store(pool, conninfo)
+    return Store(pool, conninfo, keyring)

@@ -11,6 +11,7 @@ from hakika.domain.event import Event, EventName
 from hakika.domain.ids import EndpointId, MerchantId, PaymentId
 from hakika.domain.webhook import Answer, DeliveryState, Endpoint
 from hakika.store.events import event_of
+from hakika.store.keyring import Sealer
 from hakika.store.transaction import Transaction
 
 LIST_MAX = 100
@@ -68,7 +69,7 @@ _BEGIN: LiteralString = (
     select begun.attempts as attempt, endpoints.url, endpoints.secret,
            endpoints.id as endpoint_id, endpoints.disabled_at, endpoints.deleted_at,
            events.id, events.merchant_id, events.livemode, events.name, events.sequence,
-           events.payment_id, events.data, events.created_at
+           events.subject_id, events.data, events.created_at
       from begun
       join endpoints on endpoints.id = begun.endpoint_id
       join events on events.id = begun.event_id and events.created_at = begun.event_created_at
@@ -111,11 +112,13 @@ class Begun:
 
 async def add(tx: Transaction, endpoint: Endpoint) -> None:
     """Write a new endpoint."""
+    sealer = await tx.sealer(endpoint.merchant_id)
     await tx.execute(
         _ADD,
         {
             "id": endpoint.id, "merchant_id": endpoint.merchant_id,
-            "livemode": endpoint.livemode, "url": endpoint.url, "secret": endpoint.secret,
+            "livemode": endpoint.livemode, "url": endpoint.url,
+            "secret": sealer.seal(_secret_of(endpoint.id), endpoint.secret.encode()),
             "events": sorted(name.value for name in endpoint.events),
             "payment_id": endpoint.payment_id, "created_at": endpoint.created_at,
         },
@@ -129,7 +132,8 @@ async def endpoints(
     rows = await tx.rows(
         _LIST, {"merchant_id": merchant_id, "livemode": livemode, "limit": LIST_MAX},
     )
-    return [_endpoint_of(row) for row in rows]
+    sealer = await tx.sealer(merchant_id)
+    return [_endpoint_of(row, sealer) for row in rows]
 
 
 async def delete(
@@ -158,10 +162,13 @@ async def begin_attempt(
     row = await tx.row(_BEGIN, {"id": delivery_id, "now": now, "lease": lease})
     if row is None:
         return None
+    sealer = await tx.sealer(row["merchant_id"])
     return Begun(
         delivery_id=delivery_id, attempt=row["attempt"],
-        endpoint_id=EndpointId(row["endpoint_id"]), url=row["url"], secret=row["secret"],
-        is_wanted=row["disabled_at"] is None and row["deleted_at"] is None, event=event_of(row),
+        endpoint_id=EndpointId(row["endpoint_id"]), url=row["url"],
+        secret=sealer.open(_secret_of(row["endpoint_id"]), row["secret"]).decode(),
+        is_wanted=row["disabled_at"] is None and row["deleted_at"] is None,
+        event=event_of(row, sealer),
     )
 
 
@@ -170,12 +177,16 @@ async def finish_attempt(
     next_attempt_at: datetime | None, started_at: datetime, now: datetime,
 ) -> None:
     """Write what came of a try. A try that was overtaken by a later one changes nothing."""
+    sealer = await tx.sealer(begun.event.merchant_id)
     await tx.execute(
         _FINISH,
         {
             "id": begun.delivery_id, "attempt": begun.attempt, "state": state.value,
             "duration_ms": answer.duration_ms, "status": answer.status, "error": answer.error,
-            "answer": answer.body, "next_attempt_at": next_attempt_at,
+            "answer": sealer.seal(
+                f"attempts.answer {begun.delivery_id} {begun.attempt}", answer.body,
+            ) if answer.body else b"",
+            "next_attempt_at": next_attempt_at,
             "started_at": started_at, "now": now,
         },
     )
@@ -186,10 +197,15 @@ async def overdue(tx: Transaction, *, before: datetime) -> Sequence[int]:
     return [row["id"] for row in await tx.rows(_OVERDUE, {"before": before})]
 
 
-def _endpoint_of(row: dict[str, Any]) -> Endpoint:
+def _secret_of(endpoint_id: str) -> str:
+    return f"endpoints.secret {endpoint_id}"
+
+
+def _endpoint_of(row: dict[str, Any], sealer: Sealer) -> Endpoint:
     return Endpoint(
         id=EndpointId(row["id"]), merchant_id=MerchantId(row["merchant_id"]),
-        livemode=row["livemode"], url=row["url"], secret=row["secret"],
+        livemode=row["livemode"], url=row["url"],
+        secret=sealer.open(_secret_of(row["id"]), row["secret"]).decode(),
         events=frozenset(EventName(name) for name in row["events"]),
         payment_id=PaymentId(row["payment_id"]) if row["payment_id"] else None,
         created_at=row["created_at"], disabled_at=row["disabled_at"],

@@ -1,4 +1,4 @@
-"""Merchants, keys, payments, facts, idempotency keys, quarantine, tokens and budgets."""
+"""Merchants, keys, credentials, payments, facts, claims, quarantine, tokens and budgets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,20 @@ down_revision = None
 SQL = """\
 -- Merchants, keys, payments, facts, idempotency keys.
 -- Every column is described in docs/schema.md. Times are timestamptz, UTC; money is bigint cents.
+-- What is sealed is bytea, and opens only with its owner's data key.
+
+create table data_keys (
+    owner       text primary key,
+    master      text not null,
+    wrapped     bytea not null,
+    created_at  timestamptz not null
+);
+
+-- One row: what proves that a process has the secret that this database was begun with.
+create table instance (
+    only_one      boolean primary key default true check (only_one),
+    secret_digest bytea not null
+);
 
 create table merchants (
     id          text primary key,
@@ -25,8 +39,40 @@ create table api_keys (
     digest      bytea not null,
     scopes      text[] not null,
     label       text not null,
+    allowed_networks text[] not null,
     created_at  timestamptz not null,
-    revoked_at  timestamptz
+    expires_at  timestamptz,
+    revoked_at  timestamptz,
+    replaced_by text,
+    last_used_at timestamptz
+);
+
+create index api_keys_merchant on api_keys (merchant_id, livemode, id);
+
+create table providers (
+    id             text primary key,
+    merchant_id    text not null references merchants,
+    livemode       boolean not null,
+    shortcode_kind text not null,
+    shortcode      text not null,
+    store_number   text not null,
+    private        bytea not null,
+    is_default     boolean not null,
+    valid          boolean,
+    checked_at     timestamptz,
+    last_error     text not null default '',
+    created_at     timestamptz not null,
+    updated_at     timestamptz not null,
+    constraint providers_shortcode_key unique (merchant_id, livemode, shortcode)
+);
+
+create unique index providers_default on providers (merchant_id, livemode) where is_default;
+
+-- New live collections are stopped while a row stands: of one merchant, or of 'instance', all.
+create table collection_stops (
+    owner      text primary key,
+    reason     text not null,
+    stopped_at timestamptz not null
 );
 
 create table payments (
@@ -37,18 +83,18 @@ create table payments (
         'unsent', 'sending', 'pending', 'unknown', 'failed', 'canceled', 'receipt_awaited',
         'review', 'completed')),
     amount_cents          bigint not null constraint payments_amount_check check (amount_cents > 0),
-    phone                 text not null,
+    customer_id           text,
+    private               bytea not null,
+    phone_hash            bytea not null,
+    reference_hash        bytea not null,
+    checkout_hash         bytea,
     shortcode_kind        text not null,
     shortcode             text not null,
     store_number          text not null,
-    reference             text not null,
-    description           text not null,
-    metadata              jsonb not null,
     callback_url          text not null,
     idempotency_key       text not null,
     attempts              integer not null,
     merchant_request_id   text not null,
-    checkout_request_id   text not null,
     receipt               text,
     amount_received_cents bigint,
     confirmed_by          text,
@@ -80,12 +126,23 @@ create table payments (
 );
 
 create index payments_list on payments (merchant_id, livemode, id desc);
-create index payments_phone on payments (merchant_id, phone, id desc);
-create index payments_reference on payments (merchant_id, reference, id desc);
-create index payments_checkout on payments (checkout_request_id) where checkout_request_id <> '';
+create index payments_phone on payments (phone_hash, created_at);
+create index payments_reference on payments (reference_hash);
+create index payments_checkout on payments (checkout_hash) where checkout_hash is not null;
+create index payments_customer on payments (customer_id, id desc) where customer_id is not null;
 create index payments_due on payments (next_check_at) where next_check_at is not null;
 create index payments_open on payments (asked_at)
     where next_check_at is not null and state in ('unsent', 'sending', 'pending', 'unknown');
+
+-- The prompts that are on phones now: one a number, for each merchant and mode.
+create table open_prompts (
+    merchant_id text not null,
+    livemode    boolean not null,
+    phone_hash  bytea not null,
+    payment_id  text not null,
+    opened_at   timestamptz not null,
+    primary key (merchant_id, livemode, phone_hash)
+);
 
 create table idempotency_keys (
     merchant_id   text not null references merchants,
@@ -94,7 +151,7 @@ create table idempotency_keys (
     key           text not null,
     fingerprint   bytea not null,
     payment_id    text not null,
-    answer        jsonb,
+    answer        bytea,
     created_at    timestamptz not null,
     primary key (merchant_id, livemode, operation, key)
 );
@@ -107,8 +164,7 @@ create table facts (
     kind       text not null,
     source     text not null,
     state      text not null,
-    details    jsonb not null,
-    raw        bytea not null,
+    private    bytea not null,
     link       bytea not null,
     primary key (payment_id, sequence, heard_at)
 ) partition by range (heard_at);
@@ -145,7 +201,7 @@ create index quarantine_due on quarantine (next_try_at) where next_try_at is not
 -- One access token per Daraja app, for all processes; `leased_until` lets one of them refresh.
 create table daraja_tokens (
     key          text primary key,
-    value        text,
+    value        bytea,
     expires_at   timestamptz,
     leased_until timestamptz
 );

@@ -16,15 +16,15 @@ create table events (
     merchant_id text not null,
     livemode    boolean not null,
     name        text not null,
-    payment_id  text not null,
-    data        jsonb not null,
+    subject_id  text not null,
+    data        bytea not null,
     sequence    bigint,
     created_at  timestamptz not null,
     primary key (id, created_at)
 ) partition by range (created_at);
 
 create index events_sequence on events (merchant_id, livemode, sequence);
-create index events_payment on events (payment_id);
+create index events_subject on events (subject_id);
 create index events_unnumbered on events (merchant_id, livemode, position) where sequence is null;
 
 -- The last number given to an event of a merchant. Locked only by who gives numbers, which is never
@@ -41,7 +41,7 @@ create table endpoints (
     merchant_id     text not null references merchants,
     livemode        boolean not null,
     url             text not null,
-    secret          text not null,
+    secret          bytea not null,
     events          text[] not null,
     payment_id      text,
     created_at      timestamptz not null,

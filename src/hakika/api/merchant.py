@@ -1,0 +1,151 @@
+"""`/v1/merchant`: M-Pesa credentials, and the switch that stops live collections."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from hakika.api import merchant_bodies as bodies
+from hakika.api.auth import Rt, may
+from hakika.api.documents import answers, body_of
+from hakika.api.requests import read_bytes, read_model, read_object
+from hakika.domain import shortcode
+from hakika.domain.errors import Invalid
+from hakika.domain.merchant import ApiKey, Scope
+from hakika.domain.provider import Secrets, provider_data
+from hakika.domain.times import written
+from hakika.services import merchants, providers
+
+router = APIRouter(prefix="/v1/merchant", tags=["merchant"])
+
+Reader = Annotated[ApiKey, Depends(may(Scope.MERCHANT_READ))]
+Writer = Annotated[ApiKey, Depends(may(Scope.MERCHANT_WRITE))]
+
+WhichShortcode = Annotated[
+    str, Query(max_length=10, description="Which short code. Left out: the default."),
+]
+
+
+@router.get(
+    "", summary="Read who you are",
+    responses=answers(bodies.MerchantAnswer, HTTPStatus.OK, 401, 403),
+)
+async def read(rt: Rt, key: Reader) -> Response:
+    """Read the merchant that this key is of."""
+    merchant = await merchants.read(rt, key.merchant_id)
+    return JSONResponse({"success": True, "data": {
+        "id": merchant.id, "name": merchant.name, "created_at": written(merchant.created_at),
+    }})
+
+
+@router.put(
+    "/providers", summary="Put M-Pesa credentials", openapi_extra=body_of(bodies.ProviderRequest),
+    responses=answers(bodies.ProviderAnswer, HTTPStatus.OK, 400, 401, 403, 409, 413),
+)
+async def put(request: Request, rt: Rt, key: Writer) -> Response:
+    """Keep the credentials of one short code, and try them: `valid` says what Daraja said.
+
+    They are kept sealed, and shown masked. Put again, they replace those of the same short code.
+    """
+    wanted = read_model(bodies.ProviderRequest, read_object(await read_bytes(request))).mpesa
+    if (wanted.env == "live") != key.livemode:
+        raise Invalid(
+            f"This is a {'live' if key.livemode else 'test'} key, and env is {wanted.env}.",
+            field="mpesa.env", code="env_is_not_the_keys",
+            hint="Put sandbox credentials with a test key, and live ones with a live key.",
+        )
+    provider = await providers.put(rt, key, providers.Wanted(
+        shortcode=_shortcode(wanted),
+        secrets=Secrets(
+            wanted.consumer_key, wanted.consumer_secret, wanted.passkey, wanted.initiator,
+            wanted.security_credential,
+        ),
+        result_url=wanted.result_url, timeout_url=wanted.timeout_url,
+        nominated_number=wanted.nominated_number, is_default=wanted.default,
+    ))
+    return JSONResponse({"success": True, "data": provider_data(provider)})
+
+
+def _shortcode(wanted: bodies.MpesaCredentials) -> shortcode.Shortcode:
+    try:
+        if wanted.shortcode_type is shortcode.Kind.TILL:
+            return shortcode.till(wanted.shortcode, store_number=wanted.store_number)
+        return shortcode.paybill(wanted.shortcode)
+    except Invalid as error:
+        first = error.errors[0]
+        raise Invalid(
+            error.message, field=f"mpesa.{first.field}", code=first.code, hint=error.hint,
+        ) from None
+
+
+@router.get(
+    "/providers", summary="List M-Pesa credentials",
+    responses=answers(bodies.ProvidersAnswer, HTTPStatus.OK, 401, 403),
+)
+async def find(rt: Rt, key: Reader) -> Response:
+    """List the short codes of this merchant and mode, every secret masked."""
+    found = await providers.find(rt, key)
+    return JSONResponse({
+        "success": True, "data": [provider_data(each) for each in found], "page": {"next": None},
+    })
+
+
+@router.post(
+    "/providers/validate", summary="Try M-Pesa credentials now",
+    responses=answers(bodies.ProviderAnswer, HTTPStatus.OK, 400, 401, 403, 404),
+)
+async def validate(rt: Rt, key: Writer, shortcode: WhichShortcode = "") -> Response:
+    """Fetch an access token with the credentials that are kept, and say what came of it."""
+    provider = await providers.validate(rt, key, shortcode)
+    return JSONResponse({"success": True, "data": provider_data(provider)})
+
+
+@router.delete(
+    "/providers", status_code=HTTPStatus.NO_CONTENT, summary="Delete M-Pesa credentials",
+    responses=answers(None, HTTPStatus.NO_CONTENT, 400, 401, 403, 404),
+)
+async def delete(rt: Rt, key: Writer, shortcode: WhichShortcode = "") -> Response:
+    """Delete the credentials of one short code, for good.
+
+    Payments that wait are still settled by their callbacks, and asked about no more.
+    """
+    await providers.delete(rt, key, shortcode)
+    return Response(status_code=HTTPStatus.NO_CONTENT)
+
+
+@router.get(
+    "/collections", summary="Read the switch of live collections",
+    responses=answers(bodies.CollectionsAnswer, HTTPStatus.OK, 401, 403),
+)
+async def read_collections(rt: Rt, key: Reader) -> Response:
+    """Say whether new live payments are taken."""
+    return _collections(await merchants.collections_stop(rt, key.merchant_id))
+
+
+@router.put(
+    "/collections", summary="Switch live collections off or on",
+    openapi_extra=body_of(bodies.CollectionsRequest),
+    responses=answers(bodies.CollectionsAnswer, HTTPStatus.OK, 400, 401, 403, 413),
+)
+async def switch_collections(request: Request, rt: Rt, key: Writer) -> Response:
+    """Take no new live payments, or take them again. Callbacks, checks and webhooks go on.
+
+    The operator's own switch stays as it is: while it is off, so are everybody's collections.
+    """
+    wanted = read_model(bodies.CollectionsRequest, read_object(await read_bytes(request)))
+    if wanted.enabled:
+        await merchants.resume_collections(rt, key.merchant_id)
+    else:
+        await merchants.stop_collections(rt, key.merchant_id, reason=wanted.reason)
+    return _collections(await merchants.collections_stop(rt, key.merchant_id))
+
+
+def _collections(stop: tuple[str, datetime] | None) -> Response:
+    data: dict[str, Any] = {"enabled": stop is None, "reason": None, "stopped_at": None}
+    if stop is not None:
+        data |= {"reason": stop[0] or None, "stopped_at": written(stop[1])}
+    return JSONResponse({"success": True, "data": data})

@@ -1,0 +1,159 @@
+"""API keys: created, rotated, revoked, and recognised at the door."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from hakika.domain import merchant as rules
+from hakika.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from hakika.domain.ids import KeyId, MerchantId
+from hakika.domain.merchant import ApiKey, KeyText, Scope
+from hakika.services.runtime import Runtime
+from hakika.store import keys, merchants
+from hakika.store.transaction import Transaction
+
+KEY_BITS = 200
+LABEL_CHARACTERS_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a new key is to be. Without scopes it may do everything."""
+
+    livemode: bool
+    scopes: Collection[Scope] = ()
+    label: str = ""
+    networks: Sequence[str] = ()
+    expires_at: datetime | None = None
+
+
+async def create(
+    rt: Runtime, merchant_id: MerchantId, wanted: Wanted, *, by: ApiKey | None = None,
+) -> tuple[ApiKey, str]:
+    """Return a new key and its text, which is shown this once.
+
+    Raises:
+        NotFound: no such merchant.
+        Forbidden: `by`, who makes it, has not all of its scopes.
+        Invalid: a label that is too long, a network that is none, an end that has passed.
+    """
+    key, text = _minted(rt, merchant_id, wanted)
+    if by is not None and not key.scopes <= by.scopes:
+        raise Forbidden(
+            "A key cannot make a key that may do more than itself.",
+            hint="Leave out the scopes that the making key lacks: "
+            + ", ".join(sorted(key.scopes - by.scopes)),
+        )
+    async with rt.store.transaction() as tx:
+        if await merchants.read(tx, merchant_id) is None:
+            raise NotFound(f"There is no merchant {merchant_id}.")
+        await keys.add(tx, key)
+    return key, text.write()
+
+
+def _minted(rt: Runtime, merchant_id: MerchantId, wanted: Wanted) -> tuple[ApiKey, KeyText]:
+    if len(wanted.label) > LABEL_CHARACTERS_MAX:
+        raise Invalid(
+            f"A label has {LABEL_CHARACTERS_MAX} characters at most.",
+            field="label", code="label_invalid",
+        )
+    if wanted.expires_at is not None and wanted.expires_at <= rt.now():
+        raise Invalid(
+            "A key cannot end before it begins.", field="expires_at", code="expires_at_invalid",
+        )
+    text = rules.mint_key(rt.random_bits(KEY_BITS), livemode=wanted.livemode)
+    return ApiKey(
+        id=KeyId(rt.new_id("key")), merchant_id=merchant_id, livemode=wanted.livemode,
+        handle=text.handle, digest=rules.digest(text, pepper=rt.pepper),
+        scopes=frozenset(wanted.scopes or Scope), label=wanted.label, created_at=rt.now(),
+        networks=rules.read_networks(wanted.networks), expires_at=wanted.expires_at,
+    ), text
+
+
+async def find(rt: Runtime, by: ApiKey | None = None) -> list[ApiKey]:
+    """Return the keys of `by`'s merchant and mode, oldest first; without `by` everybody's."""
+    async with rt.store.reading() as tx:
+        return await keys.find(tx, *_within(by))
+
+
+async def rotate(
+    rt: Runtime, which: str, *, overlap_seconds: int = rules.OVERLAP_SECONDS,
+    by: ApiKey | None = None,
+) -> tuple[ApiKey, str]:
+    """Return a key that does what `which` does, and its text; the old one ends after the overlap.
+
+    Raises:
+        NotFound: no such key for `by`, or a dead one.
+        Forbidden: it may do more than `by`, who would get it.
+        Invalid: the overlap is not 0 to 7 days.
+    """
+    overlap = rules.check_overlap(overlap_seconds)
+    async with rt.store.transaction() as tx:
+        old = await _living(rt, tx, which, by)
+        new, text = _minted(rt, old.merchant_id, Wanted(
+            livemode=old.livemode, scopes=old.scopes, label=old.label, networks=old.networks,
+        ))
+        if by is not None and not new.scopes <= by.scopes:
+            raise Forbidden("A key cannot rotate a key that may do more than itself.")
+        await keys.add(tx, new)
+        await keys.replace(tx, old, by=new, ends_at=rt.now() + overlap)
+    rt.keys.forget(old.handle)
+    return new, text.write()
+
+
+async def revoke(rt: Runtime, which: str, *, by: ApiKey | None = None) -> ApiKey:
+    """Revoke a key by its id or handle, within a second for every process. Raises: NotFound."""
+    async with rt.store.transaction() as tx:
+        key = await _living(rt, tx, which, by)
+        await keys.revoke(tx, key, now=rt.now())
+    rt.keys.forget(key.handle)
+    return replace(key, revoked_at=rt.now())
+
+
+async def _living(rt: Runtime, tx: Transaction, which: str, by: ApiKey | None) -> ApiKey:
+    key = await keys.lock(tx, which, *_within(by))
+    if key is None or not _is_alive(key, now=rt.now()):
+        raise NotFound(f"There is no living key {which[:40]}.")
+    return key
+
+
+def _is_alive(key: ApiKey, *, now: datetime) -> bool:
+    try:
+        key.check_alive(now=now)
+    except Unauthenticated:
+        return False
+    return True
+
+
+def _within(by: ApiKey | None) -> tuple[MerchantId | None, bool | None]:
+    return (by.merchant_id, by.livemode) if by is not None else (None, None)
+
+
+async def authenticate(rt: Runtime, text: str, *, address: str = "") -> ApiKey:
+    """Return the key that `text` is, used from `address`.
+
+    Raises:
+        Unauthenticated: not a key, or none of ours. The answer does not tell which part is wrong.
+        KeyRevoked, KeyExpired: it was one.
+        AddressNotAllowed: it is one, and not to be used from there.
+    """
+    parts = rules.read_key(text)
+    key = await rt.keys.get(parts.handle, lambda: _looked_up(rt, parts.handle))
+    ours = key.digest if key is not None else bytes(32)
+    if not hmac.compare_digest(ours, rules.digest(parts, pepper=rt.pepper)) or key is None:
+        raise Unauthenticated("This API key is not known here.")
+    key.check_alive(now=rt.now())
+    if address:
+        key.check_address(address)
+    return key
+
+
+async def _looked_up(rt: Runtime, handle: str) -> ApiKey | None:
+    async with rt.store.reading() as tx:
+        key = await keys.named(tx, handle)
+        if key is not None:
+            await keys.touch(tx, key, now=rt.now())
+    return key

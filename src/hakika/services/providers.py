@@ -1,0 +1,220 @@
+"""Merchants' ways into Daraja: put, proved, deleted; and which one a payment takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from hakika.daraja.credentials import LOOPBACK, Credentials, check_live
+from hakika.domain.errors import Conflict, Invalid, LiveModeUnavailable, NotFound
+from hakika.domain.ids import MerchantId, ProviderId
+from hakika.domain.merchant import ApiKey
+from hakika.domain.payment import Payment
+from hakika.domain.provider import Provider, Secrets, refuse_masked
+from hakika.domain.shortcode import Shortcode
+from hakika.services.runtime import Runtime
+from hakika.store import providers
+
+PROVIDERS_MAX = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a merchant says of a short code, checked in form."""
+
+    shortcode: Shortcode
+    secrets: Secrets
+    result_url: str = ""
+    timeout_url: str = ""
+    nominated_number: str = ""
+    is_default: bool = True
+
+
+async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
+    """Keep credentials, new or instead of those of the same short code, and prove them.
+
+    What Daraja says of them is in the answer (`valid`, `last_error`); they are kept either way.
+
+    Raises:
+        Invalid: a masked value, a sandbox's value for live money, or live money at an address of
+            ours that Safaricom cannot reach.
+        Conflict: there are 50 short codes already.
+    """
+    secrets = wanted.secrets
+    refuse_masked(
+        consumer_key=secrets.consumer_key, consumer_secret=secrets.consumer_secret,
+        passkey=secrets.passkey, initiator=secrets.initiator,
+        security_credential=secrets.security_credential,
+    )
+    provider = _provider(rt, key, wanted)
+    _check_fit(rt, credentials(rt, provider))
+    async with rt.store.transaction() as tx:
+        await providers.lock(tx, key.merchant_id)
+        present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
+        provider = _beside(provider, present)
+        await providers.put(tx, provider)
+    _forget(rt, key)
+    return await _proved(rt, provider)
+
+
+def _provider(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
+    now = rt.now()
+    return Provider(
+        id=ProviderId(rt.new_id("prv")), merchant_id=key.merchant_id, livemode=key.livemode,
+        shortcode=wanted.shortcode, secrets=wanted.secrets, is_default=wanted.is_default,
+        result_url=wanted.result_url, timeout_url=wanted.timeout_url,
+        nominated_number=wanted.nominated_number, created_at=now, updated_at=now,
+    )
+
+
+def _beside(provider: Provider, present: Sequence[Provider]) -> Provider:
+    """Return `provider` as it fits among those that are there."""
+    for each in present:
+        if each.shortcode.number == provider.shortcode.number:
+            return replace(
+                provider, id=each.id, created_at=each.created_at,
+                is_default=provider.is_default or each.is_default,
+            )
+    if len(present) >= PROVIDERS_MAX:
+        raise Conflict(f"There are {PROVIDERS_MAX} short codes already.", hint="Delete one first.")
+    return replace(provider, is_default=provider.is_default or not present)
+
+
+def _check_fit(rt: Runtime, account: Credentials) -> None:
+    """Raise Invalid when mode, values and this Hakika do not go together."""
+    try:
+        check_live(account)
+    except Invalid as error:
+        raise Invalid(
+            error.message, field=f"mpesa.{error.errors[0].field}", code=error.errors[0].code,
+            hint="Use the values of the go-live letter for live mode, and only there.",
+        ) from None
+    if not account.livemode or urlsplit(account.base_url).hostname in LOOPBACK:
+        return
+    if not rt.public_url.startswith("https://"):
+        raise Invalid(
+            "Safaricom calls back to https addresses alone, and this Hakika has none.",
+            field="mpesa.env", code="public_url_not_https",
+            hint="Set HAKIKA_PUBLIC_URL to the https address of this API, and restart it.",
+        )
+    if rt.settings.pace != 1.0:
+        raise Invalid(
+            "This Hakika runs faster than life, for tests.", field="mpesa.env",
+            code="pace_not_real", hint="Start it without HAKIKA_PACE and --speed.",
+        )
+
+
+async def find(rt: Runtime, key: ApiKey) -> list[Provider]:
+    """Return the short codes of this key's merchant and mode, oldest first."""
+    async with rt.store.reading() as tx:
+        return await providers.of(tx, key.merchant_id, livemode=key.livemode)
+
+
+async def validate(rt: Runtime, key: ApiKey, shortcode: str = "") -> Provider:
+    """Prove credentials anew: the default's, or those of `shortcode`. Raises: NotFound."""
+    chosen = _chosen(await find(rt, key), shortcode)
+    if chosen is None:
+        raise NotFound("There are no such M-Pesa credentials for this key.")
+    return await _proved(rt, chosen)
+
+
+async def _proved(rt: Runtime, provider: Provider) -> Provider:
+    """Fetch an access token with these credentials, and keep what Daraja said of them."""
+    reason = await rt.daraja.prove(credentials(rt, provider))
+    now = rt.now()
+    refused = reason is not None and reason.code == "oauth_refused"
+    valid = True if reason is None else (False if refused else None)
+    last_error = "" if reason is None else reason.developer_message
+    async with rt.store.transaction() as tx:
+        await providers.note_check(tx, provider, valid=valid, last_error=last_error, now=now)
+    return replace(provider, valid=valid, last_error=last_error, checked_at=now)
+
+
+async def delete(rt: Runtime, key: ApiKey, shortcode: str = "") -> None:
+    """Delete the credentials of `shortcode`, or of the default. Raises: NotFound.
+
+    Payments that wait for their outcome are still settled by callbacks, and asked about no more.
+    """
+    async with rt.store.transaction() as tx:
+        await providers.lock(tx, key.merchant_id)
+        present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
+        chosen = _chosen(present, shortcode)
+        if chosen is None:
+            raise NotFound("There are no such M-Pesa credentials for this key.")
+        await providers.delete(
+            tx, key.merchant_id, chosen.shortcode.number, livemode=key.livemode,
+        )
+        heir = next((each for each in present if each.id != chosen.id), None)
+        if chosen.is_default and heir is not None:
+            await providers.put(tx, replace(heir, is_default=True))
+    _forget(rt, key)
+
+
+async def account(
+    rt: Runtime, merchant_id: MerchantId, *, livemode: bool, shortcode: str = "",
+) -> Credentials:
+    """Return what a payment goes through: of `shortcode`, or of the merchant's default.
+
+    Without credentials of its own, a merchant's test mode is served by the simulator.
+
+    Raises:
+        LiveModeUnavailable: a live payment, and no live credentials.
+        Invalid: the merchant has no such short code in this mode.
+    """
+    present = await _recent(rt, merchant_id, livemode=livemode)
+    chosen = _chosen(present, shortcode)
+    if chosen is not None:
+        return credentials(rt, chosen)
+    shared = rt.shared_account
+    if not livemode and shortcode in {"", shared.shortcode.number}:
+        return shared
+    if not present and livemode:
+        raise LiveModeUnavailable("This merchant has no live M-Pesa credentials.")
+    raise Invalid(
+        "This merchant does not collect on that short code.", field="shortcode",
+        code="shortcode_unknown", hint="GET /v1/merchant/providers lists the short codes.",
+    )
+
+
+async def account_of(rt: Runtime, payment: Payment) -> Credentials | None:
+    """Return what `payment` was asked through, or None: its credentials were deleted."""
+    try:
+        return await account(
+            rt, payment.merchant_id, livemode=payment.livemode, shortcode=payment.shortcode.number,
+        )
+    except (Invalid, LiveModeUnavailable):
+        return None
+
+
+async def _recent(rt: Runtime, merchant_id: MerchantId, *, livemode: bool) -> list[Provider]:
+    async def look() -> list[Provider]:
+        async with rt.store.reading() as tx:
+            return await providers.of(tx, merchant_id, livemode=livemode)
+
+    return await rt.providers.get(_name(merchant_id, livemode=livemode), look)
+
+
+def _chosen(present: Sequence[Provider], shortcode: str) -> Provider | None:
+    for each in present:
+        if each.shortcode.number == shortcode if shortcode else each.is_default:
+            return each
+    return None
+
+
+def credentials(rt: Runtime, provider: Provider) -> Credentials:
+    """Return `provider` as the Daraja client wants it."""
+    settings, secrets = rt.settings, provider.secrets
+    return Credentials(
+        consumer_key=secrets.consumer_key, consumer_secret=secrets.consumer_secret,
+        passkey=secrets.passkey, shortcode=provider.shortcode, livemode=provider.livemode,
+        base_url=settings.daraja_live_url if provider.livemode else settings.daraja_sandbox_url,
+    )
+
+
+def _forget(rt: Runtime, key: ApiKey) -> None:
+    rt.providers.forget(_name(key.merchant_id, livemode=key.livemode))
+
+
+def _name(merchant_id: MerchantId, *, livemode: bool) -> str:
+    return f"{merchant_id} {'live' if livemode else 'test'}"

@@ -1,0 +1,33 @@
+"""Customers: the merchants' own records of the people who pay them."""
+
+from __future__ import annotations
+
+from hakika.store.migrations.plain import run
+
+revision = "2026_11_21_d"
+down_revision = "2026_11_21_c"
+
+SQL = """\
+create table customers (
+    id          text primary key,
+    merchant_id text not null references merchants,
+    livemode    boolean not null,
+    private     bytea not null,
+    phone_hash  bytea,
+    word_hashes bytea[] not null,
+    created_at  timestamptz not null,
+    updated_at  timestamptz not null,
+    deleted_at  timestamptz
+);
+
+create unique index customers_phone on customers (merchant_id, livemode, phone_hash)
+    where deleted_at is null;
+create index customers_words on customers using gin (word_hashes) where deleted_at is null;
+create index customers_list on customers (merchant_id, livemode, id desc)
+    where deleted_at is null;
+"""
+
+
+def upgrade() -> None:
+    """Create the table."""
+    run(SQL)

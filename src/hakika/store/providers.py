@@ -1,0 +1,129 @@
+"""Merchants' ways into Daraja. Secrets are sealed; everything else is there to be read."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, LiteralString
+
+from hakika.domain.ids import MerchantId, ProviderId
+from hakika.domain.provider import Provider, Secrets
+from hakika.domain.shortcode import Kind, Shortcode
+from hakika.store.keyring import Sealer
+from hakika.store.transaction import Transaction
+
+_COLUMNS: LiteralString = """
+    id, merchant_id, livemode, shortcode_kind, shortcode, store_number, private, is_default, valid,
+    checked_at, last_error, created_at, updated_at
+"""
+
+_LIST: LiteralString = (
+    "select " + _COLUMNS + """ from providers
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s order by id limit 100
+"""
+)
+
+# Credentials that are put again keep their id: it is what their secrets are sealed for.
+_PUT: LiteralString = (
+    "insert into providers (" + _COLUMNS + """)
+    values (%(id)s, %(merchant_id)s, %(livemode)s, %(shortcode_kind)s, %(shortcode)s,
+        %(store_number)s, %(private)s, %(is_default)s, %(valid)s, %(checked_at)s, %(last_error)s,
+        %(created_at)s, %(updated_at)s)
+    on conflict (id) do update set
+        shortcode_kind = excluded.shortcode_kind, store_number = excluded.store_number,
+        private = excluded.private, is_default = excluded.is_default, valid = excluded.valid,
+        checked_at = excluded.checked_at, last_error = excluded.last_error,
+        updated_at = excluded.updated_at
+"""
+)
+
+_NO_DEFAULT: LiteralString = """
+    update providers set is_default = false
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and is_default
+"""
+
+# Written only while the secrets that were tried are still the ones that stand.
+_CHECKED: LiteralString = """
+    update providers set valid = %(valid)s, checked_at = %(now)s, last_error = %(last_error)s
+     where id = %(id)s and updated_at = %(updated_at)s
+"""
+
+_DELETE: LiteralString = """
+    delete from providers
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and shortcode = %(shortcode)s
+    returning is_default
+"""
+
+_LOCK: LiteralString = "select id from merchants where id = %(merchant_id)s for update"
+
+
+async def of(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> list[Provider]:
+    """Return the ways of one merchant in one mode, oldest first."""
+    rows = await tx.rows(_LIST, {"merchant_id": merchant_id, "livemode": livemode})
+    sealer = await tx.sealer(merchant_id)
+    return [_provider_of(row, sealer) for row in rows]
+
+
+async def lock(tx: Transaction, merchant_id: MerchantId) -> None:
+    """Keep others from changing this merchant's ways until the transaction ends."""
+    await tx.execute(_LOCK, {"merchant_id": merchant_id})
+
+
+async def put(tx: Transaction, provider: Provider) -> None:
+    """Write a way, new or put again. When it is the default, no other stays it."""
+    sealer = await tx.sealer(provider.merchant_id)
+    whose = {"merchant_id": provider.merchant_id, "livemode": provider.livemode}
+    if provider.is_default:
+        await tx.execute(_NO_DEFAULT, whose)
+    await tx.execute(_PUT, whose | {
+        "id": provider.id, "shortcode_kind": provider.shortcode.kind.value,
+        "shortcode": provider.shortcode.number, "store_number": provider.shortcode.store_number,
+        "private": sealer.seal(_place(provider.id), _private(provider)),
+        "is_default": provider.is_default, "valid": provider.valid,
+        "checked_at": provider.checked_at, "last_error": provider.last_error,
+        "created_at": provider.created_at, "updated_at": provider.updated_at,
+    })
+
+
+async def note_check(
+    tx: Transaction, provider: Provider, *, valid: bool | None, last_error: str, now: datetime,
+) -> None:
+    """Write what Daraja said of a way, unless it was changed since."""
+    await tx.execute(_CHECKED, {
+        "id": provider.id, "updated_at": provider.updated_at, "valid": valid, "now": now,
+        "last_error": last_error,
+    })
+
+
+async def delete(
+    tx: Transaction, merchant_id: MerchantId, shortcode: str, *, livemode: bool,
+) -> bool:
+    """Delete a way with its secrets; False when the merchant has no such one."""
+    return await tx.row(
+        _DELETE, {"merchant_id": merchant_id, "livemode": livemode, "shortcode": shortcode},
+    ) is not None
+
+
+def _place(provider_id: str) -> str:
+    return f"providers.private {provider_id}"
+
+
+def _private(provider: Provider) -> bytes:
+    return json.dumps(asdict(provider.secrets) | {
+        "result_url": provider.result_url, "timeout_url": provider.timeout_url,
+        "nominated_number": provider.nominated_number,
+    }).encode()
+
+
+def _provider_of(row: dict[str, Any], sealer: Sealer) -> Provider:
+    private = json.loads(sealer.open(_place(row["id"]), row["private"]))
+    beside = {name: private.pop(name) for name in ("result_url", "timeout_url", "nominated_number")}
+    return Provider(
+        id=ProviderId(row["id"]), merchant_id=MerchantId(row["merchant_id"]),
+        livemode=row["livemode"],
+        shortcode=Shortcode(Kind(row["shortcode_kind"]), row["shortcode"], row["store_number"]),
+        secrets=Secrets(**private), is_default=row["is_default"], valid=row["valid"],
+        checked_at=row["checked_at"], last_error=row["last_error"],
+        created_at=row["created_at"], updated_at=row["updated_at"], **beside,
+    )
