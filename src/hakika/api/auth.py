@@ -22,8 +22,11 @@ _BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer hk_â€
 _HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="`X-API-Key: hk_â€¦`")
 
 
-def runtime(request: Request) -> Runtime:
-    """Return the running parts of this process."""
+async def runtime(request: Request) -> Runtime:
+    """Return the running parts of this process.
+
+    `async`, because FastAPI would call anything else in another thread, which costs more than it.
+    """
     rt: Runtime = request.app.state.runtime
     return rt
 
