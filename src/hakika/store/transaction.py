@@ -6,10 +6,12 @@ and `Runtime` wraps each outgoing HTTP session with a check of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, LiteralString
 
 import psycopg
@@ -31,6 +33,8 @@ STATEMENT_SECONDS_MAX = 15
 _AWAY = (
     psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.ReadOnlySqlTransaction,
 )
+
+_NAME = re.compile(r"%\((\w+)\)s")
 
 Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
@@ -59,9 +63,11 @@ class Transaction:
 
     async def execute(
         self, statement: LiteralString, values: Mapping[str, Any] | None = None,
-    ) -> psycopg.AsyncCursor[DictRow]:
+    ) -> psycopg.AsyncRawCursor[DictRow]:
         """Run one statement and return its cursor."""
-        return await self.connection.execute(statement, values)
+        query, names = positional(statement)
+        cursor = psycopg.AsyncRawCursor(self.connection, row_factory=dict_row)
+        return await cursor.execute(query, [values[name] for name in names] if values else None)
 
     async def row(
         self, statement: LiteralString, values: Mapping[str, Any] | None = None,
@@ -74,6 +80,18 @@ class Transaction:
     ) -> list[DictRow]:
         """Return all rows."""
         return await (await self.execute(statement, values)).fetchall()
+
+
+@cache
+def positional(statement: LiteralString) -> tuple[bytes, tuple[str, ...]]:
+    """Return a statement with PostgreSQL's own $1, $2, … and the names that they stand for.
+
+    psycopg would find the names anew at each call of a statement as long as our longest ones, which
+    took a third of a payment's time in this process.
+    """
+    names = tuple(dict.fromkeys(_NAME.findall(statement)))
+    query = _NAME.sub(lambda match: f"${names.index(match[1]) + 1}", statement)
+    return query.encode(), names
 
 
 @dataclass(frozen=True, slots=True)
