@@ -28,6 +28,7 @@ from hakika.outbound.addresses import AllowList
 from hakika.outbound.webhooks import WebhookSender, open_sender
 from hakika.services.credentials import daraja_accounts
 from hakika.services.killpoints import Watcher, nobody_watches
+from hakika.services.telemetry import Telemetry
 from hakika.services.tokens import SharedTokens
 from hakika.settings import Settings
 from hakika.store import partitions
@@ -51,6 +52,7 @@ class Runtime:
     accounts: dict[bool, Credentials]          # by livemode
     patience: Patience
     public_url: str                            # where Safaricom reaches us; no slash at its end
+    telemetry: Telemetry
     passing: Watcher = nobody_watches
     _key: bytes = field(default=b"", repr=False)
 
@@ -100,10 +102,12 @@ class Runtime:
 @asynccontextmanager
 async def open_runtime(
     settings: Settings, *, public_url: str = "", passing: Watcher = nobody_watches,
+    telemetry: Telemetry | None = None, part: str = "once",
 ) -> AsyncIterator[Runtime]:
     """Open the running parts of one process, and close them in the end.
 
-    `public_url` stands in when the setting is left out. The database must be migrated.
+    `public_url` stands in when the setting is left out. The database must be migrated. `telemetry`
+    is the process's own; `part` names these running parts in it.
 
     Raises:
         StoreUnavailable: the database does not answer.
@@ -111,12 +115,14 @@ async def open_runtime(
     """
     accounts = daraja_accounts(settings)
     allow = AllowList.parse(settings.webhook_allowed_networks)
+    telemetry = telemetry or Telemetry()
     async with AsyncExitStack() as parts:
         store = await open_store(
             settings.database_url.get_secret_value(),
-            connections_max=settings.database_connections_max,
+            connections_max=settings.database_connections_max, around=telemetry.inner_span,
         )
         parts.push_async_callback(store.close)
+        parts.enter_context(telemetry.watching(part, store))
         session = await parts.enter_async_context(open_session(before_request=refuse_inside))
         outbound = open_sender(allow=allow, now=clock, before_request=refuse_inside)
         parts.push_async_callback(outbound.close)
@@ -126,7 +132,7 @@ async def open_runtime(
             webhook_allow=allow, daraja=DarajaClient(session, tokens, now=clock),
             patience=Patience(settings.pace),
             public_url=(settings.public_url or public_url).rstrip("/"),
-            passing=passing, _key=settings.secret.get_secret_value().encode(),
+            telemetry=telemetry, passing=passing, _key=settings.secret.get_secret_value().encode(),
         )
         await make_months_ahead(rt)
         yield rt
