@@ -66,7 +66,7 @@ LOCK := $(UV) --no-config pip compile --universal --python-version 3.11 --genera
 lock: setup ## lock the dependencies again (UPGRADE=--upgrade moves them all)
 	@$(LOCK) requirements/setup.in --output-file requirements/setup.txt
 	@$(LOCK) pyproject.toml --output-file requirements/base.txt
-	@$(LOCK) pyproject.toml --group dev --constraint requirements/base.txt --output-file requirements/dev.txt
+	@$(LOCK) pyproject.toml --group dev --all-extras --constraint requirements/base.txt --output-file requirements/dev.txt
 
 clean: ## remove .venv and everything that tools left behind (data/ stays)
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -4,6 +4,7 @@
     errors.md         from hakika.domain.errors and the tables of hakika.daraja
     configuration.md  from hakika.settings
     scopes.md         from the routes of hakika.api
+    metrics.md        from hakika.services.metrics
 
 Read `PAGES` first. With --check nothing is written: the exit code says whether a page is stale.
 tests/architecture/test_docs.py asks the same.
@@ -31,6 +32,7 @@ from hakika.daraja.results import STK_RESULTS, StkResult
 from hakika.domain import errors
 from hakika.domain.fact import Fact, Kind, Source, Strength
 from hakika.domain.payment import COLUMNS, EVENT_OF, FINAL, LIFECYCLE, STATUS, Cell, State
+from hakika.services import gauges, metrics
 from hakika.settings import PREFIX, Settings, secrets
 from hakika.store.transaction import StoreUnavailable
 
@@ -263,6 +265,51 @@ def _setting(name: str, field: FieldInfo) -> tuple[str, str, str]:
     return variable, _default(field.default), f"{field.description} {_allowed(field)}".strip()
 
 
+def metric_names() -> str:
+    """Return the page of every metric: its name, labels and meaning."""
+    lines = [
+        NOTICE.format(source="`src/hakika/services/metrics.py`"),
+        "# Metrics",
+        "",
+        "Every metric of `/metrics`; how to scrape it, and what to watch first, is in",
+        "[operations.md](operations.md#what-to-watch). A name says its unit. `mode` is `live` or",
+        "`test`. No label holds a phone number, a name, a secret, an address or a path with ids.",
+        "",
+        "## Counted in each process",
+        "",
+        "Since it started: add the processes up. A histogram has `_bucket`, `_sum` and `_count`.",
+        "",
+        *_metrics(metrics.COUNTED),
+        "",
+        "## Looked at when somebody scrapes",
+        "",
+        "`pool` is the part of the process whose connections they are: `api` or `worker`.",
+        "",
+        *_metrics(metrics.LOOKED_AT),
+        "",
+        "`process_…` are the library's own: memory, processor time, open files.",
+        "",
+        "## Read from the database",
+        "",
+        "The same in every process, so never add them up: take the largest. They are read once in",
+        f"{gauges.EVERY_SECONDS:g} seconds at most, however many scrape, and only so many rows of",
+        "them: a million payments cost what ten thousand do.",
+        "",
+        *_metrics(metrics.READ),
+    ]
+    return page(lines)
+
+
+def _metrics(listed: tuple[metrics.Metric, ...]) -> list[str]:
+    return table(
+        ("Metric", "Kind", "Labels", "What it says"),
+        (
+            (code(each.name), each.kind, ", ".join(map(code, each.labels)), each.meaning)
+            for each in listed
+        ),
+    )
+
+
 def _allowed(field: FieldInfo) -> str:
     """Return what a value must be, as a sentence, where the type says more than "text"."""
     choices = getattr(field.annotation, "__args__", ())
@@ -292,6 +339,8 @@ def _default(value: Any) -> str:
             return "built in" if value.get_secret_value() else "none"
         case tuple():
             return ", ".join(code(each) for each in value) or "none"
+        case None:
+            return "none"
         case str() | Path() if not str(value):
             return "none"
         case float() if value.is_integer():
@@ -363,6 +412,7 @@ PAGES: Mapping[str, Callable[[], str]] = {
     "errors.md": error_codes,
     "configuration.md": configuration,
     "scopes.md": scopes,
+    "metrics.md": metric_names,
 }
 
 

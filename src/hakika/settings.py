@@ -146,12 +146,23 @@ class Settings(BaseSettings):
         description="How many times faster than real time the waits for Daraja run. Only for tests "
         "beside a simulator with --speed; no live credentials are taken then.",
     )
+    metrics_networks: Networks = Field(
+        ("127.0.0.0/8", "::1/128"),
+        description="Networks that may read /metrics, comma-separated; for all others there is no "
+        "such path. The address is that of the connection, or what a trusted proxy says.",
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535,
+        description="The port on which `hakika worker` serves /metrics; 0: any. Left out: it does "
+        "not. `serve`, `api` and `dev` serve it on their own port.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="The least severe log line that is written.",
     )
 
     @field_validator(
-        "callback_networks", "trusted_proxies", "webhook_allowed_networks", mode="before",
+        "callback_networks", "metrics_networks", "trusted_proxies", "webhook_allowed_networks",
+        mode="before",
     )
     @classmethod
     def _networks(cls, value: object) -> object:

@@ -9,6 +9,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from hakika.store import transaction
+from tests.api.test_metrics import page_of
 from tests.api.world import open_world
 from tests.postgres import fresh_database
 
@@ -41,9 +42,10 @@ async def test_without_its_database_it_is_alive_and_not_ready(session, simulator
     with open_world(doomed_url, simulator_url) as world:
         shop = world.open_shop(session)
         _shut(doomed_url, is_shut=True)
-        alive, ready, listed, asked, callback = await asyncio.gather(
+        alive, ready, listed, asked, callback, metrics = await asyncio.gather(
             shop.get("/healthz", key=""), shop.get("/readyz", key=""), shop.get("/v1/payments"),
             shop.order(), shop.send("POST", "/c/guess", key="", data=b"{}"),
+            page_of(world, session),
         )
         _shut(doomed_url, is_shut=False)
         async with asyncio.timeout(20):
@@ -54,6 +56,9 @@ async def test_without_its_database_it_is_alive_and_not_ready(session, simulator
     assert ready.problem == listed.problem == asked.problem == (503, "store_unavailable", [])
     assert listed.headers["Retry-After"]
     assert callback.status == 503  # not made durable: if Safaricom calls again, we win
+    assert "hakika_database_up 0.0" in metrics
+    assert "hakika_http_request_seconds_count" in metrics
+    assert "hakika_queue_jobs" not in metrics
 
 
 def _shut(url: str, *, is_shut: bool) -> None:

@@ -32,6 +32,7 @@ from hakika.domain.merchant import Scope
 from hakika.services import keys, merchants
 from hakika.services.keys import Wanted
 from hakika.services.runtime import Runtime
+from hakika.services.telemetry import Telemetry
 from hakika.settings import Settings, read_settings
 from tests.vault import MASTER_KEY, SECRET
 
@@ -205,11 +206,14 @@ def new_person() -> str:
 
 
 @contextmanager
-def open_world(database_url: str, simulator: str) -> Iterator[World]:
+def open_world(
+    database_url: str, simulator: str, *, telemetry: Telemetry | None = None,
+) -> Iterator[World]:
     """Run the API until the end of the block."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with running(settings_of(database_url, simulator), port=port) as (rt, in_api):
+    settings = settings_of(database_url, simulator)
+    with running(settings, port=port, telemetry=telemetry) as (rt, in_api):
         yield World(url, simulator, database_url, _documented(url), rt, in_api)
 
 
@@ -227,10 +231,10 @@ def settings_of(database_url: str, simulator: str, **more: str) -> Settings:
 
 @contextmanager
 def running(
-    settings: Settings, *, port: int,
+    settings: Settings, *, port: int, telemetry: Telemetry | None = None,
 ) -> Iterator[tuple[Runtime, Callable[[Coroutine[Any, Any, Result]], Result]]]:
     """Serve the API in a thread; give its running parts, and what runs a coroutine beside them."""
-    app = create_app(settings, public_url=f"http://127.0.0.1:{port}")
+    app = create_app(settings, public_url=f"http://127.0.0.1:{port}", telemetry=telemetry)
     server = uvicorn.Server(uvicorn.Config(
         app, port=port, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=2,
     ))

@@ -41,6 +41,8 @@ def test_everything_asked_for_is_locked(name: str) -> None:
     wanted = list(project["project"]["dependencies"])
     if name == "dev.txt":
         wanted += project["dependency-groups"]["dev"]
+        for extra in project["project"]["optional-dependencies"].values():
+            wanted += extra
 
     assert unlocked(wanted, locked(name)) == [], "run `make lock`"
 

@@ -57,7 +57,9 @@ async def world(file_world: World) -> World:
 async def working(world: World) -> AsyncIterator[tuple[asyncio.Event, asyncio.Task[None]]]:
     """Run a worker and give what stops it, once it listens for jobs."""
     stop = asyncio.Event()
-    task = asyncio.create_task(worker.run(world.rt.settings, stop, public_url=PUBLIC_URL))
+    task = asyncio.create_task(worker.run(
+        world.rt.settings, stop, public_url=PUBLIC_URL, telemetry=world.rt.telemetry,
+    ))
     try:
         await until(lambda: bool(world.rows(
             "select from pg_stat_activity where datname = current_database()"
@@ -143,3 +145,9 @@ async def test_a_round_that_fails_is_made_again(world: World):
         world.change("alter table if exists query_budgets_away rename to query_budgets")
 
     assert world.events(payment.id) == ["payment.completed"]
+    rounds = {
+        outcome: world.rt.telemetry.registry.get_sample_value(
+            "hakika_worker_rounds_total", {"round": "look_again", "outcome": outcome},
+        ) for outcome in ("made", "failed")
+    }
+    assert all(rounds.values()), rounds

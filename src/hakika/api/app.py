@@ -23,9 +23,12 @@ from hakika.api import (
     payments,
     webhooks,
 )
+from hakika.api.metrics import Metrics
 from hakika.api.requests import RequestId
+from hakika.api.telemetry import NO_TELEMETRY_OF_ITS_OWN, Observed
 from hakika.services.killpoints import Watcher, nobody_watches
 from hakika.services.runtime import open_runtime
+from hakika.services.telemetry import Telemetry
 from hakika.settings import Settings
 
 ROUTERS = tuple(
@@ -40,23 +43,32 @@ DESCRIPTION = (
 
 def create_app(
     settings: Settings, *, public_url: str, passing: Watcher = nobody_watches,
+    telemetry: Telemetry | None = None,
 ) -> FastAPI:
     """Return the application. It opens its own running parts when it starts.
 
-    `public_url` is where Safaricom reaches it, unless the settings say.
+    `public_url` is where Safaricom reaches it, unless the settings say. `telemetry` is the
+    process's own.
     """
+    telemetry = telemetry or Telemetry()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with open_runtime(settings, public_url=public_url, passing=passing) as rt:
+        async with open_runtime(
+            settings, public_url=public_url, passing=passing, telemetry=telemetry, part="api",
+        ) as rt:
             app.state.runtime = rt
             yield
 
     app = FastAPI(
         title="Hakika", version=hakika.__version__, description=DESCRIPTION, lifespan=lifespan,
         docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
-        redirect_slashes=False,
-        middleware=[Middleware(RequestId), Middleware(errors.CatchEverything)],
+        redirect_slashes=False, telemetry=NO_TELEMETRY_OF_ITS_OWN,
+        middleware=[
+            Middleware(RequestId), Middleware(Observed, telemetry=telemetry),
+            Middleware(errors.CatchEverything),
+            Middleware(Metrics, telemetry=telemetry, settings=settings),
+        ],
     )
     errors.install(app)
     auth.scopes(ROUTERS)  # stops the start when a route is open to everybody

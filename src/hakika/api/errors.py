@@ -17,6 +17,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hakika.api.telemetry import route_of
 from hakika.domain.errors import (
     BodyTooLarge,
     Conflict,
@@ -142,7 +143,7 @@ class CatchEverything:
         try:
             await self._app(scope, receive, noting_send)
         except Exception:
-            log.exception("unexpected_error", path=scope["path"])
+            log.exception("unexpected_error", route=route_of(scope))
             if started:
                 raise  # half an answer is out; only closing the connection tells the truth now
             answer = problem(

@@ -14,6 +14,7 @@ from fastapi import Request
 from pydantic import BaseModel, ValidationError
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from hakika.domain.errors import BodyTooLarge, BodyUnreadable, FieldError, Invalid
 
@@ -51,7 +52,8 @@ class RequestId:
                 MutableHeaders(scope=message)["X-Request-Id"] = request_id
             await send(message)
 
-        await self._app(scope, receive, send_with_id)
+        with bound_contextvars(request_id=request_id):  # on every line that is logged meanwhile
+            await self._app(scope, receive, send_with_id)
 
 
 async def read_bytes(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> bytes:
@@ -118,7 +120,7 @@ def client_address(request: Request, trusted_proxies: Sequence[str]) -> str:
     address = str(_address(host) or host)
     hops = request.headers.getlist("x-forwarded-for")
     forwarded = [hop.strip() for line in hops for hop in line.split(",")]
-    while forwarded and _is_in(address, trusted_proxies):
+    while forwarded and is_in(address, trusted_proxies):
         nearest = _address(forwarded.pop())
         if nearest is None:
             break  # not an address: whoever wrote it, we know no more than our proxy's own
@@ -126,7 +128,8 @@ def client_address(request: Request, trusted_proxies: Sequence[str]) -> str:
     return address
 
 
-def _is_in(address: str, networks: Sequence[str]) -> bool:
+def is_in(address: str, networks: Sequence[str]) -> bool:
+    """Say whether `address` is one, and in one of `networks`."""
     peer = _address(address)
     return peer is not None and any(peer in ip_network(network) for network in networks)
 

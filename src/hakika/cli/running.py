@@ -7,20 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import structlog
 import uvicorn
 import uvloop
+from fastapi import FastAPI
 
 from hakika.api.app import create_app
-from hakika.cli.failure import CommandFailed
+from hakika.api.metrics import create_metrics_app
+from hakika.cli.failure import EXIT_MISASKED, CommandFailed
 from hakika.cli.listening import CONNECTIONS_WAITING_MAX
 from hakika.cli.stopping import SIGNALS, StopNote
 from hakika.domain.errors import HakikaError
+from hakika.services.telemetry import Telemetry
+from hakika.services.tracing import TracesUnavailable, open_traces
 from hakika.settings import Settings
 from hakika.store.job_runner import QueueLost
 from hakika.store.transaction import StoreUnavailable
@@ -30,38 +36,55 @@ log = structlog.get_logger(__name__)
 
 Ready = Callable[[], None]
 Watch = Callable[[], Coroutine[Any, Any, None]]
+Work = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 
 def run(  # the four are what `dev`, `serve`, `api` and `worker` differ in
     settings: Settings, note: StopNote, *, public_url: str,
-    listener: socket.socket | None = None,
+    listener: socket.socket | None = None, with_api: bool = True,
     with_worker: bool = True, prepare: Watch | None = None, watch: Watch | None = None,
     ready: Ready = lambda: None,
 ) -> None:
     """Run the API on `listener`, if there is one, and the worker, until SIGTERM or SIGINT.
 
     `prepare` runs before them and `watch` beside them; when `watch` ends, so does everything.
-    `ready` is called when requests are answered.
+    `ready` is called when requests are answered. Without the API, `listener` serves /metrics alone.
 
     Raises:
-        CommandFailed: one of them ended by itself. A supervisor should start the command again.
+        CommandFailed: one of them ended by itself, and a supervisor should start the command again;
+            or traces are asked for and cannot be made.
     """
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_run(
-            settings, note, public_url=public_url, listener=listener, with_worker=with_worker,
-            prepare=prepare, watch=watch, ready=ready,
+    try:
+        traces = open_traces(os.environ)
+    except TracesUnavailable as error:
+        raise CommandFailed(str(error), exit_code=EXIT_MISASKED) from error
+    telemetry = Telemetry(traces)
+    server = None
+    if listener is not None:
+        server = _server(settings, (
+            create_app(settings, public_url=public_url, telemetry=telemetry) if with_api
+            else create_metrics_app(settings, telemetry)
         ))
+    work = None
+    if with_worker:
+        work = partial(worker_app.run, settings, public_url=public_url, telemetry=telemetry)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_run(
+                note, server, listener, work, prepare=prepare, watch=watch, ready=ready,
+            ))
+    finally:
+        if traces is not None:
+            traces.close()
 
 
 async def _run(
-    settings: Settings, note: StopNote, *, public_url: str,
-    listener: socket.socket | None, with_worker: bool,
+    note: StopNote, server: _Server | None, listener: socket.socket | None, work: Work | None, *,
     prepare: Watch | None, watch: Watch | None, ready: Ready,
 ) -> None:
     stop = _stop_event(note)
     if prepare is not None:
         await prepare()
-    server = None if listener is None else _server(settings, public_url=public_url)
     worker_stop = asyncio.Event()
     ends: list[asyncio.Task[Any]] = [asyncio.create_task(stop.wait())]
     if watch is not None:
@@ -74,10 +97,8 @@ async def _run(
             listening = asyncio.create_task(server.listening.wait())
             await asyncio.wait({*ends, *api, listening}, return_when=asyncio.FIRST_COMPLETED)
             listening.cancel()
-        if with_worker and not any(task.done() for task in (*ends, *api)):
-            worker.append(asyncio.create_task(
-                worker_app.run(settings, worker_stop, public_url=public_url),
-            ))
+        if work is not None and not any(task.done() for task in (*ends, *api)):
+            worker.append(asyncio.create_task(work(worker_stop)))
         if not any(task.done() for task in (*ends, *api)):
             ready()
         await asyncio.wait({*ends, *api, *worker}, return_when=asyncio.FIRST_COMPLETED)
@@ -151,9 +172,9 @@ class _Server(uvicorn.Server):
         self.listening.set()
 
 
-def _server(settings: Settings, *, public_url: str) -> _Server:
+def _server(settings: Settings, app: FastAPI) -> _Server:
     return _Server(uvicorn.Config(
-        create_app(settings, public_url=public_url),
+        app,
         http="httptools", ws="none", lifespan="on",
         log_config=None, access_log=False,
         server_header=False,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from hakika.cli import listening, options, running, screen, startup
@@ -39,15 +41,30 @@ def api(
 def worker(data: options.Data = None, as_json: options.Json = False) -> None:
     """Run a worker alone: webhooks, and checks of silent payments. Any number may share the work.
 
+    With HAKIKA_METRICS_PORT it serves /metrics there.
+
     Example: hakika worker
     """
     settings = configured(data)
     note = StopNote()
-    with startup.database(settings) as completed:
+    with _metrics_listener(settings) as listener, startup.database(settings) as completed:
+        metrics = None
+        if listener is not None:
+            metrics = listening.url_of(settings.host, listening.port_of(listener)) + "/metrics"
         running.run(
             completed, note, public_url=listening.url_of(settings.host, settings.port),
-            ready=_told({"api": None, "worker": True}, as_json=as_json, text="The worker runs."),
+            listener=listener, with_api=False,
+            ready=_told(
+                {"api": None, "worker": True, "metrics": metrics}, as_json=as_json,
+                text="The worker runs.",
+            ),
         )
+
+
+def _metrics_listener(settings: Settings) -> AbstractContextManager[socket.socket | None]:
+    if settings.metrics_port is None:
+        return nullcontext()
+    return listening.bound(settings.host, settings.metrics_port)
 
 
 def _run_api(settings: Settings, *, with_worker: bool, as_json: bool) -> None:

@@ -21,6 +21,7 @@ from hakika.domain.verdict import Said, from_callback, is_about
 from hakika.services.facts import Unheard, record_heard
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
+from hakika.services.telemetry import KEPT
 from hakika.store import quarantine
 from hakika.store.quarantine import Held
 from hakika.store.transaction import StatementRefused
@@ -54,11 +55,13 @@ async def receive(rt: Runtime, arrival: Arrival) -> None:
         StoreUnavailable: it was not made durable. Answer 503: if Safaricom calls again, we win.
     """
     rt.passing(KillPoint.BEFORE_CALLBACK)
-    payment_id = rt.payment_called_about(arrival.token)
-    if payment_id is None:
-        await _put_aside(rt, arrival, "unknown_address")
-    else:
-        await _hear(rt, arrival, payment_id)
+    with rt.telemetry.callback() as handling:
+        payment_id = rt.payment_called_about(arrival.token)
+        if payment_id is None:
+            await _put_aside(rt, arrival, "unknown_address")
+        else:
+            await _hear(rt, arrival, payment_id)
+        handling.outcome = KEPT
     rt.passing(KillPoint.AFTER_CALLBACK)
 
 
@@ -77,7 +80,10 @@ async def _interpret(rt: Runtime, arrival: Arrival, payment_id: PaymentId) -> No
         await _put_aside(rt, arrival, "unreadable", payment_id=payment_id)
         return
     try:
-        await record_heard(rt, payment_id, lambda payment: _judge(rt, payment, said, arrival))
+        change = await record_heard(
+            rt, payment_id, lambda payment: _judge(rt, payment, said, arrival),
+        )
+        rt.telemetry.called_back(change)
     except Unheard:
         await _put_aside(rt, arrival, "not_this_payment", payment_id=payment_id)
     except NotFound:
@@ -130,6 +136,7 @@ async def _put_aside(
             payment_id=payment_id,
             next_try_at=now + timedelta(seconds=RETRY_SECONDS) if again else None,
         )
+    rt.telemetry.quarantined(reason)
 
 
 async def try_again(rt: Runtime) -> int:

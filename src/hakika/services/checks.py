@@ -22,6 +22,7 @@ from hakika.services import providers
 from hakika.services.facts import Unheard, record_heard
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
+from hakika.services.telemetry import outcome_of_query
 from hakika.store import checks
 
 # Longer than a query may take, so that a check is not begun twice; a crashed one is due again then.
@@ -100,7 +101,8 @@ async def _ask_most_urgent(rt: Runtime, shortcode: str, *, livemode: bool) -> in
         async with rt.store.transaction() as tx:
             payment = await checks.take(tx, each.id, now=now, lease=lease)
         if payment is not None:
-            await _ask(rt, payment)
+            with rt.telemetry.span("payment.check", payment=payment.id):
+                await _ask(rt, payment)
             asked += 1
     return asked
 
@@ -124,7 +126,9 @@ async def _ask(rt: Runtime, payment: Payment) -> None:
     if account is None:
         await _postpone(rt, payment, seconds=SECONDS_WITHOUT_CREDENTIALS)
         return
-    answer = await rt.daraja.stk_query(account, payment.checkout_request_id)
+    with rt.telemetry.daraja("stk_query", livemode=payment.livemode, payment=payment.id) as call:
+        answer = await rt.daraja.stk_query(account, payment.checkout_request_id)
+        call.outcome = outcome_of_query(answer)
     rt.passing(KillPoint.AFTER_QUERY)
     if answer.throttled:
         await _stay_away(rt, payment, seconds=answer.retry_after_seconds or LEASE_SECONDS)

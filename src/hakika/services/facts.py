@@ -57,13 +57,15 @@ async def record_heard(
         NotFound, StoreUnavailable: as `record`.
     """
     try:
-        return await _commit(rt, payment_id, hear, keep_answer=keep_answer)
+        change = await _commit(rt, payment_id, hear, keep_answer=keep_answer)
     except ReceiptTaken as taken:
         note = f"The receipt {taken} belongs to another payment."
-        return await _commit(
+        change = await _commit(
             rt, payment_id, lambda payment: _contradiction(hear(payment), note),
             keep_answer=keep_answer,
         )
+    rt.telemetry.recorded(change)
+    return change
 
 
 async def _commit(

@@ -237,7 +237,9 @@ async def _refuse_second_prompt(rt: Runtime, payment: Payment) -> None:
 async def _push(rt: Runtime, payment: Payment) -> Asked:
     """Ask Daraja for the prompt and record what came of it."""
     rt.passing(KillPoint.AFTER_INTENT)
-    fact, wait_seconds = await _ask_daraja(rt, payment)
+    with rt.telemetry.daraja("stk_push", livemode=payment.livemode, payment=payment.id) as call:
+        fact, wait_seconds = await _ask_daraja(rt, payment)
+        call.outcome = fact.kind.value
     rt.passing(KillPoint.AFTER_PUSH)
     change = await _record_outcome(rt, payment.id, fact)
     rt.passing(KillPoint.AFTER_OUTCOME)

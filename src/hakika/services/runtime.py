@@ -31,6 +31,7 @@ from hakika.outbound.webhooks import WebhookSender, open_sender
 from hakika.services import vault
 from hakika.services.killpoints import Watcher, nobody_watches
 from hakika.services.recently import Recently
+from hakika.services.telemetry import Telemetry
 from hakika.services.tokens import SharedTokens
 from hakika.settings import Settings
 from hakika.store import partitions
@@ -57,6 +58,7 @@ class Runtime:
     keys: Recently[ApiKey | None]              # by handle
     providers: Recently[list[Provider]]        # by merchant and mode
     stops: Recently[tuple[str, datetime] | None]  # by merchant: live collections switched off
+    telemetry: Telemetry
     passing: Watcher = nobody_watches
     _key: bytes = field(default=b"", repr=False)
 
@@ -100,10 +102,12 @@ class Runtime:
 @asynccontextmanager
 async def open_runtime(
     settings: Settings, *, public_url: str = "", passing: Watcher = nobody_watches,
+    telemetry: Telemetry | None = None, part: str = "once",
 ) -> AsyncIterator[Runtime]:
     """Open the running parts of one process, and close them in the end.
 
-    `public_url` stands in when the setting is left out. The database must be migrated.
+    `public_url` stands in when the setting is left out. The database must be migrated. `telemetry`
+    is the process's own; `part` names these running parts in it.
 
     Raises:
         StoreUnavailable: the database does not answer.
@@ -111,13 +115,15 @@ async def open_runtime(
         Invalid: the sandbox short code of the settings is none.
     """
     allow = AllowList.parse(settings.webhook_allowed_networks)
+    telemetry = telemetry or Telemetry()
     async with AsyncExitStack() as parts:
         store = await open_store(
             settings.database_url.get_secret_value(),
             connections_max=settings.database_connections_max,
-            keyring=vault.open_keyring(settings),
+            keyring=vault.open_keyring(settings), around=telemetry.inner_span,
         )
         parts.push_async_callback(store.close)
+        parts.enter_context(telemetry.watching(part, store))
         session = await parts.enter_async_context(open_session(before_request=refuse_inside))
         outbound = open_sender(allow=allow, now=clock, before_request=refuse_inside)
         parts.push_async_callback(outbound.close)
@@ -130,7 +136,7 @@ async def open_runtime(
             keys=Recently(time.monotonic), providers=Recently(time.monotonic),
             stops=Recently(time.monotonic),
             public_url=(settings.public_url or public_url).rstrip("/"),
-            passing=passing, _key=settings.secret.get_secret_value().encode(),
+            telemetry=telemetry, passing=passing, _key=settings.secret.get_secret_value().encode(),
         )
         await vault.prove(store, settings)
         await make_months_ahead(rt)

@@ -16,6 +16,7 @@ from hakika.domain.webhook import Answer, DeliveryState, Endpoint
 from hakika.outbound.addresses import check_url
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
+from hakika.services.telemetry import outcome_of_post
 from hakika.store import events, jobs, webhooks
 from hakika.store.jobs import JobKind
 from hakika.store.webhooks import Begun
@@ -108,15 +109,18 @@ async def delete_endpoint(rt: Runtime, key: ApiKey, endpoint_id: EndpointId) -> 
 
 async def deliver(rt: Runtime, delivery_id: int) -> None:
     """Make one try at a delivery, if one is due. Safe to call twice, and at the same time."""
-    started_at = rt.now()
-    begun = await _begin(rt, delivery_id, now=started_at)
-    if begun is None:
-        return  # sent already, not due yet, or begun by another worker
-    rt.passing(KillPoint.AFTER_ATTEMPT_BEGUN)
-    answer = await _post(rt, begun)
-    rt.passing(KillPoint.AFTER_POST)
-    await _finish(rt, begun, answer, started_at=started_at)
-    rt.passing(KillPoint.AFTER_ATTEMPT_FINISHED)
+    with rt.telemetry.span("webhook.deliver", delivery=str(delivery_id)):
+        started_at = rt.now()
+        begun = await _begin(rt, delivery_id, now=started_at)
+        if begun is None:
+            return  # sent already, not due yet, or begun by another worker
+        rt.passing(KillPoint.AFTER_ATTEMPT_BEGUN)
+        with rt.telemetry.webhook(begun, now=started_at) as post:
+            answer = await _post(rt, begun)
+            post.outcome = outcome_of_post(answer)
+        rt.passing(KillPoint.AFTER_POST)
+        await _finish(rt, begun, answer, started_at=started_at)
+        rt.passing(KillPoint.AFTER_ATTEMPT_FINISHED)
 
 
 async def _begin(rt: Runtime, delivery_id: int, *, now: datetime) -> Begun | None:

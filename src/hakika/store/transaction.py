@@ -7,8 +7,8 @@ and `Runtime` wraps each outgoing HTTP session with a check of it.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
@@ -38,6 +38,16 @@ _NAME = re.compile(r"%\((\w+)\)s")
 
 Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
+
+# What is opened around every use of the database, by a name for it: a span, or nothing.
+Around = Callable[[str], AbstractContextManager[object]]
+
+_NOTHING: AbstractContextManager[None] = nullcontext()
+
+
+def nothing_around(name: str) -> AbstractContextManager[object]:
+    """Open nothing."""
+    return _NOTHING
 
 
 class StoreUnavailable(Unavailable):
@@ -95,12 +105,24 @@ def positional(statement: LiteralString) -> tuple[bytes, tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolLoad:
+    """How the connections are used just now."""
+
+    in_use: int
+    idle: int
+    most: int              # how many there may be
+    waiting: int           # tasks that wait for one
+    wait_seconds: float    # all waits so far, added up
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """One process's connections to PostgreSQL."""
 
     pool: Pool
     conninfo: str
     keyring: Keyring
+    around: Around = nothing_around
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
@@ -113,8 +135,9 @@ class Store:
         assert not inside.get(), "transactions do not nest"
         token = inside.set(True)
         try:
-            async with self._connection() as connection, connection.transaction():
-                yield Transaction(connection, self.keyring)
+            with self.around("database.transaction"):
+                async with self._connection() as connection, connection.transaction():
+                    yield Transaction(connection, self.keyring)
         finally:
             inside.reset(token)
 
@@ -125,8 +148,19 @@ class Store:
         Raises:
             StoreUnavailable: no connection, or it was lost. Reading again is always safe.
         """
-        async with self._connection() as connection:
-            yield Transaction(connection, self.keyring)
+        with self.around("database.reading"):
+            async with self._connection() as connection:
+                yield Transaction(connection, self.keyring)
+
+    def load(self) -> PoolLoad:
+        """Return how the connections are used just now."""
+        said = self.pool.get_stats()
+        idle = said["pool_available"]
+        return PoolLoad(
+            in_use=said["pool_size"] - idle, idle=idle, most=said["pool_max"],
+            waiting=said["requests_waiting"],
+            wait_seconds=said.get("requests_wait_ms", 0) / 1000,  # not there until somebody waited
+        )
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
@@ -146,7 +180,9 @@ class Store:
         await self.pool.close()
 
 
-async def open_store(conninfo: str, *, connections_max: int, keyring: Keyring) -> Store:
+async def open_store(
+    conninfo: str, *, connections_max: int, keyring: Keyring, around: Around = nothing_around,
+) -> Store:
     """Return a store on the database at `conninfo`; its connections open as they are needed.
 
     Raises:
@@ -171,4 +207,4 @@ async def open_store(conninfo: str, *, connections_max: int, keyring: Keyring) -
             "The database does not answer.",
             hint="Check HAKIKA_DATABASE_URL and that the server runs.",
         ) from error
-    return Store(pool, conninfo, keyring)
+    return Store(pool, conninfo, keyring, around)

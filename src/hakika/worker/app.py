@@ -13,6 +13,7 @@ import structlog
 from hakika.services import webhooks
 from hakika.services.killpoints import Watcher, nobody_watches
 from hakika.services.runtime import Runtime, open_runtime
+from hakika.services.telemetry import Telemetry
 from hakika.settings import Settings
 from hakika.store.job_runner import JobRunner
 from hakika.store.jobs import JobKind
@@ -23,7 +24,7 @@ log = structlog.get_logger(__name__)
 
 async def run(
     settings: Settings, stop: asyncio.Event, *, public_url: str,
-    passing: Watcher = nobody_watches,
+    passing: Watcher = nobody_watches, telemetry: Telemetry | None = None,
 ) -> None:
     """Work until `stop` is set; then finish what is running, or hand it back.
 
@@ -31,7 +32,9 @@ async def run(
         QueueLost: the database is gone for good. End the process and let its supervisor restart it.
         StoreUnavailable: the database did not answer at the start.
     """
-    async with open_runtime(settings, public_url=public_url, passing=passing) as rt:
+    async with open_runtime(
+        settings, public_url=public_url, passing=passing, telemetry=telemetry, part="worker",
+    ) as rt:
         await work(rt, stop)
 
 
@@ -61,8 +64,10 @@ async def _walk(rt: Runtime, each: Round, stop: asyncio.Event) -> None:
     while not stop.is_set():
         try:
             await each.make(rt)
+            rt.telemetry.round_made(each.name, "made")
         except Exception:
             log.exception("round_failed", round=each.name)
+            rt.telemetry.round_made(each.name, "failed")
         try:
             await asyncio.wait_for(stop.wait(), timeout=each.seconds)
         except TimeoutError:
