@@ -25,7 +25,9 @@ pytestmark = pytest.mark.xdist_group("cli")
 WORDS = [
     ("dev",), ("serve",), ("api",), ("worker",), ("migrate",), ("pay",), ("verify",),
     ("merchants", "create"), ("merchants", "list"),
-    ("keys", "create"), ("keys", "list"), ("keys", "revoke"),
+    ("keys", "create"), ("keys", "list"), ("keys", "rotate"), ("keys", "revoke"),
+    ("collections", "stop"), ("collections", "resume"),
+    ("vault", "new-key"), ("vault", "status"), ("vault", "rotate"),
 ]
 
 
