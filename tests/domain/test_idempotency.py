@@ -13,6 +13,7 @@ from hakika.domain.idempotency import Claim, check_same, fingerprint, read_key
 from hakika.domain.ids import PaymentId
 
 FEW = settings(max_examples=15, deadline=None, database=None)
+KEY = b"a key of the tests"
 ORDER = {"amount": 500, "phone": "0712345678", "metadata": {"order": "1", "shop": "2"}}
 
 
@@ -28,14 +29,14 @@ JSON = st.recursive(
 
 
 def claimed(body: dict[str, object]) -> Claim:
-    return Claim(fingerprint(body), PaymentId("pay_1"))
+    return Claim(fingerprint(body, key=KEY), PaymentId("pay_1"))
 
 
 def test_the_order_of_fields_does_not_make_another_request():
     """Some languages write an object's fields in another order each time."""
     turned = {"metadata": {"shop": "2", "order": "1"}, "phone": "0712345678", "amount": 500}
 
-    check_same(claimed(ORDER), fingerprint=fingerprint(turned))
+    check_same(claimed(ORDER), fingerprint=fingerprint(turned, key=KEY))
 
 
 @pytest.mark.parametrize("other", [
@@ -46,14 +47,21 @@ def test_the_order_of_fields_does_not_make_another_request():
 def test_another_body_with_the_same_key_is_refused(other):
     """Two orders with one key is a bug of the caller's; charging either would hide it."""
     with pytest.raises(IdempotencyKeyReused):
-        check_same(claimed(ORDER), fingerprint=fingerprint(other))
+        check_same(claimed(ORDER), fingerprint=fingerprint(other, key=KEY))
 
 
 @FEW
 @given(objects_of(JSON), objects_of(JSON))
 def test_requests_are_the_same_exactly_when_they_are_equal(first, second):
     """For any JSON: True and 1 are equal to Python and are not the same request."""
-    assert (fingerprint(first) == fingerprint(second)) is (repr_of(first) == repr_of(second))
+    are_equal = fingerprint(first, key=KEY) == fingerprint(second, key=KEY)
+
+    assert are_equal is (repr_of(first) == repr_of(second))
+
+
+def test_a_fingerprint_is_worthless_without_its_key():
+    """A copy of the database must not let anyone try all phone numbers on it."""
+    assert fingerprint(ORDER, key=KEY) != fingerprint(ORDER, key=b"another key of 32 bytes")
 
 
 def repr_of(value: object) -> str:

@@ -138,7 +138,7 @@ async def test_of_two_moves_of_one_payment_one_wins(store, merchant_id):
     async def move(fact: Fact) -> None:
         change = advance(payment, fact, now=NOON)
         async with store.transaction() as tx:
-            await payments.apply(tx, change, told(change))
+            await payments.apply(tx, change, told(change), forgotten=NOON)
 
     ended = await asyncio.gather(move(ACCEPTED), move(SILENT), return_exceptions=True)
 
@@ -153,7 +153,7 @@ async def test_a_change_that_fails_leaves_nothing_behind(store, merchant_id):
 
     with pytest.raises(RuntimeError):
         async with store.transaction() as tx:
-            await payments.apply(tx, change, told(change))
+            await payments.apply(tx, change, told(change), forgotten=NOON)
             raise RuntimeError("the process dies here")
 
     assert await read(store, payment) == payment

@@ -91,7 +91,7 @@ async def hear(store: Store, payment_id: PaymentId, fact: Fact) -> Payment:
         payment = await payments.lock(tx, payment_id)
         assert payment is not None
         change = advance(payment, fact, now=NOON)
-        await payments.apply(tx, change, told(change))
+        await payments.apply(tx, change, told(change), forgotten=NOON)
     return change.after
 
 

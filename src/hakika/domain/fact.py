@@ -107,16 +107,18 @@ FIRST_LINK = bytes(32)  # what a payment is chained to that was not born yet (`p
 
 def link(
     fact: Fact, *, payment_id: str, sequence: int, heard_at: datetime, state: str, before: bytes,
+    salt: str = "",
 ) -> bytes:
     """Return the hash of this fact's row: 32 bytes over its content and the hash of the row before.
 
     `state` is the payment's state after the fact, so that the decision is chained with its ground.
+    `salt` is the payment's own.
     """
     content = json.dumps(
         {
             "payment": payment_id, "sequence": sequence, "heard_at": heard_at.isoformat(),
             "state": state, "kind": fact.kind, "source": fact.source, **details(fact),
-            "raw": hashlib.sha256(fact.raw).hexdigest(), "before": before.hex(),
+            "raw": hashlib.sha256(fact.raw).hexdigest(), "before": before.hex(), "salt": salt,
         },
         sort_keys=True, separators=(",", ":"),
     )

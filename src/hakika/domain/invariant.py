@@ -76,7 +76,7 @@ def replay(payment: Payment, stored: Sequence[StoredFact]) -> list[Change]:
         amount=payment.amount, payer=payment.payer, shortcode=payment.shortcode,
         reference=payment.reference, description=payment.description,
         idempotency_key=payment.idempotency_key, metadata=payment.metadata,
-        callback_url=payment.callback_url,
+        callback_url=payment.callback_url, salt=payment.salt,
         created_at=payment.created_at, updated_at=payment.created_at,
     ))
     for each in stored:
@@ -142,7 +142,7 @@ def chain_breaches(payment: Payment, stored: Sequence[StoredFact]) -> Iterator[s
         if each.sequence == count + 1:
             own = facts.link(
                 each.fact, payment_id=payment.id, sequence=each.sequence, heard_at=each.heard_at,
-                state=each.state, before=before,
+                state=each.state, before=before, salt=payment.salt,
             )
             if own != each.link or each.details != facts.details(each.fact):
                 yield (

@@ -55,6 +55,10 @@ class Patience:
             case _:
                 return None
 
+    def prompts_forgotten(self, *, now: datetime) -> datetime:
+        """Return the time before which a prompt was opened that no phone shows any more."""
+        return now - self.seconds(PROMPT_LIFE_SECONDS)
+
     def prompt_is_dead(self, payment: Payment, *, now: datetime) -> bool:
         """Say whether the payer can no longer answer the prompt."""
         return now >= _pushed_at(payment) + self.seconds(PROMPT_LIFE_SECONDS)

@@ -152,6 +152,7 @@ class Payment:
     lapsed: bool = False                      # the last deadline passed while nobody knew
     facts_count: int = 0
     facts_link: bytes = facts.FIRST_LINK      # hash of the newest fact
+    salt: str = field(default="", repr=False)  # kept sealed; without it a hash would tell the payer
     asked_at: datetime | None = None          # when the last push was committed to
     next_check_at: datetime | None = None     # when to look again; None: settled, or with a person
     checks: int = 0                           # status queries so far
@@ -203,7 +204,7 @@ def advance(payment: Payment, fact: Fact, *, now: datetime) -> Change:
         new["disputed"] = True
     new["facts_link"] = facts.link(
         fact, payment_id=payment.id, sequence=new["facts_count"], heard_at=now,
-        state=new.get("state", payment.state), before=payment.facts_link,
+        state=new.get("state", payment.state), before=payment.facts_link, salt=payment.salt,
     )
     after = replace(payment, **new)
     return Change(payment, fact, after, now, events=_events(payment, after))
@@ -213,6 +214,7 @@ def born(payment: Payment) -> Payment:
     """Return a new payment with the first end of its chain: the hash of everything that was asked.
 
     So an edit of what was asked (its amount, its payer) breaks the chain as an edit of a fact does.
+    The salt is in it, because there are few phone numbers: whoever has the hash could try them all.
     """
     content = json.dumps(
         [
@@ -220,7 +222,7 @@ def born(payment: Payment) -> Payment:
             payment.payer.digits, payment.shortcode.kind, payment.shortcode.number,
             payment.shortcode.store_number, payment.reference, payment.description,
             sorted(payment.metadata.items()), payment.callback_url, payment.idempotency_key,
-            payment.created_at.isoformat(),
+            payment.created_at.isoformat(), payment.salt,
         ],
         separators=(",", ":"),
     )

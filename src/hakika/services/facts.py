@@ -89,7 +89,9 @@ async def write(rt: Runtime, tx: Transaction, change: Change) -> None:
     """Write a change with its events, and enqueue the deliveries that it makes."""
     data = payment_data(change.after)
     told = [Told(EventId(rt.new_id("evt")), name, data) for name in change.events]
-    deliveries = await payments.apply(tx, change, told)
+    deliveries = await payments.apply(
+        tx, change, told, forgotten=rt.patience.prompts_forgotten(now=rt.now()),
+    )
     if deliveries:
         await jobs.enqueue(
             tx.connection, JobKind.DELIVER, [str(each).encode() for each in deliveries],

@@ -28,7 +28,6 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
-from hakika.domain.patience import PROMPT_LIFE_SECONDS
 from hakika.domain.payment import Change, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 from hakika.domain.prompt import PromptGuard
@@ -48,6 +47,8 @@ OUTCOME_TRIES_MAX = 5
 OUTCOME_WAIT_SECONDS = 0.5
 
 SECONDS_AN_HOUR = 3600
+
+SALT_BITS = 128
 
 REFERENCE_PREFIX = "HK"
 _REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -118,7 +119,7 @@ async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
     )
     change = _intent(rt, key, order, account.shortcode)
     intent = Intent(
-        fingerprint=fingerprint(order.body), endpoint_id=rt.new_id("whe"), endpoint_secret=secret,
+        fingerprint=_fingerprint(rt, order), endpoint_id=rt.new_id("whe"), endpoint_secret=secret,
         guard=_guard(rt),
     )
     try:
@@ -136,6 +137,10 @@ async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
     return change if is_new else None
 
 
+def _fingerprint(rt: Runtime, order: Order) -> bytes:
+    return fingerprint(order.body, key=rt.fingerprint_key)
+
+
 async def _is_claimed(rt: Runtime, key: ApiKey, order: Order) -> bool:
     async with rt.store.reading() as tx:
         claim = await idempotency.claim(
@@ -149,7 +154,7 @@ def _guard(rt: Runtime) -> PromptGuard:
     return PromptGuard(
         hour_ago=now - timedelta(seconds=SECONDS_AN_HOUR),
         prompts_max=rt.settings.prompts_per_hour_max,
-        forgotten=now - rt.patience.seconds(PROMPT_LIFE_SECONDS),
+        forgotten=rt.patience.prompts_forgotten(now=now),
     )
 
 
@@ -189,6 +194,7 @@ def _intent(rt: Runtime, key: ApiKey, order: Order, shortcode: Shortcode) -> Cha
         reference=order.reference or _new_reference(rt), description=order.description,
         idempotency_key=order.idempotency_key, metadata=order.metadata or {},
         callback_url=order.callback_url, created_at=now, updated_at=now,
+        salt=f"{rt.random_bits(SALT_BITS):x}",
     ))
     return with_next_check(rt, advance(payment, _asked(payment), now=now))
 
@@ -204,7 +210,7 @@ async def _repeated(rt: Runtime, key: ApiKey, order: Order) -> Asked:
             tx, order.idempotency_key, merchant_id=key.merchant_id, livemode=key.livemode,
         )
     assert claim is not None, "the key was taken when we tried to claim it, and keys are kept"
-    check_same(claim, fingerprint=fingerprint(order.body))
+    check_same(claim, fingerprint=_fingerprint(rt, order))
     if claim.answer is not None:
         return Asked(claim.answer, replayed=True)
     return await _unanswered(rt, key, claim)
@@ -214,8 +220,7 @@ async def _unanswered(rt: Runtime, key: ApiKey, claim: Claim) -> Asked:
     """Answer a key whose first request gave no answer: never sent, still running, or crashed."""
     payment = await read(rt, key, claim.payment_id)
     if payment.state is State.UNSENT:
-        await _refuse_second_prompt(rt, payment)
-        again = await record(rt, payment.id, _asked(payment))
+        again = await _asked_again(rt, payment)
         if again.moved:
             return await _push(rt, again.after)
         payment = again.after
@@ -224,14 +229,14 @@ async def _unanswered(rt: Runtime, key: ApiKey, claim: Claim) -> Asked:
     return Asked(payment_data(payment), replayed=True)
 
 
-async def _refuse_second_prompt(rt: Runtime, payment: Payment) -> None:
-    """Raise when this payment, which was never sent, is not to be sent now either."""
+async def _asked_again(rt: Runtime, payment: Payment) -> Change:
+    """Begin another push of a payment that was never sent, unless it is not to be sent now."""
     if payment.livemode:
         await merchants.refuse_stopped(rt, payment.merchant_id)
-    async with rt.store.reading() as tx:
-        other = await payments.open_prompt(tx, payment, _guard(rt))
-    if other is not None and other != payment.id:
-        raise _prompt_is_open(other)
+    try:
+        return await record(rt, payment.id, _asked(payment))
+    except PromptOpen as prompt:
+        raise _prompt_is_open(prompt.payment_id) from None
 
 
 async def _push(rt: Runtime, payment: Payment) -> Asked:

@@ -94,6 +94,11 @@ class Runtime:
         return callback.read_token(token, key=self._key)
 
     @property
+    def fingerprint_key(self) -> bytes:
+        """The key under which requests are told apart; it is not in the database."""
+        return hmac.digest(self._key, b"fingerprints", hashlib.sha256)
+
+    @property
     def pepper(self) -> bytes:
         """The key under which API keys are digested; it is not in the database."""
         return hmac.digest(self._key, b"api keys", hashlib.sha256)

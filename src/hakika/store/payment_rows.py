@@ -64,7 +64,6 @@ def payment_values(payment: Payment, sealer: Sealer) -> dict[str, Any]:
         "failure_reason": failure.developer_message if failure else None,
         "payer_message": failure.payer_message if failure else None,
         "payer_message_sw": failure.payer_message_sw if failure else None,
-        "daraja_message": failure.daraja_message if failure else None,
         "retryable": failure.retryable if failure else None,
         "late": payment.late, "disputed": payment.disputed, "lapsed": payment.lapsed,
         "facts_count": payment.facts_count, "facts_link": payment.facts_link,
@@ -78,7 +77,8 @@ def _private(payment: Payment) -> bytes:
     return json.dumps(
         [
             payment.payer.digits, payment.reference, payment.description, dict(payment.metadata),
-            payment.checkout_request_id,
+            payment.checkout_request_id, payment.salt,
+            payment.failure.daraja_message if payment.failure else "",
         ],
         separators=(",", ":"), ensure_ascii=False,
     ).encode()
@@ -93,7 +93,7 @@ def _checkout_hash(payment: Payment, sealer: Sealer) -> bytes | None:
 
 def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
     """Return the payment of one row. Raises: SealBroken."""
-    phone, reference, description, metadata, checkout_request_id = json.loads(
+    phone, reference, description, metadata, checkout_request_id, salt, daraja_message = json.loads(
         sealer.open(f"payments.private {row['id']}", row["private"]),
     )
     received = row["amount_received_cents"]
@@ -101,7 +101,7 @@ def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
     if row["failure_code"] is not None:
         failure = Reason(
             row["failure_code"], row["failure_daraja_code"], row["failure_reason"],
-            row["payer_message"], row["payer_message_sw"], row["daraja_message"], row["retryable"],
+            row["payer_message"], row["payer_message_sw"], daraja_message, row["retryable"],
         )
     return Payment(
         id=PaymentId(row["id"]), merchant_id=MerchantId(row["merchant_id"]),
@@ -119,7 +119,7 @@ def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
         confirmed_by=Source(row["confirmed_by"]) if row["confirmed_by"] else None,
         strength=Strength(row["strength"]), failure=failure, late=row["late"],
         disputed=row["disputed"], lapsed=row["lapsed"], facts_count=row["facts_count"],
-        facts_link=row["facts_link"], asked_at=row["asked_at"],
+        facts_link=row["facts_link"], salt=salt, asked_at=row["asked_at"],
         next_check_at=row["next_check_at"], checks=row["checks"], created_at=row["created_at"],
         updated_at=row["updated_at"], completed_at=row["completed_at"],
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
 import psycopg
@@ -71,7 +72,7 @@ COLUMNS: LiteralString = """
     store_number, callback_url, idempotency_key, attempts, merchant_request_id, receipt,
     amount_received_cents, confirmed_by, strength, failure_code,
     failure_daraja_code, failure_reason, payer_message, payer_message_sw,
-    daraja_message, retryable, late, disputed, lapsed,
+    retryable, late, disputed, lapsed,
     facts_count, facts_link, asked_at, next_check_at, checks, created_at, updated_at, completed_at
 """
 
@@ -82,7 +83,7 @@ _BORN: LiteralString = """
         %(idempotency_key)s, %(attempts)s, %(merchant_request_id)s, %(receipt)s,
         %(amount_received_cents)s, %(confirmed_by)s,
         %(strength)s, %(failure_code)s, %(failure_daraja_code)s, %(failure_reason)s,
-        %(payer_message)s, %(payer_message_sw)s, %(daraja_message)s, %(retryable)s, %(late)s,
+        %(payer_message)s, %(payer_message_sw)s, %(retryable)s, %(late)s,
         %(disputed)s, %(lapsed)s,
         %(facts_count)s, %(facts_link)s, %(asked_at)s::timestamptz, %(next_check_at)s::timestamptz,
         %(checks)s, %(created_at)s, %(updated_at)s, %(completed_at)s::timestamptz,
@@ -150,7 +151,7 @@ CHANGE: LiteralString = (
             strength = %(strength)s, failure_code = %(failure_code)s,
             failure_daraja_code = %(failure_daraja_code)s, failure_reason = %(failure_reason)s,
             payer_message = %(payer_message)s, payer_message_sw = %(payer_message_sw)s,
-            daraja_message = %(daraja_message)s, retryable = %(retryable)s,
+            retryable = %(retryable)s,
             late = %(late)s, disputed = %(disputed)s, lapsed = %(lapsed)s,
             facts_count = %(facts_count)s, facts_link = %(facts_link)s, asked_at = %(asked_at)s,
             next_check_at = %(next_check_at)s, checks = %(checks)s, updated_at = %(updated_at)s,
@@ -189,9 +190,14 @@ CHANGE: LiteralString = (
         insert into open_prompts (merchant_id, livemode, phone_hash, payment_id, opened_at)
         select merchant_id, livemode, %(phone_hash)s, id, %(heard_at)s from moved
          where %(opens_prompt)s
-        on conflict do nothing
+        on conflict (merchant_id, livemode, phone_hash)
+            do update set payment_id = excluded.payment_id, opened_at = excluded.opened_at
+            where open_prompts.opened_at < %(forgotten)s
+        returning payment_id
     )
-    select array(select id from due order by id) as deliveries from moved
+    select array(select id from due order by id) as deliveries,
+        %(opens_prompt)s and not exists (select from prompt_opened) as is_another_open
+      from moved
     """
 )
 
@@ -230,24 +236,32 @@ async def begin(tx: Transaction, change: Change, intent: Intent) -> bool:
     if row["is_new"] and values["rings"] and row["prompts"] >= guard.prompts_max:
         raise TooManyPrompts(guard.prompts_max)
     if row["is_new"] and not row["is_born"]:
-        raise PromptOpen(await open_prompt(tx, change.after, guard))
+        raise PromptOpen(await _open_prompt(tx, change.after, guard.forgotten))
     return bool(row["is_born"])
 
 
-async def open_prompt(tx: Transaction, payment: Payment, guard: PromptGuard) -> PaymentId | None:
+async def _open_prompt(
+    tx: Transaction, payment: Payment, forgotten: datetime,
+) -> PaymentId | None:
     """Return the payment whose prompt is on the payer's phone now, or None."""
     sealer = await tx.sealer(payment.merchant_id)
     row = await tx.row(_OPEN_PROMPT, {
         "merchant_id": payment.merchant_id, "livemode": payment.livemode,
-        "phone_hash": sealer.blind(PHONE, payment.payer.digits), "forgotten": guard.forgotten,
+        "phone_hash": sealer.blind(PHONE, payment.payer.digits), "forgotten": forgotten,
     })
     return PaymentId(row["payment_id"]) if row else None
 
 
-async def apply(tx: Transaction, change: Change, told: Sequence[Told]) -> list[int]:
+async def apply(
+    tx: Transaction, change: Change, told: Sequence[Told], *, forgotten: datetime,
+) -> list[int]:
     """Write a change whole and return the deliveries that are due.
 
+    A prompt that was opened before `forgotten` is off the phone by itself.
+
     Raises:
+        PromptOpen: it would be sent now, and another prompt is on the phone. Let the transaction
+            fail.
         ReceiptTaken: another payment has this receipt. Record a contradiction instead.
     """
     sealer = await tx.sealer(change.after.merchant_id)
@@ -255,6 +269,7 @@ async def apply(tx: Transaction, change: Change, told: Sequence[Told]) -> list[i
         "event_ids": [each.id for each in told],
         "event_names": [each.name.value for each in told],
         "event_data": [sealed_data(each.id, each.data, sealer) for each in told],
+        "forgotten": forgotten,
     }
     try:
         row = await tx.row(CHANGE, values)
@@ -263,6 +278,8 @@ async def apply(tx: Transaction, change: Change, told: Sequence[Told]) -> list[i
             raise ReceiptTaken(change.fact.receipt) from error
         raise
     assert row is not None, "the row was locked, so nobody else can have moved it"
+    if row["is_another_open"]:
+        raise PromptOpen(await _open_prompt(tx, change.after, forgotten))
     deliveries: list[int] = row["deliveries"]
     return deliveries
 

@@ -104,7 +104,6 @@ create table payments (
     failure_reason        text,
     payer_message         text,
     payer_message_sw      text,
-    daraja_message        text,
     retryable             boolean,
     late                  boolean not null,
     disputed              boolean not null,
