@@ -30,7 +30,7 @@ Writer = Annotated[ApiKey, Depends(may(Scope.MERCHANT_WRITE))]
 async def create(request: Request, rt: Rt, key: Writer) -> Response:
     """Make a key of the same merchant and mode. It is shown this once.
 
-    It cannot do more than the key that makes it.
+    It cannot do more than the key that makes it, nor from elsewhere, nor for longer.
     """
     wanted = read_model(bodies.KeyRequest, read_object(await read_bytes(request)))
     made, text = await keys.create(rt, key.merchant_id, keys.Wanted(

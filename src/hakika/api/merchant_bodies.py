@@ -116,9 +116,11 @@ class KeyRequest(BaseModel):
     scopes: list[Scope] = Field([], description="Left out: all that the making key has.")
     allowed_networks: Annotated[
         list[Annotated[str, Field(max_length=50)]],
-        Field(max_length=50, description="Where it may be used from. Left out: anywhere."),
+        Field(max_length=50, description="Where it may be used from. Left out: as the making key."),
     ] = []
-    expires_at: Moment | None = None
+    expires_at: Moment | None = Field(
+        None, description="When it ends: with the making key at the latest.",
+    )
 
 
 class OverlapRequest(BaseModel):

@@ -12,7 +12,7 @@ import hmac
 import re
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address, ip_network
@@ -101,6 +101,29 @@ class ApiKey:
         """Raise AddressNotAllowed unless this key may be used from `address`."""
         if self.networks and not _is_in(address, self.networks):
             raise AddressNotAllowed("This API key may not be used from this address.")
+
+    def check_making(self, other: ApiKey) -> ApiKey:
+        """Return `other` as this key may make it: bound to the same networks and end, unless said.
+
+        Raises:
+            Forbidden: it could do more than this key, from elsewhere, or for longer. A key that was
+                stolen must not make itself a better one.
+        """
+        more = sorted(other.scopes - self.scopes)
+        if more:
+            raise Forbidden(
+                "A key cannot make a key that may do more than itself.",
+                hint=f"Leave out the scopes that the making key lacks: {', '.join(more)}",
+            )
+        if self.networks and not all(_is_within(each, self.networks) for each in other.networks):
+            raise Forbidden(
+                "A key cannot make a key that is good from elsewhere than itself.",
+                hint=f"Leave allowed_networks out, or stay within {', '.join(self.networks)}.",
+            )
+        return replace(
+            other, networks=other.networks or self.networks,
+            expires_at=min(filter(None, (self.expires_at, other.expires_at)), default=None),
+        )
 
     def require(self, scope: Scope) -> None:
         """Raise Forbidden unless this key has `scope`."""
@@ -207,6 +230,14 @@ def _is_in(address: str, networks: Iterable[str]) -> bool:
     except ValueError:
         return False
     return any(peer in ip_network(network) for network in networks)
+
+
+def _is_within(network: str, networks: Iterable[str]) -> bool:
+    inner = ip_network(network)
+    return any(
+        outer.version == inner.version and inner.subnet_of(outer)  # type: ignore[arg-type]
+        for outer in map(ip_network, networks)
+    )
 
 
 def _checksum(body: str) -> str:

@@ -37,16 +37,12 @@ async def create(
 
     Raises:
         NotFound: no such merchant.
-        Forbidden: `by`, who makes it, has not all of its scopes.
+        Forbidden: `by`, who makes it, may not do all that it may.
         Invalid: a label that is too long, a network that is none, an end that has passed.
     """
     key, text = _minted(rt, merchant_id, wanted)
-    if by is not None and not key.scopes <= by.scopes:
-        raise Forbidden(
-            "A key cannot make a key that may do more than itself.",
-            hint="Leave out the scopes that the making key lacks: "
-            + ", ".join(sorted(key.scopes - by.scopes)),
-        )
+    if by is not None:
+        key = by.check_making(key)
     async with rt.store.transaction() as tx:
         if await merchants.read(tx, merchant_id) is None:
             raise NotFound(f"There is no merchant {merchant_id}.")
@@ -95,13 +91,26 @@ async def rotate(
         old = await _living(rt, tx, which, by)
         new, text = _minted(rt, old.merchant_id, Wanted(
             livemode=old.livemode, scopes=old.scopes, label=old.label, networks=old.networks,
+            expires_at=_as_long(old, now=rt.now()),
         ))
-        if by is not None and not new.scopes <= by.scopes:
-            raise Forbidden("A key cannot rotate a key that may do more than itself.")
+        if by is not None:
+            new = _rotated_by(by, new)
         await keys.add(tx, new)
         await keys.replace(tx, old, by=new, ends_at=rt.now() + overlap)
     rt.keys.forget(old.handle)
     return new, text.write()
+
+
+def _rotated_by(by: ApiKey, new: ApiKey) -> ApiKey:
+    made = by.check_making(new)
+    if made.networks != new.networks:  # narrower than the old one: whoever uses it would be shut out
+        raise Forbidden("A key cannot rotate a key that is good from elsewhere than itself.")
+    return made
+
+
+def _as_long(old: ApiKey, *, now: datetime) -> datetime | None:
+    """Return when a key ends that lives as long as `old` was made to."""
+    return old.expires_at and now + (old.expires_at - old.created_at)
 
 
 async def revoke(rt: Runtime, which: str, *, by: ApiKey | None = None) -> ApiKey:
@@ -132,8 +141,8 @@ def _within(by: ApiKey | None) -> tuple[MerchantId | None, bool | None]:
     return (by.merchant_id, by.livemode) if by is not None else (None, None)
 
 
-async def authenticate(rt: Runtime, text: str, *, address: str = "") -> ApiKey:
-    """Return the key that `text` is, used from `address`.
+async def authenticate(rt: Runtime, text: str, *, address: str | None = None) -> ApiKey:
+    """Return the key that `text` is, used from `address`; None: not over a network.
 
     Raises:
         Unauthenticated: not a key, or none of ours. The answer does not tell which part is wrong.
@@ -146,14 +155,20 @@ async def authenticate(rt: Runtime, text: str, *, address: str = "") -> ApiKey:
     if not hmac.compare_digest(ours, rules.digest(parts, pepper=rt.pepper)) or key is None:
         raise Unauthenticated("This API key is not known here.")
     key.check_alive(now=rt.now())
-    if address:
+    if address is not None:
         key.check_address(address)
+    if keys.is_touch_due(key, now=rt.now()):
+        await _touch(rt, key)
     return key
 
 
 async def _looked_up(rt: Runtime, handle: str) -> ApiKey | None:
     async with rt.store.reading() as tx:
-        key = await keys.named(tx, handle)
-        if key is not None:
-            await keys.touch(tx, key, now=rt.now())
-    return key
+        return await keys.named(tx, handle)
+
+
+async def _touch(rt: Runtime, key: ApiKey) -> None:
+    """Note that a key was used: by who has all of it, not by who knows its handle."""
+    async with rt.store.reading() as tx:
+        await keys.touch(tx, key, now=rt.now())
+    rt.keys.forget(key.handle)

@@ -102,10 +102,14 @@ async def replace(tx: Transaction, key: ApiKey, *, by: ApiKey, ends_at: datetime
     await tx.execute(_REPLACE, {"id": key.id, "by": by.id, "ends_at": ends_at})
 
 
+def is_touch_due(key: ApiKey, *, now: datetime) -> bool:
+    """Say whether a use of `key` at `now` is to be noted."""
+    return key.last_used_at is None or key.last_used_at < now - _TOUCH_AFTER
+
+
 async def touch(tx: Transaction, key: ApiKey, *, now: datetime) -> None:
     """Note that a key was used, at most once a minute."""
-    if key.last_used_at is None or key.last_used_at < now - _TOUCH_AFTER:
-        await tx.execute(_TOUCH, {"id": key.id, "now": now, "before": now - _TOUCH_AFTER})
+    await tx.execute(_TOUCH, {"id": key.id, "now": now, "before": now - _TOUCH_AFTER})
 
 
 def _key_of(row: dict[str, Any]) -> ApiKey:
