@@ -17,12 +17,14 @@ from hakika.domain.errors import NotFound
 from hakika.domain.fact import Fact
 from hakika.domain.ids import PaymentId
 from hakika.domain.payment import Payment
+from hakika.domain.sealing import SealBroken
 from hakika.domain.verdict import Said, from_callback, is_about
 from hakika.services.facts import Unheard, record_heard
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
 from hakika.services.telemetry import KEPT
 from hakika.store import quarantine
+from hakika.store.keyring import MasterKeyMissing
 from hakika.store.quarantine import Held
 from hakika.store.transaction import StatementRefused
 
@@ -32,10 +34,11 @@ log = structlog.get_logger(__name__)
 RETRY_SECONDS = 60
 TRIES_MAX = 60 * 24
 
-# What our own mistakes raise. Not the database's absence: that must answer 503, never 200.
+# What our own mistakes raise, and a row that does not open here: damaged, or its owner's key was
+# wrapped by a master key of another process. Not the database's absence: that must answer 503.
 _OUR_MISTAKES = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, StatementRefused, TypeError,
-    ValueError,
+    ArithmeticError, AssertionError, AttributeError, LookupError, MasterKeyMissing, SealBroken,
+    StatementRefused, TypeError, ValueError,
 )
 
 

@@ -33,7 +33,7 @@ _MASTERS: LiteralString = """
 
 _OTHERS: LiteralString = """
     select owner, master, wrapped from data_keys where master <> %(master)s
-     order by owner limit %(limit)s for update skip locked
+     order by owner limit %(limit)s for update
 """
 
 _REWRAP: LiteralString = """
@@ -154,6 +154,10 @@ async def secret_digest(tx: Transaction, digest: bytes) -> bytes:
 
 
 async def open_instance(tx: Transaction) -> None:
-    """See that every master is here, and that this Hakika has a data key of its own."""
+    """See that every master is here, and that this Hakika has a data key of its own.
+
+    It is kept from now on: a callback can be put aside whatever becomes of other keys.
+    """
     await tx.keyring.prove(tx)
     await tx.keyring.make(tx, INSTANCE)
+    await tx.sealer(INSTANCE)
