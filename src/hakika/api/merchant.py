@@ -14,7 +14,7 @@ from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import shortcode
-from hakika.domain.errors import Invalid
+from hakika.domain.errors import Forbidden, Invalid
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.provider import Secrets, provider_data
 from hakika.domain.times import written
@@ -122,7 +122,8 @@ async def delete(rt: Rt, key: Writer, shortcode: WhichShortcode = "") -> Respons
     responses=answers(bodies.CollectionsAnswer, HTTPStatus.OK, 401, 403),
 )
 async def read_collections(rt: Rt, key: Reader) -> Response:
-    """Say whether new live payments are taken."""
+    """Say whether new live payments are taken. Needs a live key."""
+    _refuse_test(key)
     return _collections(await merchants.collections_stop(rt, key.merchant_id))
 
 
@@ -134,14 +135,23 @@ async def read_collections(rt: Rt, key: Reader) -> Response:
 async def switch_collections(request: Request, rt: Rt, key: Writer) -> Response:
     """Take no new live payments, or take them again. Callbacks, checks and webhooks go on.
 
-    The operator's own switch stays as it is: while it is off, so are everybody's collections.
+    Needs a live key: test keys lie about on many machines, and have no say over live money. The
+    operator's own switch stays as it is: while it is off, so are everybody's collections.
     """
+    _refuse_test(key)
     wanted = read_model(bodies.CollectionsRequest, read_object(await read_bytes(request)))
     if wanted.enabled:
         await merchants.resume_collections(rt, key.merchant_id)
     else:
         await merchants.stop_collections(rt, key.merchant_id, reason=wanted.reason)
     return _collections(await merchants.collections_stop(rt, key.merchant_id))
+
+
+def _refuse_test(key: ApiKey) -> None:
+    if not key.livemode:
+        raise Forbidden(
+            "The switch is of live collections, and this is a test key.", hint="Use a live key.",
+        )
 
 
 def _collections(stop: tuple[str, datetime] | None) -> Response:
