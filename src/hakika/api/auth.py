@@ -10,13 +10,14 @@ from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
 from hakika.api.requests import client_address
+from hakika.domain import callback
 from hakika.domain.errors import Unauthenticated
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.services import keys
 from hakika.services.runtime import Runtime
 
-# Everything below this needs a key; what does not is written elsewhere.
-GUARDED = "/v1"
+# What needs no key. Everything else does, wherever it stands.
+OPEN = frozenset({callback.PATH + "{token}", "/healthz", "/readyz"})
 
 _BEARER = HTTPBearer(auto_error=False, description="`Authorization: Bearer hk_…`")
 _HEADER = APIKeyHeader(name="X-API-Key", auto_error=False, description="`X-API-Key: hk_…`")
@@ -66,11 +67,12 @@ def may(scope: Scope) -> Callable[[ApiKey], Awaitable[ApiKey]]:
 def scopes(routers: Iterable[APIRouter]) -> dict[tuple[str, str], Scope]:
     """Return the scope that each route of the API needs, by method and path.
 
-    A route under /v1 that names none stops the start: whoever forgot it has opened a door.
+    A route that names none, and is not in OPEN, stops the start: who forgot it has opened a door.
     """
     needed: dict[tuple[str, str], Scope] = {}
     for route in (route for router in routers for route in router.routes):
-        if not isinstance(route, APIRoute) or not route.path.startswith(GUARDED):
+        assert isinstance(route, APIRoute), f"{route} is not a route that can name a scope"
+        if route.path in OPEN:
             continue
         asked = [each.call for each in route.dependant.dependencies]
         found = [_GUARDS[call] for call in asked if call is not None and call in _GUARDS]
