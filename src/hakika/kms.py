@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+from functools import cache
 from typing import Any
 
 PREFIX = "kms:"
@@ -16,10 +17,17 @@ PREFIX = "kms:"
 CONTEXT = {"for": "hakika master key"}
 
 
+# A start should say soon that KMS is away; boto's own patience is minutes.
+_PATIENCE: dict[str, Any] = {
+    "connect_timeout": 5, "read_timeout": 10, "retries": {"total_max_attempts": 2},
+}
+
+
 class KmsFailed(Exception):
     """KMS gave no key. The message says why."""
 
 
+@cache
 def opened(text: str) -> str:
     """Return the master key in base64 that `text` (kms:…) holds. Raises: KmsFailed."""
     try:
@@ -45,11 +53,12 @@ def _asked(what: str, **wanted: Any) -> tuple[str, str]:
     """Return the key and its ciphertext, both in base64, that KMS answers with."""
     try:
         import boto3  # noqa: PLC0415 - an extra, and a slow one
+        from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
     except ImportError:
         raise KmsFailed("AWS KMS needs its extra: pip install 'hakika[kms]'.") from None
     try:
-        answer = getattr(boto3.client("kms"), what)(**wanted)
+        answer = getattr(boto3.client("kms", config=Config(**_PATIENCE)), what)(**wanted)
     except (BotoCoreError, ClientError) as error:
         raise KmsFailed(f"AWS KMS gave no key: {error}.") from error
     return (

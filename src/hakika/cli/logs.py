@@ -57,7 +57,9 @@ def set_up(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     ours = logging.getLevelNamesMapping()[level.upper()]
-    root.setLevel(ours if ours == logging.DEBUG else max(ours, logging.WARNING))
+    # Also when we debug: at that level a library may write all that it sends and hears. botocore
+    # wrote the master key, as AWS KMS had opened it.
+    root.setLevel(max(ours, logging.WARNING))
     logging.getLogger("hakika").setLevel(ours)
     # They set themselves up, wherever they were made. The last is uvicorn's list of every path that
     # was asked for; we do not switch it on, and whoever does gets it masked.
