@@ -103,7 +103,7 @@ async def rotate(
 
 def _rotated_by(by: ApiKey, new: ApiKey) -> ApiKey:
     made = by.check_making(new)
-    if made.networks != new.networks:  # narrower than the old one: whoever uses it would be shut out
+    if made.networks != new.networks:  # narrower than the old one: its users would be shut out
         raise Forbidden("A key cannot rotate a key that is good from elsewhere than itself.")
     return made
 

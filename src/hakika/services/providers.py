@@ -46,6 +46,7 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
         consumer_key=secrets.consumer_key, consumer_secret=secrets.consumer_secret,
         passkey=secrets.passkey, initiator=secrets.initiator,
         security_credential=secrets.security_credential,
+        nominated_number=wanted.nominated_number,
     )
     provider = _provider(rt, key, wanted)
     _check_fit(rt, credentials(rt, provider))

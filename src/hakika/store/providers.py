@@ -55,7 +55,7 @@ _DELETE: LiteralString = """
     returning is_default
 """
 
-_LOCK: LiteralString = "select id from merchants where id = %(merchant_id)s for update"
+_LOCK: LiteralString = "select id from merchants where id = %(merchant_id)s for no key update"
 
 
 async def of(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> list[Provider]:
