@@ -183,11 +183,16 @@ class World:
         self, session: aiohttp.ClientSession, *, scopes: Collection[Scope] = (),
     ) -> Shop:
         """Return a new merchant with a key."""
+        merchant_id, key = self.open_merchant(scopes=scopes)
+        return Shop(self, session, merchant_id, key)
+
+    def open_merchant(self, *, scopes: Collection[Scope] = ()) -> tuple[str, str]:
+        """Return the id of a new merchant, and a key."""
         merchant = self.in_api(merchants.create(self.rt, "Duka"))
         _, key = self.in_api(
             keys.create(self.rt, merchant.id, Wanted(livemode=False, scopes=scopes)),
         )
-        return Shop(self, session, merchant.id, key)
+        return merchant.id, key
 
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Read the database."""

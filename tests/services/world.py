@@ -319,13 +319,13 @@ async def open_world(database_url: str) -> AsyncIterator[World]:
     """Open a world on a fresh database. Queries are not scarce in it."""
     daraja, receiver = Daraja(), Receiver()
     async with AsyncExitStack() as parts:
-        daraja.url = await parts.enter_async_context(_serving({
+        daraja.url = await parts.enter_async_context(serving({
             ("GET", "/oauth/v1/generate"): daraja.token,
             ("POST", "/mpesa/stkpush/v1/processrequest"): daraja.push,
             ("POST", "/mpesa/stkpushquery/v1/query"): daraja.query,
         }))
         receiver.url = await parts.enter_async_context(
-            _serving({("POST", "/{path:.*}"): receiver.hear}),
+            serving({("POST", "/{path:.*}"): receiver.hear}),
         )
         settings = settings_of(database_url, daraja.url)
         rt = await parts.enter_async_context(open_runtime(settings, public_url=PUBLIC_URL))
@@ -344,7 +344,7 @@ def settings_of(database_url: str, daraja_url: str) -> Settings:
 
 
 @asynccontextmanager
-async def _serving(routes: Mapping[tuple[str, str], Any]) -> AsyncIterator[str]:
+async def serving(routes: Mapping[tuple[str, str], Any]) -> AsyncIterator[str]:
     app = web.Application()
     for (method, path), handler in routes.items():
         app.router.add_route(method, path, handler)

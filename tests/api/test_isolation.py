@@ -1,0 +1,175 @@
+"""No merchant reaches another's things, and no mode the other's, on any route of the API. (I13)
+
+The table of routes is the API's own: a new route is tried as soon as it stands, and one that this
+file cannot try, because it does not know what to put in its path or what it shows, fails by name.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+import pytest_asyncio
+
+from hakika.api.app import ROUTERS
+from hakika.api.auth import scopes
+from hakika.services import keys
+from hakika.services.keys import Wanted
+from tests.api.world import Answer, Shop, World, new_key, new_person
+
+MERCHANTS = 5
+PAIRS = 10
+
+ROUTES = sorted(scopes(ROUTERS))
+ABOUT_ONE = sorted(  # what deletes comes last
+    (each for each in ROUTES if "{" in each[1]), key=lambda each: (each[0] == "DELETE", each),
+)
+LISTS = [path for method, path in ROUTES if method == "GET" and "{" not in path]
+
+# What a list shows of what is its merchant's own: by this it is seen that the list was tried.
+SHOWS = {
+    "/v1/payments": "payment_id", "/v1/events": "settled_id", "/v1/keys": "key_id",
+    "/v1/webhook-endpoints": "endpoint_id", "/v1/merchant": "merchant_id",
+    "/v1/merchant/providers": "provider_id",
+}
+
+# Lists that a test key may not see at all.
+LIVE_ONLY = {"/v1/merchant/collections"}
+
+# What narrows a list to another's thing, where a leak would hurt most.
+NARROWED = {"/v1/payments": ("?search={person}", "?search={payment_id}", "?search={reference}")}
+
+# Routes that name a thing, and not in their path.
+NAMED: Mapping[tuple[str, str], str] = {
+    ("POST", "/v1/merchant/providers/validate"): "?shortcode={shortcode}",
+    ("DELETE", "/v1/merchant/providers"): "?shortcode={shortcode}",
+}
+
+# Bodies without which a route answers 400 before it looks for the thing.
+BODIES: Mapping[tuple[str, str], dict[str, Any]] = {}
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """A merchant with one thing of each kind, in test mode, and a live key that has none."""
+
+    shop: Shop
+    live_key: str
+    has: Mapping[str, str]
+
+    @property
+    def marks(self) -> list[bytes]:
+        """What no other merchant's answer, and none of the other mode's, may hold."""
+        return [text.encode() for name, text in self.has.items() if name != "merchant_id"]
+
+    async def try_(
+        self, method: str, path: str, has: Mapping[str, str], *, live: bool = False,
+    ) -> Answer:
+        """Send a request about what somebody `has`."""
+        return await self.shop.send(
+            method, path.format(**has), key=self.live_key if live else None,
+            idempotency_key=None if method == "GET" else new_key(),
+            **({"json": BODIES[method, path]} if (method, path) in BODIES else {}),
+        )
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def owners(api_world: World) -> AsyncIterator[list[Owner]]:
+    """Some merchants, made once for this file."""
+    async with aiohttp.ClientSession() as session:
+        yield [await made(api_world, session, number) for number in range(MERCHANTS)]
+
+
+async def made(world: World, session: aiohttp.ClientSession, number: int) -> Owner:
+    shop = world.open_shop(session)
+    _, live_key = world.in_api(keys.create(world.rt, shop.merchant_id, Wanted(livemode=True)))
+    has = {
+        "merchant_id": shop.merchant_id, "person": new_person(), "reference": f"ISOLATED-{number}",
+        "shortcode": str(601_000 + number),
+    }
+    settled = (await shop.order()).data["id"]
+    await shop.settled(settled)
+    payment = await shop.order(phone=has["person"], reference=has["reference"])
+    endpoint = await shop.send("POST", "/v1/webhook-endpoints", json={"url": "https://a.example/"})
+    spare = await shop.send("POST", "/v1/keys", json={})
+    provider = await shop.send("PUT", "/v1/merchant/providers", json={
+        "provider": "mpesa", "mpesa": {
+            "env": "sandbox", "consumer_key": "own-consumer-key", "consumer_secret": "own-secret",
+            "passkey": "own-passkey", "shortcode": has["shortcode"],
+        },
+    })
+    return Owner(shop, live_key, has | {
+        "settled_id": settled, "payment_id": payment.data["id"], "endpoint_id": endpoint.data["id"],
+        "key_id": spare.data["id"], "provider_id": provider.data["id"],
+    })
+
+
+def pairs(owners: list[Owner], route: str) -> list[tuple[Owner, Owner]]:
+    """Return random pairs of a merchant and another whose thing it tries to reach."""
+    chance = random.Random(route)
+    return [(one, other) for one, other in (chance.sample(owners, 2) for _ in range(PAIRS))]
+
+
+@pytest.mark.parametrize(("method", "path"), ABOUT_ONE, ids=" ".join)
+async def test_another_merchants_thing_is_not_there_and_nor_is_the_other_modes(
+    owners: list[Owner], method: str, path: str,
+):
+    """Ten random pairs: 403 or 404 whatever is done to it, and no word of what it is."""
+    for one, other in pairs(owners, method + path):
+        answers = [
+            await one.try_(method, path, other.has),
+            await one.try_(method, path, one.has, live=True),
+            await one.try_(method, path, other.has, live=True),
+        ]
+
+        assert {answer.status for answer in answers} <= {403, 404}, f"{method} {path}"
+        for answer in answers:
+            named = path.format(**other.has).encode(), path.format(**one.has).encode()
+            said = answer.raw.replace(named[0], b"").replace(named[1], b"")
+            shown = [mark for mark in other.marks if mark in said and mark not in b"".join(named)]
+            assert shown == [], f"{method} {path}"
+
+
+@pytest.mark.parametrize(("method", "path"), NAMED)
+async def test_what_is_named_in_a_query_is_as_far_away(
+    owners: list[Owner], method: str, path: str,
+):
+    for one, other in pairs(owners, method + path):
+        for live in (False, True):
+            answer = await one.try_(method, path + NAMED[method, path], other.has, live=live)
+
+            assert answer.status in {403, 404}, f"{method} {path}"
+
+
+@pytest.mark.parametrize("path", LISTS)
+async def test_a_list_has_nothing_of_another_merchant_or_mode(owners: list[Owner], path: str):
+    """However it is narrowed; and it does show what is one's own, so it was truly tried."""
+    assert path in SHOWS or path in LIVE_ONLY, f"say what GET {path} shows of a merchant's own"
+    for one, other in pairs(owners, path):
+        own = await one.try_("GET", path, one.has)
+        narrowed = [each.format(**other.has) for each in NARROWED.get(path, ())]
+        answers = [await one.try_("GET", path + query, other.has) for query in ("", *narrowed)]
+        live = await one.try_("GET", path, one.has, live=True)
+
+        if path in SHOWS:
+            assert one.has[SHOWS[path]].encode() in own.raw, path
+        else:
+            assert own.status == 403, path
+        for answer in (own, *answers, live):
+            assert [mark for mark in other.marks if mark in answer.raw] == [], path
+        assert [mark for mark in one.marks if mark in live.raw] == [], path
+
+
+@pytest.mark.parametrize(("method", "path"), [*NAMED, *ABOUT_ONE], ids=" ".join)
+async def test_ones_own_thing_is_there(owners: list[Owner], method: str, path: str):
+    """Else all the refusals above would say nothing. Runs last: some of it deletes."""
+    own = owners[sum(map(ord, path)) % MERCHANTS]
+    answer = await own.try_(method, path + NAMED.get((method, path), ""), own.has)
+
+    assert answer.status < 300, f"{method} {path}: {answer.raw!r}"
