@@ -345,6 +345,7 @@ def settings_of(database_url: str, daraja_url: str) -> Settings:
 
 @asynccontextmanager
 async def serving(routes: Mapping[tuple[str, str], Any]) -> AsyncIterator[str]:
+    """Serve handlers by method and path on a port of this machine; give the address."""
     app = web.Application()
     for (method, path), handler in routes.items():
         app.router.add_route(method, path, handler)
@@ -352,5 +353,7 @@ async def serving(routes: Mapping[tuple[str, str], Any]) -> AsyncIterator[str]:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    yield f"http://{host}:{port}"
-    await runner.cleanup()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()

@@ -92,7 +92,8 @@ def parse_payment_amount(value: object, *, field: str = "amount") -> Money:
         )
     if amount > Money.shillings(PAYMENT_SHILLINGS_MAX):
         raise Invalid(
-            f"{amount} is above the largest M-Pesa payment of KES {PAYMENT_SHILLINGS_MAX:,}.",
+            # Not repeated: a number this large may be a phone number in the wrong field.
+            f"The amount is above the largest M-Pesa payment of KES {PAYMENT_SHILLINGS_MAX:,}.",
             field=field, code="amount_too_large",
         )
     return amount
