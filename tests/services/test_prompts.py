@@ -93,7 +93,7 @@ async def test_a_prompt_that_nobody_answered_is_forgotten_after_90_seconds(world
 
 
 async def test_a_payer_is_asked_only_so_often_in_an_hour(world: World):
-    """Prompting strangers is abuse, however fast they say no. Nothing is kept of what is refused."""
+    """Prompting strangers is abuse, however fast they say no."""
     guarded = world.having(prompts_per_hour_max=2)
     for _ in range(2):
         payment = await world.read((await guarded.ask(order(payer=PAYER))).data["id"])

@@ -48,7 +48,8 @@ def name_of(master_key: str) -> str:
 async def process(world: World, **settings: str) -> AsyncIterator[Runtime]:
     """Open the parts of another process of this Hakika, with other settings."""
     other = settings_of(world.url, world.daraja.url).model_dump() | settings
-    async with open_runtime(type(world.rt.settings)(**other), public_url="https://pay.example") as rt:
+    settings_there = type(world.rt.settings)(**other)
+    async with open_runtime(settings_there, public_url="https://pay.example") as rt:
         yield rt
 
 
