@@ -5,15 +5,31 @@ from __future__ import annotations
 import random
 import re
 import string
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hakika.domain.errors import Forbidden, Unauthenticated
+from hakika.domain.errors import (
+    AddressNotAllowed,
+    Forbidden,
+    Invalid,
+    KeyExpired,
+    KeyRevoked,
+    Unauthenticated,
+)
 from hakika.domain.ids import KeyId, MerchantId
-from hakika.domain.merchant import KEY_PATTERN, ApiKey, Scope, digest, mint_key, read_key
+from hakika.domain.merchant import (
+    KEY_PATTERN,
+    ApiKey,
+    Scope,
+    digest,
+    mint_key,
+    read_key,
+    read_networks,
+)
 
 FEW = settings(max_examples=15, deadline=None, database=None)
 BITS = st.integers(0, 2**200 - 1)
@@ -116,3 +132,59 @@ def test_a_key_may_do_what_its_scopes_say_and_nothing_else():
     for other in set(Scope) - {Scope.PAYMENTS_READ}:
         with pytest.raises(Forbidden, match=other):
             key.require(other)
+
+
+def key_that(**changed: object) -> ApiKey:
+    """Return a key with some of it changed."""
+    parts = read_key(TEXT)
+    return replace(ApiKey(
+        KeyId("key_1"), MerchantId("mer_1"), livemode=False, handle=parts.handle,
+        digest=digest(parts, pepper=PEPPER), scopes=frozenset(Scope), label="", created_at=NOON,
+    ), **changed)  # type: ignore[arg-type]
+
+
+def test_a_key_is_over_from_the_moment_of_its_end():
+    """Not a microsecond later; a revocation needs no end."""
+    key = key_that(expires_at=NOON)
+
+    key.check_alive(now=NOON - timedelta(microseconds=1))
+    with pytest.raises(KeyExpired):
+        key.check_alive(now=NOON)
+    with pytest.raises(KeyRevoked):
+        key_that(revoked_at=NOON).check_alive(now=NOON)
+
+
+@pytest.mark.parametrize(("address", "is_in"), [
+    ("203.0.113.0", True), ("203.0.113.255", True), ("203.0.114.0", False), ("2001:db8::7", True),
+    ("2001:db9::7", False), ("", False), ("203.0.113.0x", False), ("unix", False),
+])
+def test_a_key_is_good_from_its_networks(address: str, is_in: bool):
+    """What is no address is in none of them."""
+    key = key_that(networks=read_networks(["203.0.113.9/24", " 2001:db8::/32"]))
+
+    if is_in:
+        key.check_address(address)
+    else:
+        with pytest.raises(AddressNotAllowed):
+            key.check_address(address)
+
+
+@pytest.mark.parametrize("texts", [["abc"], ["1.2.3.4/33"], [""], ["1.2.3.4"] * 51])
+def test_what_is_no_network_is_refused(texts: list[str]):
+    with pytest.raises(Invalid):
+        read_networks(texts)
+
+
+def test_in_a_corpus_the_pattern_and_the_checksum_find_the_keys_and_nothing_else():
+    """A scanner that cries wolf is switched off."""
+    chance = random.Random(11)
+    issued = [mint_key(chance.getrandbits(200), livemode=bool(n % 2)).write() for n in range(20)]
+    noise = ["hk_test_" + "".join(chance.choices(LETTERS, k=46)) for _ in range(500)]
+    words = [chance.choice(["key =", "curl -H", "'", "sk_live_4711", "hk_test_…"]) for _ in noise]
+    corpus = [f"{word} {text}\n" for word, text in zip(words, noise, strict=True)]
+    for text in issued:
+        corpus.insert(chance.randrange(len(corpus)), f'export KEY="{text}";')
+
+    found = [each for each in re.findall(KEY_PATTERN, "".join(corpus)) if not is_refused(each)]
+
+    assert sorted(found) == sorted(issued)

@@ -1,0 +1,136 @@
+"""`/v1/merchant`: M-Pesa credentials as older services take them, and the switch of collections."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hakika.services import keys
+from hakika.services.keys import Wanted
+from tests.api.world import Shop, World, new_key, new_person
+
+# As a developer copies it from an older service's guide.
+SANDBOX = {
+    "env": "sandbox", "consumer_key": "a_consumer_key_of_daraja_abcd",
+    "consumer_secret": "a_consumer_secret_of_daraja_ef12",
+    "passkey": "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919",
+    "shortcode": "174379",
+}
+LIVE = SANDBOX | {"env": "live", "passkey": "ab" * 32, "shortcode": "600978"}
+PROVIDERS = "/v1/merchant/providers"
+
+
+async def put(shop: Shop, *, key: str | None = None, **mpesa: Any) -> Any:
+    """Put credentials: those of the guide, but for what is named."""
+    return await shop.send(
+        "PUT", PROVIDERS, key=key, json={"provider": "mpesa", "mpesa": SANDBOX | mpesa},
+    )
+
+
+def live_key(shop: Shop, world: World) -> str:
+    _, text = world.in_api(keys.create(world.rt, shop.merchant_id, Wanted(livemode=True)))
+    return text
+
+
+async def test_credentials_are_put_tried_and_shown_masked(shop):
+    """As in the older service's guide; and what Daraja says of them is in the answer."""
+    answer = await put(shop)
+
+    assert answer.status == 200
+    shown = answer.data["config_summary"]
+    assert {name: shown[name] for name in SANDBOX} == {
+        "env": "sandbox", "consumer_key": "****abcd", "consumer_secret": "****ef12",
+        "passkey": "****c919", "shortcode": "174379",
+    }
+    assert (answer.data["provider"], answer.data["default"]) == ("mpesa", True)
+    assert (answer.data["valid"], answer.data["last_error"]) == (True, None)
+    assert answer.data["checked_at"]
+    (listed,) = (await shop.get(PROVIDERS)).data
+    assert listed == answer.data
+    for secret in ("consumer_key", "consumer_secret", "passkey"):
+        assert SANDBOX[secret].encode() not in answer.raw
+
+
+async def test_a_first_payment_needs_no_credentials(shop):
+    """The simulator serves a test mode without any of its own."""
+    assert (await shop.get(PROVIDERS)).data == []
+    assert (await shop.order(phone=new_person())).status == 202
+
+
+@pytest.mark.parametrize("name", [
+    "consumer_key", "consumer_secret", "passkey", "initiator", "security_credential",
+    "nominated_number",
+])
+async def test_what_was_masked_is_not_taken_for_the_secret_itself(shop, name):
+    """A program that reads, changes one thing and writes back would destroy them."""
+    answer = await put(shop, **{name: "****abcd"})
+
+    assert answer.problem == (400, "invalid_request", [(f"mpesa.{name}", "secret_masked")])
+    assert (await shop.get(PROVIDERS)).data == []
+
+
+@pytest.mark.parametrize(("changed", "field"), [
+    ({"passkey": SANDBOX["passkey"]}, "passkey"), ({"shortcode": "174379"}, "shortcode"),
+    ({"shortcode": "600111", "shortcode_type": "till", "store_number": "174379"}, "shortcode"),
+])
+async def test_the_sandboxes_values_are_refused_in_live(shop, api_world, changed, field):
+    """Pushes would be accepted, and no phone would ring."""
+    answer = await put(shop, key=live_key(shop, api_world), **(LIVE | changed))
+
+    assert answer.problem == (400, "invalid_request", [(f"mpesa.{field}", "credentials_mixed")])
+
+
+async def test_credentials_go_with_a_key_of_their_mode(shop, api_world):
+    """One paste in the wrong window must not make a test charge real money."""
+    problem = (400, "invalid_request", [("mpesa.env", "env_is_not_the_keys")])
+
+    assert (await put(shop, **LIVE)).problem == problem
+    assert (await put(shop, key=live_key(shop, api_world))).problem == problem
+
+
+async def test_payments_go_through_the_default_or_the_short_code_that_is_named(shop):
+    """And when the default is deleted, the next one takes its place."""
+    await put(shop)
+    await put(shop, shortcode="600111", default=False)
+    both = (await shop.get(PROVIDERS)).data
+    listed = {each["config_summary"]["shortcode"]: each for each in both}
+    unknown = await shop.order(phone=new_person(), shortcode="600222")
+
+    assert {code: each["default"] for code, each in listed.items()} == {
+        "174379": True, "600111": False,
+    }
+    assert unknown.problem == (400, "invalid_request", [("shortcode", "shortcode_unknown")])
+    assert (await shop.send("DELETE", PROVIDERS)).status == 204
+    (left,) = (await shop.get(PROVIDERS)).data
+    assert (left["config_summary"]["shortcode"], left["default"]) == ("600111", True)
+    assert (await shop.send("POST", PROVIDERS + "/validate")).data["valid"] is True
+    assert (await shop.send("DELETE", PROVIDERS + "?shortcode=174379")).status == 404
+
+
+async def test_put_again_they_replace_those_of_the_same_short_code(shop):
+    first = (await put(shop)).data
+    second = (await put(shop, consumer_key="another_consumer_key_wxyz")).data
+
+    assert second["id"] == first["id"]
+    assert second["config_summary"]["consumer_key"] == "****wxyz"
+    assert len((await shop.get(PROVIDERS)).data) == 1
+
+
+async def test_the_switch_of_live_collections_needs_a_live_key(shop, api_world):
+    """A test key lies about on many machines; it neither stops nor resumes live money."""
+    live, path = live_key(shop, api_world), "/v1/merchant/collections"
+
+    for answer in (
+        await shop.get(path), await shop.send("PUT", path, json={"enabled": True}),
+    ):
+        assert answer.problem == (403, "forbidden", [])
+    off = await shop.send("PUT", path, key=live, json={"enabled": False, "reason": "leaked"})
+    assert (off.data["enabled"], off.data["reason"]) == (False, "leaked")
+    refused = await shop.send(
+        "POST", "/v1/payments", key=live, idempotency_key=new_key(),
+        json={"amount": 5, "currency": "KES", "provider": "mpesa", "phone": new_person()},
+    )
+    assert refused.problem == (503, "collections_stopped", [])
+    assert (await shop.order(phone=new_person())).status == 202
+    assert (await shop.send("PUT", path, key=live, json={"enabled": True})).data["enabled"] is True
