@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from hakika.api.app import ROUTERS
 from hakika.api.auth import scopes
+from hakika.domain.ids import MerchantId
 from hakika.services import keys
 from hakika.services.keys import Wanted
 from tests.api.world import Answer, Shop, World, new_key, new_person
@@ -88,7 +89,9 @@ async def owners(api_world: World) -> AsyncIterator[list[Owner]]:
 
 async def made(world: World, session: aiohttp.ClientSession, number: int) -> Owner:
     shop = world.open_shop(session)
-    _, live_key = world.in_api(keys.create(world.rt, shop.merchant_id, Wanted(livemode=True)))
+    _, live_key = world.in_api(keys.create(
+        world.rt, MerchantId(shop.merchant_id), Wanted(livemode=True),
+    ))
     has = {
         "merchant_id": shop.merchant_id, "person": new_person(), "reference": f"ISOLATED-{number}",
         "shortcode": str(601_000 + number),

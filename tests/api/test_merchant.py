@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hakika.domain.ids import MerchantId
 from hakika.services import keys
 from hakika.services.keys import Wanted
 from tests.api.world import Shop, World, new_key, new_person
@@ -29,7 +30,8 @@ async def put(shop: Shop, *, key: str | None = None, **mpesa: Any) -> Any:
 
 
 def live_key(shop: Shop, world: World) -> str:
-    _, text = world.in_api(keys.create(world.rt, shop.merchant_id, Wanted(livemode=True)))
+    merchant_id = MerchantId(shop.merchant_id)
+    text: str = world.in_api(keys.create(world.rt, merchant_id, Wanted(livemode=True)))[1]
     return text
 
 
