@@ -25,6 +25,7 @@ def new_key(
     kms: Annotated[
         str, typer.Option("--kms", metavar="KEY_ID", help="Let this key of AWS KMS seal it."),
     ] = "",
+    as_json: options.Json = False,
 ) -> None:
     """Write a new master key on stdout: the value for HAKIKA_MASTER_KEY. Keep it as you keep money.
 
@@ -34,7 +35,10 @@ def new_key(
         text = vault.new_master_key(kms)
     except KmsFailed as failure:
         raise CommandFailed(str(failure)) from failure
-    screen.paper().print(text, soft_wrap=True)
+    if as_json:
+        screen.write_json({"master_key": text})
+    else:
+        screen.paper().print(text, soft_wrap=True)
 
 
 @app.command()
