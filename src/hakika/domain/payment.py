@@ -213,6 +213,8 @@ def born(payment: Payment) -> Payment:
     """Return a new payment with the first end of its chain: the hash of everything that was asked.
 
     So an edit of what was asked (its amount, its payer) breaks the chain as an edit of a fact does.
+    The customer's id is in it: it names nobody by itself and outlives the customer's erasure, and
+    whoever moves a payment to another customer moves somebody's purchases.
     """
     content = json.dumps(
         [
@@ -220,7 +222,7 @@ def born(payment: Payment) -> Payment:
             payment.payer.digits, payment.shortcode.kind, payment.shortcode.number,
             payment.shortcode.store_number, payment.reference, payment.description,
             sorted(payment.metadata.items()), payment.callback_url, payment.idempotency_key,
-            payment.created_at.isoformat(),
+            payment.created_at.isoformat(), payment.customer_id,
         ],
         separators=(",", ":"),
     )
