@@ -102,7 +102,7 @@ def test_every_answer_has_an_example(api_world):
     """What comes back is what a developer writes code for."""
     document = api_world.documented.document
     for name in ("PaymentData", "EventData", "EndpointData", "NewEndpointData", "FactData",
-                 "Problem", "RefusalProblem"):
+                 "CustomerData", "Problem", "RefusalProblem"):
         assert document["components"]["schemas"][name].get("examples"), name
 
 

@@ -21,6 +21,12 @@ NEEDED = {
     ("GET", "/v1/payments/{payment_id}"): Scope.PAYMENTS_READ,
     ("GET", "/v1/payments/{payment_id}/timeline"): Scope.PAYMENTS_READ,
     ("POST", "/v1/payments/{payment_id}/check"): Scope.PAYMENTS_WRITE,
+    ("GET", "/v1/customers"): Scope.CUSTOMERS_READ,
+    ("POST", "/v1/customers"): Scope.CUSTOMERS_WRITE,
+    ("GET", "/v1/customers/{customer_id}"): Scope.CUSTOMERS_READ,
+    ("PATCH", "/v1/customers/{customer_id}"): Scope.CUSTOMERS_WRITE,
+    ("DELETE", "/v1/customers/{customer_id}"): Scope.CUSTOMERS_WRITE,
+    ("GET", "/v1/customers/{customer_id}/payments"): Scope.PAYMENTS_READ,
     ("GET", "/v1/events"): Scope.PAYMENTS_READ,
     ("GET", "/v1/webhook-endpoints"): Scope.WEBHOOKS_READ,
     ("POST", "/v1/webhook-endpoints"): Scope.WEBHOOKS_WRITE,
@@ -42,8 +48,11 @@ ROUTES = sorted(NEEDED)
 
 def filled(
     path: str, *, payment: str = "pay_1", endpoint: str = "whe_1", key: str = "key_1",
+    customer: str = "cus_1",
 ) -> str:
-    return path.format(payment_id=payment, endpoint_id=endpoint, key_id=key)
+    return path.format(
+        payment_id=payment, endpoint_id=endpoint, key_id=key, customer_id=customer,
+    )
 
 
 def test_every_route_of_the_api_is_looked_at_here(api_world):
@@ -160,14 +169,17 @@ async def test_what_belongs_to_another_merchant_is_not_there(shop, other_shop, m
     ).data["id"]
 
     key = (await shop.get("/v1/keys")).data[0]["id"]
+    customer = (await shop.send("POST", "/v1/customers", json={"name": "Otieno"})).data["id"]
+    body = {"json": {"name": "Somebody"}} if method == "PATCH" else {}
 
     theirs = await other_shop.send(
-        method, filled(path, payment=payment, endpoint=endpoint, key=key),
+        method, filled(path, payment=payment, endpoint=endpoint, key=key, customer=customer),
+        **body,
     )
     absent = await other_shop.send(method, filled(
         path, payment="pay_01kaxb2m8fe2tv5k0c3y7h9q4d", endpoint="whe_01kaxb2m8fe2tv5k0c3y7h9q4d",
-        key="key_01kaxb2m8fe2tv5k0c3y7h9q4d",
-    ))
+        key="key_01kaxb2m8fe2tv5k0c3y7h9q4d", customer="cus_01kaxb2m8fe2tv5k0c3y7h9q4d",
+    ), **body)
 
     assert theirs.problem == absent.problem == (404, "not_found", [])
     assert (await shop.get(f"/v1/payments/{payment}")).status == 200

@@ -10,16 +10,18 @@ from typing import Any
 
 import psycopg
 
+from hakika.domain.customer import Details
 from hakika.domain.event import EventName
 from hakika.domain.fact import Fact, Kind, Reason, Source
-from hakika.domain.ids import EndpointId, MerchantId, PaymentId
+from hakika.domain.ids import CustomerId, EndpointId, KeyId, MerchantId, PaymentId
+from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import NOT_SENT, Payment, advance, born
 from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import paybill
 from hakika.domain.webhook import Answer, DeliveryState, Endpoint
-from hakika.services import merchants
+from hakika.services import customers, merchants
 from hakika.services.facts import record, with_next_check
 from hakika.services.runtime import Runtime, open_runtime
 from hakika.settings import read_settings
@@ -28,8 +30,8 @@ from hakika.store.payments import Intent
 from tests.vault import MASTER_KEY, SECRET
 
 TABLES = (
-    "payments", "facts", "idempotency_keys", "quarantine", "events", "event_counters", "endpoints",
-    "deliveries", "attempts",
+    "customers", "payments", "facts", "idempotency_keys", "quarantine", "events", "event_counters",
+    "endpoints", "deliveries", "attempts",
 )
 MEND = "".join(
     f"delete from {table}; insert into {table} overriding system value table saved.{table};"
@@ -116,8 +118,11 @@ async def bear(url: str) -> dict[str, str]:
             names[name] = await _add_endpoint(rt, merchant, wanted)
         for name, story in STORIES.items():
             owner = other if name == "foreign" else shop
-            address = "https://shop.example/own" if name == "own" else ""
-            names[name] = await _born(rt, owner, key=f"key-{name}", address=address)
+            own: dict[str, Any] = {}
+            if name == "own":
+                names |= await _bear_customers(rt, shop)
+                own = {"address": "https://shop.example/own", "customer": names["customer"]}
+            names[name] = await _born(rt, owner, key=f"key-{name}", **own)
             for fact in story:
                 await record(rt, PaymentId(names[name]), _named(fact, name))
         await _deliver_all(rt, url, merchants_of=(shop, other))
@@ -135,14 +140,30 @@ async def _add_endpoint(rt: Runtime, owner: MerchantId, wanted: tuple[EventName,
     return endpoint.id
 
 
-async def _born(rt: Runtime, owner: MerchantId, *, key: str, address: str) -> str:
+async def _bear_customers(rt: Runtime, owner: MerchantId) -> dict[str, str]:
+    """Make a customer who was changed, and one who was erased."""
+    key = ApiKey(
+        id=KeyId(rt.new_id("key")), merchant_id=owner, livemode=False, handle="", digest=b"",
+        scopes=frozenset(), label="", created_at=rt.now(),
+    )
+    customer = await customers.create(rt, key, Details(name="Wanjiku", phone=Msisdn(PHONE)))
+    await customers.change(rt, key, customer.id, {"reference": "MEMBER-77"})
+    erased = await customers.create(rt, key, Details(name="Otieno"))
+    await customers.change(rt, key, erased.id, {"email": "otieno@example.com"})
+    await customers.erase(rt, key, erased.id)
+    return {"customer": customer.id, "erased": erased.id}
+
+
+async def _born(
+    rt: Runtime, owner: MerchantId, *, key: str, address: str = "", customer: str = "",
+) -> str:
     """Bear a payment about to be sent, in the statement that the services use."""
     now = rt.now()
     payment = born(Payment(
         id=PaymentId(rt.new_id("pay")), merchant_id=owner, livemode=False, amount=PRICE,
         payer=Msisdn(PHONE), shortcode=paybill("174379"), reference="INV-7", description="Shoes",
         idempotency_key=key, created_at=now, updated_at=now, metadata={"cart": "7"},
-        callback_url=address,
+        callback_url=address, customer_id=CustomerId(customer) if customer else None,
     ))
     change = with_next_check(rt, advance(payment, ASKED, now=now))
     async with rt.store.transaction() as tx:

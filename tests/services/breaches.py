@@ -219,6 +219,42 @@ SPOILT = {
         "update endpoints set payment_id = '{pending}', merchant_id = '{other}'"
         " where payment_id = '{own}'",
         "I13", "belongs to another merchant or mode than its payment {pending}, or that is not"),
+    "a payment moved to another customer": (
+        "update payments set customer_id = '{erased}' where id = '{own}'",
+        "I8 I11", "Fact 1 of payment {own} does not agree with its hash"),
+    "a customer removed": (
+        "delete from customers where id = '{customer}'",
+        "I8 I13", "Event {customer_event} tells of customer {customer}, who is not here."),
+    "a customer of another mode": (
+        "update customers set livemode = true where id = '{customer}'",
+        "I8 I13",
+        "Payment {own} names customer {customer}, who belongs to another merchant or mode, or is "
+        "not here."),
+    "an event of another merchant's customer": (
+        "update customers set merchant_id = '{other}' where id = '{erased}'",
+        "I8 I13",
+        "Event {erased_event} belongs to another merchant or mode than its customer {erased}."),
+    "a customer's row from elsewhere": (
+        "update customers set private = set_byte(private, 20, 1 # get_byte(private, 20))"
+        " where id = '{customer}'",
+        "I8", "Customer {customer} has a row that cannot be read."),
+    "a customer changed behind everybody's back": (
+        "update customers set updated_at = now() where id = '{customer}'",
+        "I8", "does not say what customer {customer} has in its row."),
+    "a customer never told of": (
+        "update events set name = 'customer.updated' where id = '{customer_event}'",
+        "I8", "Customer {customer} has the events customer.updated, customer.updated."),
+    "an erased customer's event that cannot be read": (
+        "update events set data = '' where id = '{erased_event}'",
+        "I8", "Event {erased_event} of customer {erased} cannot be read."),
+    "a delivery never made of a customer's event": (
+        "delete from deliveries where id = {customer_delivery}",
+        "I9", "Event {customer_event} has no delivery to endpoint {endpoint}, which wanted it."),
+    "a customer told to another merchant": (
+        "update deliveries set endpoint_id = '{other_endpoint}' where id = {customer_delivery}",
+        "I9 I13",
+        "Delivery {customer_delivery} takes event {customer_event} to endpoint {other_endpoint}, "
+        "which is not for it."),
 }
 
 # What looks odd, and is in order.

@@ -17,7 +17,8 @@ from hakika.domain.payment_data import payment_data
 from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import paybill
 from hakika.store import merchants, partitions, payments
-from hakika.store.payments import Intent, Told
+from hakika.store.events import Told
+from hakika.store.payments import Intent
 from hakika.store.transaction import Store, Transaction
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)

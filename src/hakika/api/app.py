@@ -14,6 +14,7 @@ import hakika
 from hakika.api import (
     auth,
     callbacks,
+    customers,
     documents,
     errors,
     events,
@@ -32,7 +33,9 @@ from hakika.services.telemetry import Telemetry
 from hakika.settings import Settings
 
 ROUTERS = tuple(
-    door.router for door in (payments, events, webhooks, merchant, keys, callbacks, health)
+    door.router for door in (
+        payments, customers, events, webhooks, merchant, keys, callbacks, health,
+    )
 )
 
 DESCRIPTION = (

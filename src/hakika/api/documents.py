@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from hakika.api.customers_bodies import CustomerChange, CustomerRequest
 from hakika.api.inputs import EndpointRequest, PaymentRequest, WebhookRequest
 from hakika.api.merchant_bodies import (
     CollectionsRequest,
@@ -21,8 +22,8 @@ from hakika.api.schemas import Problem, RefusalProblem
 
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
-    CollectionsRequest, EndpointRequest, KeyRequest, OverlapRequest, PaymentRequest, Problem,
-    ProviderRequest, RefusalProblem, WebhookRequest,
+    CollectionsRequest, CustomerChange, CustomerRequest, EndpointRequest, KeyRequest,
+    OverlapRequest, PaymentRequest, Problem, ProviderRequest, RefusalProblem, WebhookRequest,
 )
 
 _PROBLEMS = {

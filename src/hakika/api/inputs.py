@@ -21,16 +21,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hakika.domain import ids, money, msisdn
+from hakika.domain import customer, ids, money, msisdn
 from hakika.domain.errors import Invalid
 from hakika.domain.event import EventName
+from hakika.domain.ids import CustomerId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Status
 
 REFERENCE_CHARACTERS_MAX = 12
 DESCRIPTION_CHARACTERS_MAX = 13
-METADATA_KEYS_MAX = 20
 
 # Other characters have made pushes vanish without a word (daraja.md 5.1).
 _SAFE = re.compile(r"[A-Za-z0-9 .-]*", re.ASCII)
@@ -83,6 +83,57 @@ def _one_of(field: str, only: str) -> BeforeValidator:
     return _rule(check)
 
 
+def _customer_id(value: Any) -> Any:
+    if not isinstance(value, str) or not ids.is_id(value, "cus"):
+        raise Invalid(
+            "This is not the id of a customer.", field="customer_id", code="customer_unknown",
+        )
+    return value
+
+
+Phone = Annotated[
+    Msisdn, _rule(msisdn.parse),
+    WithJsonSchema({
+        "type": "string",
+        "description": "0712345678, 254712345678, +254 712 345 678, …",
+    }),
+]
+MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=40)]
+MetadataText = Annotated[str, StringConstraints(max_length=500)]
+Metadata = Annotated[
+    dict[MetadataName, MetadataText],
+    Field(
+        max_length=customer.METADATA_KEYS_MAX, description="Your own texts, kept and given back.",
+    ),
+]
+CustomerName = Annotated[
+    str, _rule(customer.read_name),
+    WithJsonSchema({"type": "string", "maxLength": customer.NAME_CHARACTERS_MAX}),
+]
+CustomerEmail = Annotated[
+    str, _rule(customer.read_email),
+    WithJsonSchema({"type": "string", "maxLength": customer.EMAIL_CHARACTERS_MAX}),
+]
+CustomerReference = Annotated[
+    str, _rule(customer.read_reference),
+    WithJsonSchema({
+        "type": "string", "maxLength": customer.REFERENCE_CHARACTERS_MAX,
+        "description": "Your own id of this person.",
+    }),
+]
+
+
+class PayingCustomer(BaseModel):
+    """What you know of the payer. Kept when no customer has the payer's phone yet."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: CustomerName = ""
+    email: CustomerEmail = ""
+    reference: CustomerReference = ""
+    metadata: Metadata = {}
+
+
 class PaymentRequest(BaseModel):
     """Ask a payer for money."""
 
@@ -104,13 +155,7 @@ class PaymentRequest(BaseModel):
     ]
     currency: Annotated[Literal["KES"], _one_of("currency", "KES")]
     provider: Annotated[Literal["mpesa"], _one_of("provider", "mpesa")]
-    phone: Annotated[
-        Msisdn, _rule(msisdn.parse),
-        WithJsonSchema({
-            "type": "string",
-            "description": "The payer: 0712345678, 254712345678, +254 712 345 678, …",
-        }),
-    ]
+    phone: Annotated[Phone, Field(description="The payer.")]
     reference: Annotated[
         str, _short_text("reference", REFERENCE_CHARACTERS_MAX),
         Field(description="The account reference that the payer sees. Left out: one is made."),
@@ -119,19 +164,20 @@ class PaymentRequest(BaseModel):
         str, _short_text("description", DESCRIPTION_CHARACTERS_MAX),
         Field(description="What it is for."),
     ] = ""
-    metadata: Annotated[
-        dict[
-            Annotated[str, StringConstraints(min_length=1, max_length=40)],
-            Annotated[str, StringConstraints(max_length=500)],
-        ],
-        Field(max_length=METADATA_KEYS_MAX, description="Your own texts, kept and given back."),
-    ] = {}
+    metadata: Metadata = {}
     callback_url: Annotated[
         str, Field(max_length=2048, description="One more webhook address, for this payment only."),
     ] = ""
     shortcode: Annotated[
         str, Field(max_length=10, description="Which of your short codes. Left out: the default."),
     ] = ""
+    customer_id: Annotated[CustomerId, _rule(_customer_id)] | None = Field(
+        None, description="One of your customers.",
+    )
+    customer: PayingCustomer | None = Field(
+        None, description="Instead of customer_id: find the customer with this phone, or make one "
+        "of what stands here; {} makes one of the phone alone.",
+    )
 
 
 class EndpointRequest(BaseModel):
@@ -169,19 +215,29 @@ def _moment(value: Any) -> datetime:
         ) from None
 
 
-def _searchable(value: Any) -> Any:
-    if "\x00" in value:
-        raise Invalid("A search has no NUL character.", field="search", code="search_invalid")
-    return value
+def fit_for_search() -> BeforeValidator:
+    """Return the rule of a text that is searched for."""
+
+    def check(value: Any) -> Any:
+        if "\x00" in value:
+            raise Invalid("A search has no NUL character.", field="search", code="search_invalid")
+        return value
+
+    return _rule(check)
 
 
-def _cursor(value: Any) -> Any:
-    if not ids.is_id(value, "pay"):
-        raise Invalid(
-            "This is not a cursor. Pass the `page.next` of the page before.",
-            field="cursor", code="cursor_invalid",
-        )
-    return value
+def cursor_of(prefix: str) -> BeforeValidator:
+    """Return the rule of a cursor in a list of things whose ids have `prefix`."""
+
+    def check(value: Any) -> Any:
+        if not ids.is_id(value, prefix):
+            raise Invalid(
+                "This is not a cursor. Pass the `page.next` of the page before.",
+                field="cursor", code="cursor_invalid",
+            )
+        return value
+
+    return _rule(check)
 
 
 Moment = Annotated[datetime, _rule(_moment)]
@@ -196,13 +252,16 @@ class PaymentQuery(BaseModel):
     status: Status | None = None
     since: Moment | None = Field(None, description="Created at or after (RFC 3339).")
     until: Moment | None = Field(None, description="Created before (RFC 3339).")
-    search: Annotated[str, _rule(_searchable)] | None = Field(
+    search: Annotated[str, fit_for_search()] | None = Field(
         None, max_length=64, min_length=1,
         description="A whole receipt, reference, phone number, checkout id or payment id.",
     )
+    customer: Annotated[str, _rule(_customer_id)] | None = Field(
+        None, description="The id of a customer.",
+    )
     min_amount: str | None = Field(None, max_length=20, description="In shillings.")
     max_amount: str | None = Field(None, max_length=20, description="In shillings.")
-    cursor: Annotated[str, _rule(_cursor)] | None = Field(
+    cursor: Annotated[str, cursor_of("pay")] | None = Field(
         None, description="`page.next` of the page before.",
     )
     limit: int = Field(50, ge=1, le=100)

@@ -14,8 +14,9 @@ from hakika.api.documents import answers, body_of
 from hakika.api.errors import problem
 from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import idempotency, ids, money, msisdn
+from hakika.domain.customer import Details
 from hakika.domain.errors import Invalid
-from hakika.domain.ids import PaymentId
+from hakika.domain.ids import CustomerId, PaymentId
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.money import Money
 from hakika.domain.payment import STATUS, Status
@@ -53,8 +54,23 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
         amount=wanted.amount, payer=wanted.phone, idempotency_key=idempotency_key, body=body,
         reference=wanted.reference, description=wanted.description, metadata=wanted.metadata,
         callback_url=_callback_url(rt, key, wanted.callback_url), shortcode=wanted.shortcode,
+        customer_id=wanted.customer_id, customer=_customer(wanted),
     ))
     return _asked(request, asked)
+
+
+def _customer(wanted: inputs.PaymentRequest) -> Details | None:
+    said = wanted.customer
+    if said is None:
+        return None
+    if wanted.customer_id is not None:
+        raise Invalid(
+            "Name a customer, or have one found by the phone: not both.", field="customer",
+            code="customer_twice",
+        )
+    return Details(
+        name=said.name, email=said.email, reference=said.reference, metadata=said.metadata,
+    )
 
 
 def _callback_url(rt: Rt, key: ApiKey, url: str) -> str:
@@ -117,6 +133,7 @@ def _filter(wanted: inputs.PaymentQuery) -> Filter:
     return Filter(
         states=_states(wanted.status), since=wanted.since, until=wanted.until,
         search=wanted.search, search_phone=_phone(wanted.search),
+        customer_id=CustomerId(wanted.customer) if wanted.customer else None,
         amount_min=_amount(wanted.min_amount, field="min_amount"),
         amount_max=_amount(wanted.max_amount, field="max_amount"),
         before=PaymentId(wanted.cursor) if wanted.cursor else None,

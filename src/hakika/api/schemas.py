@@ -110,6 +110,39 @@ class TimelineAnswer(BaseModel):
     data: list[FactData]
 
 
+CUSTOMER_EXAMPLE = {
+    "id": "cus_01kaxb5w0qf7n2d8s4v6y1m3tz", "merchant_id": "mer_01kaxb2m8ffh5r2b8v9n3d6w1c",
+    "livemode": False, "name": "Wanjiku Kamau", "phone": "254712345678",
+    "email": "wanjiku@example.com", "reference": "MEMBER-77", "metadata": {"tier": "gold"},
+    "created_at": "2026-11-21T06:00:00.000000Z", "updated_at": "2026-11-21T06:00:00.000000Z",
+}
+
+
+class CustomerData(BaseModel):
+    """A customer: what a merchant has on record about a person who pays."""
+
+    model_config = _shown_as(CUSTOMER_EXAMPLE)
+
+    id: str
+    merchant_id: str
+    livemode: bool
+    name: str | None
+    phone: str | None
+    email: str | None
+    reference: str | None = Field(description="The merchant's own id of this person.")
+    metadata: dict[str, str]
+    created_at: str
+    updated_at: str
+
+
+class IdOnly(BaseModel):
+    """What is left of a customer who was deleted, in each of its events."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str
+
+
 class EventData(BaseModel):
     """One event, exactly as it is posted to webhook endpoints."""
 
@@ -123,7 +156,7 @@ class EventData(BaseModel):
     sequence: int = Field(description="Gap-free per merchant and mode.")
     livemode: bool
     timestamp: str
-    data: PaymentData
+    data: PaymentData | CustomerData | IdOnly
 
 
 class EventsAnswer(BaseModel):

@@ -155,6 +155,13 @@ class PromptIsOpen(Conflict):
     hint = "Wait for the payment that is named, or for two minutes; then ask with a new key."
 
 
+class CustomerExists(Conflict):
+    """Another customer of this merchant and mode has this phone number."""
+
+    code = "customer_exists"
+    hint = "Change the customer that is named, or delete it first."
+
+
 class TooManyEndpoints(Conflict):
     """A merchant has as many webhook endpoints as are allowed."""
 

@@ -19,6 +19,9 @@ class EventName(StrEnum):
     PAYMENT_CANCELED = "payment.canceled"
     PAYMENT_UNKNOWN = "payment.unknown"
     PAYMENT_NEEDS_REVIEW = "payment.needs_review"
+    CUSTOMER_CREATED = "customer.created"
+    CUSTOMER_UPDATED = "customer.updated"
+    CUSTOMER_DELETED = "customer.deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +33,7 @@ class Event:
     livemode: bool
     name: EventName
     sequence: int | None        # None until it is first needed: see store/events.py
-    subject_id: str             # what it tells of: pay_…
+    subject_id: str             # what it tells of: pay_…, cus_…
     data: Mapping[str, Any]     # the subject as it was when the event was committed
     created_at: datetime
 

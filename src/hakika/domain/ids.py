@@ -56,6 +56,13 @@ def payment_id(text: str) -> PaymentId:
     return PaymentId(text)
 
 
+def customer_id(text: str) -> CustomerId:
+    """Return `text` as a customer's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "cus"):
+        raise NotFound(f"{text[:40]!r} is not the id of a customer.")
+    return CustomerId(text)
+
+
 def endpoint_id(text: str) -> EndpointId:
     """Return `text` as a webhook endpoint's id. Raises: NotFound, when it cannot be one."""
     if not is_id(text, "whe"):

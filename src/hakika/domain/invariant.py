@@ -76,7 +76,7 @@ def replay(payment: Payment, stored: Sequence[StoredFact]) -> list[Change]:
         amount=payment.amount, payer=payment.payer, shortcode=payment.shortcode,
         reference=payment.reference, description=payment.description,
         idempotency_key=payment.idempotency_key, metadata=payment.metadata,
-        callback_url=payment.callback_url, salt=payment.salt,
+        callback_url=payment.callback_url, salt=payment.salt, customer_id=payment.customer_id,
         created_at=payment.created_at, updated_at=payment.created_at,
     ))
     for each in stored:
@@ -221,17 +221,17 @@ def event_breaches(
                 f"Event {event.id} of payment {payment.id} does not say what was true then: "
                 f"{', '.join(wrong)}."
             )
-    yield from _disorder(payment, events)
+    yield from disorder(f"payment {payment.id}", events)
 
 
-def _disorder(payment: Payment, events: Sequence[StoredEvent]) -> Iterator[str]:
-    """Yield a sentence when a payment's events were not numbered in the order of their commits."""
+def disorder(whose: str, events: Sequence[StoredEvent]) -> Iterator[str]:
+    """Yield a sentence when a subject's events were not numbered in the order of their commits."""
     for first, second in pairwise(events):
         if second.sequence is not None and (
             first.sequence is None or first.sequence >= second.sequence
         ):
             yield (
-                f"Event {second.id} of payment {payment.id} came after {first.id}, "
+                f"Event {second.id} of {whose} came after {first.id}, "
                 "and has the lower number."
             )
 

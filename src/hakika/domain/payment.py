@@ -215,6 +215,8 @@ def born(payment: Payment) -> Payment:
 
     So an edit of what was asked (its amount, its payer) breaks the chain as an edit of a fact does.
     The salt is in it, because there are few phone numbers: whoever has the hash could try them all.
+    The customer's id is in it: it names nobody by itself and outlives the customer's erasure, and
+    whoever moves a payment to another customer moves somebody's purchases.
     """
     content = json.dumps(
         [
@@ -222,7 +224,7 @@ def born(payment: Payment) -> Payment:
             payment.payer.digits, payment.shortcode.kind, payment.shortcode.number,
             payment.shortcode.store_number, payment.reference, payment.description,
             sorted(payment.metadata.items()), payment.callback_url, payment.idempotency_key,
-            payment.created_at.isoformat(), payment.salt,
+            payment.created_at.isoformat(), payment.salt, payment.customer_id,
         ],
         separators=(",", ":"),
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
+from hakika.domain.customer import erased_data
 from hakika.domain.event import Event
-from hakika.domain.merchant import ApiKey
+from hakika.domain.ids import CustomerId, is_id
+from hakika.domain.merchant import ApiKey, Scope
 from hakika.services.runtime import Runtime
 from hakika.store import events
 from hakika.store.transaction import Transaction
@@ -19,7 +22,8 @@ async def after(
 ) -> list[Event]:
     """Return up to `limit` events after `sequence`, in order.
 
-    When there are none yet, wait up to `wait_seconds` for the first.
+    When there are none yet, wait up to `wait_seconds` for the first. A key that may not read
+    customers is told of them by their ids alone.
     """
     looks = 1 + int(wait_seconds / LOOK_SECONDS)
     for look in range(looks):
@@ -27,8 +31,15 @@ async def after(
             await asyncio.sleep(LOOK_SECONDS)
         found = await _look(rt, key, sequence, limit=limit)
         if found:
-            return found
+            return [_as_seen_by(key, each) for each in found]
     return []
+
+
+def _as_seen_by(key: ApiKey, event: Event) -> Event:
+    """Return `event` without what this key may not read; leaving it out would make a gap."""
+    if not is_id(event.subject_id, "cus") or Scope.CUSTOMERS_READ in key.scopes:
+        return event
+    return replace(event, data=erased_data(CustomerId(event.subject_id)))
 
 
 async def _look(rt: Runtime, key: ApiKey, sequence: int, *, limit: int) -> list[Event]:

@@ -17,8 +17,9 @@ from hakika.domain.payment import Change, Payment, advance
 from hakika.domain.payment_data import payment_data
 from hakika.services.runtime import Runtime
 from hakika.store import idempotency, jobs, payments
+from hakika.store.events import Told
 from hakika.store.jobs import JobKind
-from hakika.store.payments import ReceiptTaken, Told
+from hakika.store.payments import ReceiptTaken
 from hakika.store.transaction import Transaction
 
 Hearing = Callable[[Payment], Fact | None]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
+from hakika.domain.customer import Details
 from hakika.domain.errors import (
     CollectionsStopped,
     Conflict,
@@ -24,7 +25,7 @@ from hakika.domain.errors import (
 )
 from hakika.domain.fact import Fact, Kind, Source
 from hakika.domain.idempotency import Claim, check_same, fingerprint
-from hakika.domain.ids import PaymentId
+from hakika.domain.ids import CustomerId, PaymentId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -32,7 +33,7 @@ from hakika.domain.payment import Change, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import Shortcode
-from hakika.services import merchants, providers
+from hakika.services import customers, merchants, providers
 from hakika.services.facts import record, with_next_check
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
@@ -40,7 +41,7 @@ from hakika.store import idempotency, payment_search, payments, webhooks
 from hakika.store.payment_rows import HeardFact
 from hakika.store.payment_search import Filter
 from hakika.store.payments import Intent, PromptOpen, TooManyPrompts
-from hakika.store.transaction import StoreUnavailable
+from hakika.store.transaction import StoreUnavailable, Transaction
 
 # The answer to a push is worth a short wait for a database that is just being restarted.
 OUTCOME_TRIES_MAX = 5
@@ -68,6 +69,8 @@ class Order:
     metadata: Mapping[str, str] | None = None
     callback_url: str = ""
     shortcode: str = ""                 # empty: the merchant's default
+    customer_id: CustomerId | None = None
+    customer: Details | None = None     # find the customer by the payer's phone, or make this one
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +90,9 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
     """Ask a payer for money, at most once whatever crashes and however often this is called.
 
     Raises:
-        Invalid: a `callback_url` without any webhook endpoint to take the secret from, or a short
-            code that the merchant does not collect on.
+        Invalid: a `callback_url` without any webhook endpoint to take the secret from, a short
+            code that the merchant does not collect on, or a customer who is not there.
+        Forbidden: a customer is to be found or made, and the key may not make customers.
         LiveModeUnavailable: a live key, and no live credentials.
         CollectionsStopped: no new live payments just now.
         PromptIsOpen, PromptedTooOften: the payer is not to be asked now.
@@ -109,6 +113,10 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
     return await _push(rt, change.after)
 
 
+class _Repeated(Exception):
+    """The idempotency key was used before: whatever was written beside it is taken back."""
+
+
 async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
     """Bear a new payment, about to be sent; None when its idempotency key was used before."""
     secret = await _secret_for_its_own_address(rt, key) if order.callback_url else ""
@@ -117,16 +125,20 @@ async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
     account = await providers.account(
         rt, key.merchant_id, livemode=key.livemode, shortcode=order.shortcode,
     )
-    change = _intent(rt, key, order, account.shortcode)
     intent = Intent(
         fingerprint=_fingerprint(rt, order), endpoint_id=rt.new_id("whe"), endpoint_secret=secret,
         guard=_guard(rt),
     )
     try:
         async with rt.store.transaction() as tx:
-            is_new = await payments.begin(tx, change, intent)
-            if is_new and order.callback_url and not secret:
+            customer_id = await _customer(rt, tx, key, order)
+            change = _intent(rt, key, order, account.shortcode, customer_id)
+            if not await payments.begin(tx, change, intent):
+                raise _Repeated
+            if order.callback_url and not secret:
                 raise _nothing_to_sign_with()
+    except _Repeated:
+        return None
     except PromptOpen as prompt:
         raise _prompt_is_open(prompt.payment_id) from None
     except TooManyPrompts:
@@ -134,7 +146,18 @@ async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
             f"This phone was asked {rt.settings.prompts_per_hour_max} times in the last hour.",
             retry_after_seconds=SECONDS_AN_HOUR,
         ) from None
-    return change if is_new else None
+    return change
+
+
+async def _customer(
+    rt: Runtime, tx: Transaction, key: ApiKey, order: Order,
+) -> CustomerId | None:
+    """Return whom the payment names as its customer, made with it if need be. None: nobody."""
+    if order.customer is not None:
+        return await customers.paying(rt, tx, key, replace(order.customer, phone=order.payer))
+    if order.customer_id is not None:
+        return await customers.named(tx, key, order.customer_id)
+    return None
 
 
 def _fingerprint(rt: Runtime, order: Order) -> bytes:
@@ -184,7 +207,9 @@ def _nothing_to_sign_with() -> Invalid:
     )
 
 
-def _intent(rt: Runtime, key: ApiKey, order: Order, shortcode: Shortcode) -> Change:
+def _intent(
+    rt: Runtime, key: ApiKey, order: Order, shortcode: Shortcode, customer_id: CustomerId | None,
+) -> Change:
     """Return a new payment about to be sent, with its first fact."""
     now = rt.now()
     payment = born(Payment(
@@ -193,7 +218,7 @@ def _intent(rt: Runtime, key: ApiKey, order: Order, shortcode: Shortcode) -> Cha
         shortcode=shortcode,
         reference=order.reference or _new_reference(rt), description=order.description,
         idempotency_key=order.idempotency_key, metadata=order.metadata or {},
-        callback_url=order.callback_url, created_at=now, updated_at=now,
+        callback_url=order.callback_url, customer_id=customer_id, created_at=now, updated_at=now,
         salt=f"{rt.random_bits(SALT_BITS):x}",
     ))
     return with_next_check(rt, advance(payment, _asked(payment), now=now))

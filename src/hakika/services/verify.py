@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from hakika.domain import invariant
+from hakika.domain import customer_invariant, invariant
 from hakika.domain import truth as truths
 from hakika.domain.ids import PaymentId
 from hakika.domain.invariant import GRACE, Story
 from hakika.domain.payment import Payment
 from hakika.domain.truth import Truth
 from hakika.services.runtime import Runtime
-from hakika.store import invariants
+from hakika.store import customer_invariants, invariants
 from hakika.store.invariants import Breach, Counts
 from hakika.store.transaction import Transaction
 
@@ -49,6 +49,8 @@ SENTENCES: Mapping[Breach, tuple[str, str]] = {
         "I1", "Receipt {receipt} of short code {shortcode} is on several payments: {payment_ids}."),
     Breach.EVENT_WITHOUT_PAYMENT: (
         "I8", "Event {event_id} tells of payment {payment_id}, which is not here."),
+    Breach.EVENT_WITHOUT_CUSTOMER: (
+        "I8", "Event {event_id} tells of customer {customer_id}, who is not here."),
     Breach.NUMBER_TWICE: (
         "I8", "Events {id_before} and {event_id} have the same number {sequence}."),
     Breach.NUMBER_MISSING: (
@@ -88,6 +90,9 @@ SENTENCES: Mapping[Breach, tuple[str, str]] = {
     Breach.ENDPOINT_ASTRAY: (
         "I13", "Endpoint {endpoint_id} belongs to another merchant or mode than its payment "
         "{payment_id}, or that is not here."),
+    Breach.CUSTOMER_ASTRAY: (
+        "I13", "Payment {payment_id} names customer {customer_id}, who belongs to another merchant "
+        "or mode, or is not here."),
 }
 
 
@@ -140,6 +145,7 @@ async def verify(
         now = rt.now()
         counts = await invariants.count(tx)
         await _check_many_rows(tx, findings, now=now)
+        await _check_customers(tx, findings)
         examiner = _Examiner(findings, now, told, await invariants.quarantined(tx))
         done = 0
         async with aclosing(invariants.stories(tx)) as batches:
@@ -162,6 +168,14 @@ async def _check_many_rows(
         )
         findings[code].add(sentence.format(**row) for row in found.rows)
         findings[code].more += found.total - len(found.rows)
+
+
+async def _check_customers(tx: Transaction, findings: Mapping[str, _Finding]) -> None:
+    async with aclosing(customer_invariants.stories(tx)) as batches:
+        async for batch in batches:
+            for story in batch:
+                findings["I8"].add(customer_invariant.telling_breaches(story))
+                findings["I13"].add(customer_invariant.owner_breaches(story))
 
 
 @dataclass(slots=True)

@@ -8,13 +8,44 @@ time per merchant, to everything that is committed by then: no gaps, and in comm
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
 from hakika.domain.event import Event, EventName
 from hakika.domain.ids import EventId, MerchantId
 from hakika.store.keyring import Sealer
 from hakika.store.transaction import Transaction
+
+_TELL: LiteralString = """
+    with told as (
+        insert into events (id, merchant_id, livemode, name, subject_id, data, created_at)
+        select each.id, %(merchant_id)s, %(livemode)s, each.name, %(subject_id)s, each.data, %(now)s
+        from unnest(%(ids)s::text[], %(names)s::text[], %(data)s::bytea[])
+            with ordinality as each (id, name, data, place)
+        order by each.place
+        returning id, name
+    ), due as (
+        insert into deliveries
+            (event_id, event_created_at, endpoint_id, state, next_attempt_at, created_at)
+        select told.id, %(now)s, endpoints.id, 'scheduled', %(now)s, %(now)s
+        from told join endpoints on endpoints.events = '{}' or told.name = any(endpoints.events)
+        where endpoints.merchant_id = %(merchant_id)s and endpoints.livemode = %(livemode)s
+          and endpoints.payment_id is null
+          and endpoints.deleted_at is null and endpoints.disabled_at is null
+        returning id
+    )
+    select id from due order by id
+"""
+
+_OF_SUBJECT: LiteralString = "select id from events where subject_id = %(subject_id)s"
+
+_RETELL: LiteralString = """
+    update events set data = each.data from unnest(%(ids)s::text[], %(data)s::bytea[])
+        as each (id, data)
+     where events.id = each.id and events.subject_id = %(subject_id)s
+"""
 
 _OPEN_COUNTER: LiteralString = """
     insert into event_counters (merchant_id, livemode, last)
@@ -62,6 +93,44 @@ _MERCHANTS_WAITING: LiteralString = """
 """
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An event to be written: its id, its name, and its subject as merchants see it."""
+
+    id: EventId
+    name: EventName
+    data: Mapping[str, Any]
+
+
+async def tell(
+    tx: Transaction, merchant_id: MerchantId, *, livemode: bool, subject_id: str,
+    told: Sequence[Told], now: datetime,
+) -> list[int]:
+    """Write events of one subject, and a delivery to each endpoint that wants them; return those.
+
+    For what is not a payment: a payment's events are written with its change.
+    """
+    sealer = await tx.sealer(merchant_id)
+    rows = await tx.rows(_TELL, {
+        "merchant_id": merchant_id, "livemode": livemode, "subject_id": subject_id, "now": now,
+        "ids": [each.id for each in told], "names": [each.name.value for each in told],
+        "data": [sealed_data(each.id, each.data, sealer) for each in told],
+    })
+    return [row["id"] for row in rows]
+
+
+async def retell(
+    tx: Transaction, merchant_id: MerchantId, subject_id: str, data: Mapping[str, Any],
+) -> None:
+    """Let every event of a subject say `data` and nothing else: what it said is to be forgotten."""
+    sealer = await tx.sealer(merchant_id)
+    ids = [row["id"] for row in await tx.rows(_OF_SUBJECT, {"subject_id": subject_id})]
+    await tx.execute(_RETELL, {
+        "subject_id": subject_id, "ids": ids,
+        "data": [sealed_data(each, data, sealer) for each in ids],
+    })
+
+
 async def are_unnumbered(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> bool:
     """Say whether events of this merchant and mode wait for their numbers."""
     row = await tx.row(_UNNUMBERED, {"merchant_id": merchant_id, "livemode": livemode})
@@ -103,7 +172,7 @@ async def merchants_waiting(tx: Transaction) -> list[tuple[MerchantId, bool]]:
     return [(MerchantId(row["merchant_id"]), row["livemode"]) for row in rows]
 
 
-def sealed_data(event_id: EventId, data: Mapping[str, Any], sealer: Sealer) -> bytes:
+def sealed_data(event_id: str, data: Mapping[str, Any], sealer: Sealer) -> bytes:
     """Return the data of an event as it is kept."""
     return sealer.seal(
         f"events.data {event_id}",

@@ -30,7 +30,7 @@ from hakika.store.transaction import Transaction
 BATCH = 200
 
 # What reading a row that somebody has changed by hand may raise.
-_UNREADABLE = (AttributeError, KeyError, SealBroken, TypeError, ValueError)
+UNREADABLE = (AttributeError, KeyError, SealBroken, TypeError, ValueError)
 
 
 class Breach(StrEnum):
@@ -42,6 +42,7 @@ class Breach(StrEnum):
     PAYMENT_WITHOUT_CLAIM = "payment_without_claim"
     FACTS_WITHOUT_PAYMENT = "facts_without_payment"
     EVENT_WITHOUT_PAYMENT = "event_without_payment"
+    EVENT_WITHOUT_CUSTOMER = "event_without_customer"
     NUMBER_TWICE = "number_twice"
     NUMBER_MISSING = "number_missing"
     COUNTER_WRONG = "counter_wrong"
@@ -54,6 +55,7 @@ class Breach(StrEnum):
     DELIVERY_FORGOTTEN = "delivery_forgotten"
     DELIVERY_ASTRAY = "delivery_astray"
     ENDPOINT_ASTRAY = "endpoint_astray"
+    CUSTOMER_ASTRAY = "customer_astray"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,11 @@ _BREACHES: Mapping[Breach, LiteralString] = {
          where starts_with(e.subject_id, 'pay_')
            and not exists (select from payments p where p.id = e.subject_id)
     """,
+    Breach.EVENT_WITHOUT_CUSTOMER: """
+        select e.id as event_id, e.subject_id as customer_id from events e
+         where starts_with(e.subject_id, 'cus_')
+           and not exists (select from customers c where c.id = e.subject_id)
+    """,
     Breach.NUMBER_TWICE: (
         "select id as event_id, id_before, sequence from (" + _NUMBERED + ") numbered"
         " where sequence = before"
@@ -208,6 +215,12 @@ _BREACHES: Mapping[Breach, LiteralString] = {
             select from payments p where p.id = w.payment_id
                and p.merchant_id = w.merchant_id and p.livemode = w.livemode)
     """,
+    Breach.CUSTOMER_ASTRAY: """
+        select p.id as payment_id, p.customer_id from payments p
+         where p.customer_id is not null and not exists (
+            select from customers c where c.id = p.customer_id
+               and c.merchant_id = p.merchant_id and c.livemode = p.livemode)
+    """,
 }
 
 _QUARANTINED: LiteralString = """
@@ -218,12 +231,13 @@ _QUARANTINED: LiteralString = """
 _PAYMENTS: LiteralString = "select " + COLUMNS + " from payments order by id"
 
 _FACTS: LiteralString = """
-    select payment_id, sequence, heard_at, kind, source, state, private, link
+    select payment_id, payment_id as subject_id, sequence, heard_at, kind, source, state, private,
+           link
       from facts where payment_id = any(%(ids)s) order by payment_id, sequence, heard_at
 """
 
 _EVENTS: LiteralString = """
-    select id, merchant_id, livemode, name, sequence, subject_id as payment_id, data
+    select id, merchant_id, livemode, name, sequence, subject_id, data
       from events where subject_id = any(%(ids)s) order by subject_id, position
 """
 
@@ -272,16 +286,21 @@ async def stories(tx: Transaction) -> AsyncGenerator[list[Story], None]:
         await cursor.execute(_PAYMENTS)
         while rows := await cursor.fetchmany(BATCH):
             ids = [row["id"] for row in rows]
-            facts = _by_payment(await tx.rows(_FACTS, {"ids": ids}))
-            events = _by_payment(await tx.rows(_EVENTS, {"ids": ids}))
-            sealers = await _sealers(tx, {row["merchant_id"] for row in rows})
+            facts = by_subject(await tx.rows(_FACTS, {"ids": ids}))
+            events = by_subject(await events_of(tx, ids))
+            found = await sealers(tx, {row["merchant_id"] for row in rows})
             yield [
-                _story(row, facts[row["id"]], events[row["id"]], sealers.get(row["merchant_id"]))
+                _story(row, facts[row["id"]], events[row["id"]], found.get(row["merchant_id"]))
                 for row in rows
             ]
 
 
-async def _sealers(tx: Transaction, merchant_ids: Collection[str]) -> dict[str, Sealer]:
+async def events_of(tx: Transaction, subject_ids: Sequence[str]) -> list[DictRow]:
+    """Return the events of some subjects, oldest first."""
+    return await tx.rows(_EVENTS, {"ids": subject_ids})
+
+
+async def sealers(tx: Transaction, merchant_ids: Collection[str]) -> dict[str, Sealer]:
     """Return what opens the rows of each merchant that has a data key."""
     found = {}
     for merchant_id in merchant_ids:
@@ -290,10 +309,11 @@ async def _sealers(tx: Transaction, merchant_ids: Collection[str]) -> dict[str, 
     return found
 
 
-def _by_payment(rows: list[DictRow]) -> dict[str, list[DictRow]]:
+def by_subject(rows: list[DictRow]) -> dict[str, list[DictRow]]:
+    """Return rows by what they are about."""
     grouped: dict[str, list[DictRow]] = defaultdict(list)
     for row in rows:
-        grouped[row["payment_id"]].append(row)
+        grouped[row["subject_id"]].append(row)
     return grouped
 
 
@@ -305,16 +325,16 @@ def _story(
         return Story(payment_id, None, (), tuple(each["sequence"] for each in fact_rows), ())
     try:
         payment = payment_of(row, sealer)
-    except _UNREADABLE:
+    except UNREADABLE:
         payment = None
     facts = []
     unreadable = []
     for each in fact_rows:
         try:
             facts.append(_stored_fact(each, sealer))
-        except _UNREADABLE:
+        except UNREADABLE:
             unreadable.append(each["sequence"])
-    told = tuple(_stored_event(each, sealer) for each in event_rows)
+    told = tuple(stored_event(each, sealer) for each in event_rows)
     return Story(payment_id, payment, tuple(facts), tuple(unreadable), told)
 
 
@@ -325,10 +345,11 @@ def _stored_fact(row: DictRow, sealer: Sealer) -> StoredFact:
     )
 
 
-def _stored_event(row: DictRow, sealer: Sealer) -> StoredEvent:
+def stored_event(row: DictRow, sealer: Sealer) -> StoredEvent:
+    """Return the event of a row, opened if it can be."""
     try:
         data = opened_data(row["id"], row["data"], sealer)
-    except _UNREADABLE:
+    except UNREADABLE:
         data = None
     return StoredEvent(
         row["id"], row["merchant_id"], row["livemode"], row["name"], row["sequence"], data,

@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg import sql
 
-from hakika.domain.ids import MerchantId, PaymentId
+from hakika.domain.ids import CustomerId, MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.payment import Payment, State
 from hakika.store.keyring import Sealer
@@ -27,6 +27,7 @@ class Filter:
     until: datetime | None = None
     search: str | None = None             # a whole receipt, reference, phone, or checkout id
     search_phone: str | None = None       # the same text as a phone number, when it is one
+    customer_id: CustomerId | None = None
     amount_min: Money | None = None
     amount_max: Money | None = None
     before: PaymentId | None = None       # the last payment of the page before
@@ -39,6 +40,7 @@ _CLAUSES = {
     "search": "(receipt = upper(%(search)s) or id = %(search)s"
     " or reference_hash = %(search_reference)s"
     " or checkout_hash = %(search_checkout)s or phone_hash = %(search_phone)s)",
+    "customer_id": "customer_id = %(customer_id)s",
     "amount_min": "amount_cents >= %(amount_min)s",
     "amount_max": "amount_cents <= %(amount_max)s",
     "before": "id < %(before)s",
@@ -72,6 +74,7 @@ def _values(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
         "search_reference": sealer.blind(REFERENCE, search) if search else None,
         "search_checkout": sealer.blind(CHECKOUT, search) if search else None,
         "search_phone": sealer.blind(PHONE, phone) if phone else None, "before": wanted.before,
+        "customer_id": wanted.customer_id,
         "amount_min": wanted.amount_min.cents if wanted.amount_min else None,
         "amount_max": wanted.amount_max.cents if wanted.amount_max else None,
     }

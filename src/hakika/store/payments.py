@@ -15,11 +15,10 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import DictRow
 
-from hakika.domain.event import EventName
-from hakika.domain.ids import EventId, MerchantId, PaymentId
+from hakika.domain.ids import MerchantId, PaymentId
 from hakika.domain.payment import Change, Payment, State
 from hakika.domain.prompt import NO_PROMPT, PromptGuard, rings_a_person
-from hakika.store.events import sealed_data
+from hakika.store.events import Told, sealed_data
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import (
     PHONE,
@@ -56,15 +55,6 @@ class Intent:
     endpoint_id: str
     endpoint_secret: str
     guard: PromptGuard
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """An event to be written with a change: its id, name, and the payment as merchants see it."""
-
-    id: EventId
-    name: EventName
-    data: dict[str, Any]
 
 
 COLUMNS: LiteralString = """

@@ -17,7 +17,10 @@ create table customers (
     word_hashes bytea[] not null,
     created_at  timestamptz not null,
     updated_at  timestamptz not null,
-    deleted_at  timestamptz
+    deleted_at  timestamptz,
+    -- Whoever is deleted leaves an id and three times, and no way to write anything else.
+    constraint customers_erased_check check (
+        deleted_at is null or (private = '' and phone_hash is null and word_hashes = '{}'))
 );
 
 create unique index customers_phone on customers (merchant_id, livemode, phone_hash)
