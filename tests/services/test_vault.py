@@ -45,7 +45,7 @@ def name_of(master_key: str) -> str:
 
 
 @contextlib.asynccontextmanager
-async def process(world: World, **settings: str) -> AsyncIterator[Runtime]:
+async def another_process(world: World, **settings: str) -> AsyncIterator[Runtime]:
     """Open the parts of another process of this Hakika, with other settings."""
     other = settings_of(world.url, world.daraja.url).model_dump() | settings
     settings_there = type(world.rt.settings)(**other)
@@ -96,10 +96,10 @@ async def test_a_callback_about_a_row_that_does_not_open_is_kept(world: World):
 async def test_another_master_key_or_secret_refuses_to_work_and_names_what_is_wanted(world: World):
     """With the wrong ones everything would look forged, or be lost. (F38)"""
     with pytest.raises(MasterKeyMissing, match=f"wrapped by master key {name_of(MASTER_KEY)}"):
-        async with process(world, master_key=NEW_KEY):
+        async with another_process(world, master_key=NEW_KEY):
             pass
     with pytest.raises(WrongSecret, match="begun with another HAKIKA_SECRET"):
-        async with process(world, secret="another secret of 32 characters!"):
+        async with another_process(world, secret="another secret of 32 characters!"):
             pass
 
 
@@ -109,14 +109,14 @@ async def test_a_rotation_disturbs_no_payment_and_can_be_broken_off(template: st
         async with open_world(url) as world:
             others = [await merchants.create(world.rt, f"Duka {number}") for number in range(30)]
             both = {"master_key": NEW_KEY, "master_key_previous": MASTER_KEY}
-            async with process(world, **both) as rt:
+            async with another_process(world, **both) as rt:
                 await rotate_under_load(replace(world, rt=rt), rt)
 
             assert await vault.status(world.rt.store) == {name_of(NEW_KEY): len(others) + 2}
-            async with process(world, master_key=NEW_KEY) as rt:
+            async with another_process(world, master_key=NEW_KEY) as rt:
                 await replace(world, rt=rt).completed()
             with pytest.raises(MasterKeyMissing):
-                async with process(world):
+                async with another_process(world):
                     pass
 
 
