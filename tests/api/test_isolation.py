@@ -56,6 +56,8 @@ NAMED: Mapping[tuple[str, str], str] = {
     ("DELETE", "/v1/merchant/providers"): "?shortcode={shortcode}",
 }
 
+ALL_NAMED = [*NAMED, *ABOUT_ONE]
+
 # Bodies without which a route answers 400 before it looks for the thing.
 BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/v1/customers/{customer_id}"): {"email": "isolated@shop.example"},
@@ -183,7 +185,7 @@ async def test_a_list_has_nothing_of_another_merchant_or_mode(owners: list[Owner
         assert [mark for mark in one.marks if mark in live.raw] == [], path
 
 
-@pytest.mark.parametrize(("method", "path"), [*NAMED, *ABOUT_ONE], ids=map(" ".join, ABOUT_ONE))
+@pytest.mark.parametrize(("method", "path"), ALL_NAMED, ids=map(" ".join, ALL_NAMED))
 async def test_ones_own_thing_is_there(owners: list[Owner], method: str, path: str):
     """Else all the refusals above would say nothing. Runs last: some of it deletes."""
     own = owners[sum(map(ord, path)) % MERCHANTS]
