@@ -113,8 +113,8 @@ def test_a_secret_is_masked_wherever_it_hides(
     ours, theirs = structlog.get_logger("hakika.api"), logging.getLogger("somebody.elses")
 
     ours.info(f"it was {canary}", value=canary, inside=[{"deep": canary}], thing=Row(canary))
-    theirs.debug("said %s and %r", canary, Row(canary))
-    logging.getLogger("uvicorn.access").info('%s - "POST %s HTTP/1.1" 200', "1.2.3.4", canary)
+    theirs.warning("said %s and %r", canary, Row(canary))
+    logging.getLogger("uvicorn.access").warning('%s - "POST %s HTTP/1.1" 200', "1.2.3.4", canary)
     try:
         try:
             raise KeyError(canary)
