@@ -10,8 +10,9 @@ import pytest
 # What one run of everything may take on two cores. Above it that is said.
 BUDGET_SECONDS = 180
 
-# Above this CI fails. Its machines are shared, and a busy neighbour is no reason to stop a change.
-CI_SECONDS_MAX = 420
+# Above this CI fails: a whole run is to stay under ten minutes. Its machines are shared, and a busy
+# neighbour is no reason to stop a change.
+CI_SECONDS_MAX = 540
 
 BEGAN = pytest.StashKey[float]()
 
