@@ -37,10 +37,11 @@ _SECRETS = (
 def mask_text(text: str) -> str:
     """Return `text` with everything hidden that looks like a Kenyan number or a secret."""
     for secret, shown in _SECRETS:  # first, or a number inside of a secret would disguise it
-        text = secret.sub(shown, text)
+        if secret.search(text):     # `sub` takes its template apart each time: eight times slower
+            text = secret.sub(shown, text)
     for phone in _PHONES:
         text = phone.sub(_mask_phone, text)
-    return _CHECKOUT_ID.sub(r"\1••••\2", text)
+    return _CHECKOUT_ID.sub(r"\1••••\2", text) if _CHECKOUT_ID.search(text) else text
 
 
 def _mask_phone(found: re.Match[str]) -> str:
