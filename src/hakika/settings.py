@@ -113,7 +113,45 @@ class Settings(BaseSettings):
     trusted_proxies: Networks = Field(
         (),
         description="Networks of your own reverse proxies, comma-separated. Only from these is "
-        "X-Forwarded-For read, from the right.",
+        "the header of the next setting read, from the right.",
+    )
+    proxy_header: Literal["x-forwarded-for", "forwarded", "x-real-ip"] = Field(
+        "x-forwarded-for",
+        description="The one header in which your proxies write where a request came from. The "
+        "others are never read: a proxy that does not write them lets a stranger's pass.",
+    )
+    key_requests_per_minute: int = Field(
+        6_000, ge=1,
+        description="How many requests one API key may make in a minute, also all at once.",
+    )
+    address_requests_per_minute: int = Field(
+        30_000, ge=1,
+        description="How many requests may come from one address in a minute, also all at once. "
+        "Safaricom's callbacks are never counted.",
+    )
+    failed_authentications_per_minute: int = Field(
+        20, ge=1,
+        description="How often one address may fail to show a good API key in a minute. Good keys "
+        "are taken from it all the same.",
+    )
+    stray_callbacks_per_minute: int = Field(
+        60, ge=1,
+        description="How many callbacks to addresses that were never given out are kept in a "
+        "minute from one sender outside callback_networks; from all of them ten times as many.",
+    )
+    unowned_log_lines_per_minute: int = Field(
+        600, ge=1,
+        description="How many requests of nobody, or refused by a limit, the request log takes up "
+        "in a minute.",
+    )
+    connections_max: int = Field(
+        1_000, ge=10,
+        description="Connections to one API process. Of more, the quiet ones are closed; when none "
+        "is quiet, requests are answered with 503, callbacks excepted.",
+    )
+    request_seconds_max: float = Field(
+        15.0, gt=0,
+        description="How long a caller may take to send one whole request, in seconds.",
     )
     webhook_allowed_networks: Networks = Field(
         (),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-PROBLEM_REFS = {"#/components/schemas/Problem", "#/components/schemas/RefusalProblem"}
+PROBLEM_REFS = {
+    f"#/components/schemas/{name}" for name in ("Problem", "QuotaProblem", "RefusalProblem")
+}
 
 
 def nodes(value: Any):
@@ -79,12 +81,12 @@ def test_every_problem_is_documented_as_one(api_world):
             content = answer["content"]["application/problem+json"]
             assert content["schema"]["$ref"] in PROBLEM_REFS, (name, status)
         if "/v1/" in name:
-            assert {"401", "403", "503"} <= set(problems), name
+            assert {"401", "403", "429", "503"} <= set(problems), name
             assert operation["security"], name
         if "{" in name:
             assert "404" in problems, name
         if "requestBody" in operation:
-            assert {"400", "413"} <= set(problems), name
+            assert {"400", "413", "415"} <= set(problems), name
 
 
 def test_every_request_has_an_example_that_is_taken(api_world):

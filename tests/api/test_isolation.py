@@ -18,7 +18,7 @@ import pytest_asyncio
 from hakika.api.app import ROUTERS
 from hakika.api.auth import scopes
 from hakika.domain.ids import MerchantId
-from hakika.services import keys
+from hakika.services import keys, request_log
 from hakika.services.keys import Wanted
 from tests.api.world import Answer, Shop, World, new_key, new_person
 
@@ -36,7 +36,12 @@ SHOWS = {
     "/v1/payments": "payment_id", "/v1/events": "settled_id", "/v1/keys": "key_id",
     "/v1/webhook-endpoints": "endpoint_id", "/v1/merchant": "merchant_id",
     "/v1/merchant/providers": "provider_id", "/v1/customers": "customer_id",
+    "/v1/requests": "request_id",
 }
+
+# The log of requests has everything that a merchant typed, another's ids too. So it is always
+# looked at for one request alone.
+ONLY = {"/v1/requests": "?idempotency_key={log_key}"}
 
 # Lists that a test key may not see at all.
 LIVE_ONLY = {"/v1/merchant/collections"}
@@ -48,6 +53,7 @@ NARROWED = {
         "?customer={customer_id}",
     ),
     "/v1/customers": ("?phone={person}", "?search=isolated"),
+    "/v1/requests": ("?idempotency_key={log_key}&key={own_key_id}", "?key={own_key_id}"),
 }
 
 # Routes that name a thing, and not in their path.
@@ -104,9 +110,9 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
     ))
     has = {
         "merchant_id": shop.merchant_id, "person": new_person(), "reference": f"ISOLATED-{number}",
-        "shortcode": str(601_000 + number),
+        "shortcode": str(601_000 + number), "log_key": f"ISOLATED-LOG-{number}",
     }
-    settled = (await shop.order()).data["id"]
+    settled = (await shop.order(idempotency_key=has["log_key"])).data["id"]
     await shop.settled(settled)
     customer = await shop.send(
         "POST", "/v1/customers", json={"name": f"Isolated {number}", "phone": has["person"]},
@@ -122,7 +128,10 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
             "passkey": "own-passkey", "shortcode": has["shortcode"],
         },
     })
+    world.in_api(request_log.write_notes(world.rt))
+    logged, = (await shop.get(f"/v1/requests?idempotency_key={has['log_key']}")).data
     return Owner(shop, live_key, has | {
+        "request_id": logged["id"], "own_key_id": logged["key_id"],
         "settled_id": settled, "payment_id": payment.data["id"], "endpoint_id": endpoint.data["id"],
         "key_id": spare.data["id"], "provider_id": provider.data["id"],
         "customer_id": customer.data["id"],
@@ -171,10 +180,11 @@ async def test_a_list_has_nothing_of_another_merchant_or_mode(owners: list[Owner
     """However it is narrowed; and it does show what is one's own, so it was truly tried."""
     assert path in SHOWS or path in LIVE_ONLY, f"say what GET {path} shows of a merchant's own"
     for one, other in pairs(owners, path):
-        own = await one.try_("GET", path, one.has)
+        only = ONLY.get(path, "")
+        own = await one.try_("GET", path + only, one.has)
         narrowed = [each.format(**other.has) for each in NARROWED.get(path, ())]
-        answers = [await one.try_("GET", path + query, other.has) for query in ("", *narrowed)]
-        live = await one.try_("GET", path, one.has, live=True)
+        answers = [await one.try_("GET", path + query, other.has) for query in (only, *narrowed)]
+        live = await one.try_("GET", path + only, one.has, live=True)
 
         if path in SHOWS:
             assert one.has[SHOWS[path]].encode() in own.raw, path

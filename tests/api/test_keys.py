@@ -42,6 +42,8 @@ NEEDED = {
     ("GET", "/v1/keys"): Scope.MERCHANT_READ, ("POST", "/v1/keys"): Scope.MERCHANT_WRITE,
     ("POST", "/v1/keys/{key_id}/rotate"): Scope.MERCHANT_WRITE,
     ("DELETE", "/v1/keys/{key_id}"): Scope.MERCHANT_WRITE,
+    ("GET", "/v1/requests"): Scope.AUDIT_READ,
+    ("GET", "/v1/requests/{request_id}"): Scope.AUDIT_READ,
 }
 ROUTES = sorted(NEEDED)
 
@@ -52,6 +54,7 @@ def filled(
 ) -> str:
     return path.format(
         payment_id=payment, endpoint_id=endpoint, key_id=key, customer_id=customer,
+        request_id="req_1",
     )
 
 

@@ -11,9 +11,9 @@ from fastapi import Request
 from prometheus_client.parser import text_string_to_metric_families
 
 from hakika.api.metrics import may_read
+from hakika.settings import read_settings
 from tests.api.world import PAYS, Shop, World, new_person
 
-LOOPBACK = ("127.0.0.0/8", "::1/128")
 OUR_PROXY = "10.0.0.7"
 STRANGER = "41.90.1.2"
 
@@ -146,7 +146,7 @@ def comes(peer: str | None, proxies: tuple[str, ...] = (), **headers: str) -> bo
             (name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()
         ],
     })
-    return may_read(request, LOOPBACK, trusted_proxies=proxies)
+    return may_read(request, read_settings({}, trusted_proxies=proxies))
 
 
 @pytest.mark.parametrize("peer", ["127.0.0.1", "127.8.9.1", "::1", "::ffff:127.0.0.1"])
@@ -173,4 +173,5 @@ def test_through_a_trusted_proxy_the_client_counts():
     assert not comes(OUR_PROXY, proxies, x_forwarded_for=STRANGER)
     assert not comes(OUR_PROXY, proxies, x_forwarded_for=f"127.0.0.1, {STRANGER}")
     assert not comes(OUR_PROXY, proxies)
+    assert not comes(OUR_PROXY, proxies, x_forwarded_for="nonsense")
     assert comes(OUR_PROXY, proxies, x_forwarded_for=f"{STRANGER}, 127.0.0.1")

@@ -16,7 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.request import urlopen
 
@@ -28,6 +28,7 @@ from pydantic import BaseModel
 
 from hakika.api import schemas
 from hakika.api.app import create_app
+from hakika.api.connections import connection_class
 from hakika.domain.merchant import Scope
 from hakika.services import keys, merchants
 from hakika.services.keys import Wanted
@@ -194,6 +195,10 @@ class World:
         )
         return merchant.id, key
 
+    def at(self, url: str) -> World:
+        """Return the same world, seen through another of its processes."""
+        return replace(self, url=url)
+
     def rows(self, query: str, *values: object) -> list[dict[str, Any]]:
         """Read the database."""
         with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
@@ -213,11 +218,12 @@ def new_person() -> str:
 @contextmanager
 def open_world(
     database_url: str, simulator: str, *, telemetry: Telemetry | None = None,
+    more: Mapping[str, str] | None = None,
 ) -> Iterator[World]:
     """Run the API until the end of the block."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    settings = settings_of(database_url, simulator)
+    settings = settings_of(database_url, simulator, **(more or {}))
     with running(settings, port=port, telemetry=telemetry) as (rt, in_api):
         yield World(url, simulator, database_url, _documented(url), rt, in_api)
 
@@ -231,6 +237,8 @@ def settings_of(database_url: str, simulator: str, **more: str) -> Settings:
         "HAKIKA_SANDBOX_CONSUMER_SECRET": "consumer-secret",
         "HAKIKA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "HAKIKA_SANDBOX_QUERIES_PER_MINUTE": "6000", "HAKIKA_PACE": str(SPEED),
+        # All tests come from one address, and many of them with keys that are wrong on purpose.
+        "HAKIKA_FAILED_AUTHENTICATIONS_PER_MINUTE": "100000",
     } | more)
 
 
@@ -242,6 +250,7 @@ def running(
     app = create_app(settings, public_url=f"http://127.0.0.1:{port}", telemetry=telemetry)
     server = uvicorn.Server(uvicorn.Config(
         app, port=port, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=2,
+        http=connection_class(settings),
     ))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_until_complete, args=(server.serve(),))

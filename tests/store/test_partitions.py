@@ -17,7 +17,13 @@ INSERTS = {
     "events": "insert into events (id, merchant_id, livemode, name, subject_id, data, created_at)"
               " values ('evt_1', 'mer_1', false, 'payment.completed', 'pay_1', '', %(at)s)",
     "attempts": "insert into attempts (delivery_id, attempt, started_at) values (1, 1, %(at)s)",
+    "requests": "insert into requests (id, started_at, method, route, duration_ms, request_hash,"
+                " replayed, client_address, body_bytes, private)"
+                " values (gen_random_uuid(), %(at)s, 'GET', '/', 1, '', false, '', 0, '')",
 }
+
+
+ALL_MONTHS = len(TABLES) * (MONTHS_AHEAD + 2)
 
 
 async def make_ahead(store, now=NOON):
@@ -48,7 +54,7 @@ async def test_many_processes_may_make_months_at_once(store_without_months):
     """Two APIs and two workers start together."""
     made = await asyncio.gather(*(make_ahead(store_without_months) for _ in range(6)))
 
-    assert sorted(len(each) for each in made) == [0, 0, 0, 0, 0, 15]
+    assert sorted(len(each) for each in made) == [0, 0, 0, 0, 0, ALL_MONTHS]
 
 
 @pytest.mark.parametrize("at", [
@@ -76,5 +82,25 @@ async def test_the_turn_of_a_year_and_short_months_are_months_like_any(store_wit
     """The day on which such code breaks is a holiday."""
     made = await make_ahead(store_without_months, now)
 
-    assert len(made) == 15
+    assert len(made) == ALL_MONTHS
     assert f"facts_{now:%Y_%m}" in made
+
+
+async def test_months_of_requests_are_dropped_when_they_are_past_as_a_whole(store_without_months):
+    """Nobody reads a request that is older than 30 days, and a row in between keeps its month."""
+    await make_ahead(store_without_months)
+    async with store_without_months.transaction() as tx:
+        early = await partitions.drop_past(tx, "requests", before=NOON - timedelta(days=3))
+        dropped = await partitions.drop_past(tx, "requests", before=NOON + timedelta(days=30))
+        left = await tx.rows(
+            "select inhrelid::regclass::text as name from pg_inherits"
+            " where inhparent = 'requests'::regclass order by 1",
+        )
+        facts = await tx.row("select to_regclass('facts_2026_02') as name")
+
+    assert early == []
+    assert dropped == ["requests_2026_02", "requests_2026_03"]
+    assert [row["name"] for row in left] == [
+        "requests_2026_04", "requests_2026_05", "requests_2026_06",
+    ]
+    assert facts["name"] is not None

@@ -22,11 +22,14 @@ from hakika.api import (
     keys,
     merchant,
     payments,
+    request_log,
     webhooks,
 )
+from hakika.api.entrance import Entrance
 from hakika.api.metrics import Metrics
 from hakika.api.requests import RequestId
 from hakika.api.telemetry import NO_TELEMETRY_OF_ITS_OWN, Observed
+from hakika.services import beside
 from hakika.services.killpoints import Watcher, nobody_watches
 from hakika.services.runtime import open_runtime
 from hakika.services.telemetry import Telemetry
@@ -34,7 +37,7 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, customers, events, webhooks, merchant, keys, callbacks, health,
+        payments, customers, events, webhooks, merchant, keys, request_log, callbacks, health,
     )
 )
 
@@ -61,7 +64,8 @@ def create_app(
             settings, public_url=public_url, passing=passing, telemetry=telemetry, part="api",
         ) as rt:
             app.state.runtime = rt
-            yield
+            async with beside.kept_up(rt):
+                yield
 
     app = FastAPI(
         title="Hakika", version=hakika.__version__, description=DESCRIPTION, lifespan=lifespan,
@@ -69,7 +73,7 @@ def create_app(
         redirect_slashes=False, telemetry=NO_TELEMETRY_OF_ITS_OWN,
         middleware=[
             Middleware(RequestId), Middleware(Observed, telemetry=telemetry),
-            Middleware(errors.CatchEverything),
+            Middleware(Entrance), Middleware(errors.CatchEverything),
             Middleware(Metrics, telemetry=telemetry, settings=settings),
         ],
     )

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Security
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBearer
 
-from hakika.api.requests import client_address
+from hakika.api.entrance import too_many
 from hakika.domain import callback
 from hakika.domain.errors import Unauthenticated
 from hakika.domain.merchant import ApiKey, Scope
@@ -41,13 +41,31 @@ async def _key(
     bearer: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)],
     header: Annotated[str | None, Security(_HEADER)],
 ) -> ApiKey:
-    if not (bearer and bearer.credentials) and not header:
-        raise Unauthenticated("This request has no API key.")
+    address, now = request.state.client_address, rt.ticks()
+    try:
+        key = await keys.authenticate(
+            rt, _shown(bearer, header), address=address,
+            suspect=rt.limits.is_suspect(address, now=now),
+        )
+    except Unauthenticated:
+        if not (standing := rt.limits.failed(address, now=now)).is_within:
+            raise too_many(standing) from None  # the same for every key that is not good
+        raise
+    request.state.api_key = key
+    request.state.standing = standing = rt.limits.by_key.spend(key.id, now=now)
+    if not standing.is_within:
+        raise too_many(standing)
+    return key
+
+
+def _shown(bearer: HTTPAuthorizationCredentials | None, header: str | None) -> str:
+    """Return the one key that a request shows. Raises: Unauthenticated."""
     texts = {text for text in (bearer and bearer.credentials, header) if text}
+    if not texts:
+        raise Unauthenticated("This request has no API key.")
     if len(texts) != 1:
         raise Unauthenticated("This request has two different API keys; send one.")
-    address = client_address(request, rt.settings.trusted_proxies)
-    return await keys.authenticate(rt, texts.pop(), address=address)
+    return texts.pop()
 
 
 _GUARDS: dict[Callable[..., Any], Scope] = {}

@@ -18,12 +18,13 @@ from hakika.api.merchant_bodies import (
     OverlapRequest,
     ProviderRequest,
 )
-from hakika.api.schemas import Problem, RefusalProblem
+from hakika.api.schemas import Problem, QuotaProblem, RefusalProblem
 
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
     CollectionsRequest, CustomerChange, CustomerRequest, EndpointRequest, KeyRequest,
-    OverlapRequest, PaymentRequest, Problem, ProviderRequest, RefusalProblem, WebhookRequest,
+    OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem, RefusalProblem,
+    WebhookRequest,
 )
 
 _PROBLEMS = {
@@ -33,6 +34,7 @@ _PROBLEMS = {
     404: "No such thing for this key.",
     409: "True, but not now: `code` says what stands in the way.",
     413: "The body is too large.",
+    415: "The body is compressed.",
     422: "The Idempotency-Key was used before with another body.",
     429: "More than is allowed in this time. Ask again after Retry-After seconds.",
     502: "Daraja refused; `daraja` says what it means. The payment is failed.",
@@ -50,12 +52,13 @@ def answers(
 ) -> dict[int | str, dict[str, Any]]:
     """Return the documented answers of a route: its success, and the problems it can have.
 
-    503 is among them unsaid: nothing works without the database.
+    503 is among them unsaid: nothing works without the database. So is 429 where a key is needed,
+    415 where a body is read, and 400, because a proxy may say of any request what nobody can read.
     """
     documented: dict[int | str, dict[str, Any]] = {
         status.value: {"description": status.phrase} | ({"model": model} if model else {}),
     }
-    for each in sorted({*problems, HTTPStatus.SERVICE_UNAVAILABLE.value}):
+    for each in sorted({*problems, *_unsaid(problems)}):
         documented[each] = {
             "description": _PROBLEMS[each],
             "content": {"application/problem+json": {
@@ -65,8 +68,18 @@ def answers(
     return documented
 
 
+def _unsaid(problems: tuple[int, ...]) -> set[int]:
+    unsaid = {HTTPStatus.SERVICE_UNAVAILABLE.value}
+    if HTTPStatus.UNAUTHORIZED in problems:
+        unsaid |= {HTTPStatus.BAD_REQUEST.value, HTTPStatus.TOO_MANY_REQUESTS.value}
+    if HTTPStatus.REQUEST_ENTITY_TOO_LARGE in problems:
+        unsaid.add(HTTPStatus.UNSUPPORTED_MEDIA_TYPE.value)
+    return unsaid
+
+
 def _problem_of(status: int) -> str:
-    return (RefusalProblem if status == HTTPStatus.BAD_GATEWAY else Problem).__name__
+    kinds = {429: QuotaProblem, 502: RefusalProblem}
+    return kinds.get(status, Problem).__name__
 
 
 def body_of(model: type[BaseModel], *, idempotent: bool = False) -> dict[str, Any]:

@@ -15,12 +15,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hakika.api.telemetry import route_of
 from hakika.domain.errors import (
     BodyTooLarge,
     Conflict,
+    EncodingUnsupported,
     FieldError,
     Forbidden,
     HakikaError,
@@ -36,9 +38,13 @@ log = structlog.get_logger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 
+# Where a type of problem is registered that is not ours alone.
+_TYPES = {TooMany.code: "https://iana.org/assignments/http-problem-types#quota-exceeded"}
+
 # The first class that fits gives the status: leaves stand before their parents.
 _STATUS: Sequence[tuple[type[HakikaError], HTTPStatus]] = (
     (BodyTooLarge, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (EncodingUnsupported, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (IdempotencyKeyReused, HTTPStatus.UNPROCESSABLE_ENTITY),
     (Invalid, HTTPStatus.BAD_REQUEST),
     (Unauthenticated, HTTPStatus.UNAUTHORIZED),
@@ -58,18 +64,28 @@ def problem(
     extra: Mapping[str, Any] | None = None,
 ) -> Response:
     """Return a problem: `code` is stable, `detail` is for people, `hint` is the way out."""
-    title = status.phrase
-    body = {
-        "type": f"urn:hakika:error:{code}", "title": title, "status": status.value,
-        "detail": detail, "instance": request.url.path, "success": False, "code": code,
-        "error": title, "hint": hint,
+    request.state.error_code = code
+    body = problem_fields(
+        status, code=code, detail=detail, hint=hint, instance=request.url.path,
+        request_id=request.state.request_id, errors=errors,
+    )
+    return JSONResponse(body | dict(extra or {}), status, headers=headers, media_type=PROBLEM_JSON)
+
+
+def problem_fields(
+    status: HTTPStatus, *, code: str, detail: str, hint: str, instance: str, request_id: str,
+    errors: Sequence[FieldError] = (),
+) -> dict[str, Any]:
+    """Return the fields that every problem has."""
+    return {
+        "type": _TYPES.get(code, f"urn:hakika:error:{code}"), "title": status.phrase,
+        "status": status.value, "detail": detail, "instance": instance, "success": False,
+        "code": code, "error": status.phrase, "hint": hint,
         "errors": [
             {"field": each.field, "code": each.code, "message": each.message} for each in errors
         ],
-        "request_id": request.state.request_id,
-        **(extra or {}),
+        "request_id": request_id,
     }
-    return JSONResponse(body, status, headers=headers, media_type=PROBLEM_JSON)
 
 
 def install(app: FastAPI) -> None:
@@ -81,6 +97,11 @@ def install(app: FastAPI) -> None:
 
 async def _known(request: Request, error: Exception) -> Response:
     assert isinstance(error, HakikaError)
+    return problem_of(request, error)
+
+
+def problem_of(request: Request, error: HakikaError) -> Response:
+    """Return the answer that an error on purpose becomes."""
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     headers = {}
     if isinstance(error, TooMany | Unavailable):
@@ -92,6 +113,7 @@ async def _known(request: Request, error: Exception) -> Response:
     return problem(
         request, status, code=error.code, detail=error.message, hint=error.hint, headers=headers,
         errors=error.errors if isinstance(error, Invalid) else (),
+        extra={"violated-policies": [error.policy]} if isinstance(error, TooMany) else None,
     )
 
 
@@ -142,6 +164,8 @@ class CatchEverything:
 
         try:
             await self._app(scope, receive, noting_send)
+        except ClientDisconnect:
+            return  # the caller hung up, or was cut off, before the request was all here
         except Exception:
             log.exception("unexpected_error", route=route_of(scope))
             if started:

@@ -6,7 +6,6 @@ each method, and so that it is in no document.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from types import SimpleNamespace
 
 from fastapi import FastAPI, Request, Response
@@ -14,8 +13,10 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hakika.api import errors
-from hakika.api.requests import RequestId, client_address, is_in
+from hakika.api.addresses import client_address, is_in
+from hakika.api.requests import RequestId
 from hakika.api.telemetry import NO_TELEMETRY_OF_ITS_OWN
+from hakika.domain.errors import ForwardedMalformed
 from hakika.services.gauges import CONTENT_TYPE, Page
 from hakika.services.telemetry import Telemetry
 from hakika.settings import Settings
@@ -33,7 +34,7 @@ class Metrics:
 
     def __init__(self, app: ASGIApp, telemetry: Telemetry, settings: Settings) -> None:
         self._app, self._page = app, Page(telemetry)
-        self._networks, self._proxies = settings.metrics_networks, settings.trusted_proxies
+        self._settings = settings
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or pass the request on."""
@@ -46,23 +47,23 @@ class Metrics:
 
     def _is_welcome(self, scope: Scope) -> bool:
         request = Request(scope)
-        return request.method in {"GET", "HEAD"} and may_read(
-            request, self._networks, trusted_proxies=self._proxies,
-        )
+        return request.method in {"GET", "HEAD"} and may_read(request, self._settings)
 
 
-def may_read(
-    request: Request, networks: Sequence[str], *, trusted_proxies: Sequence[str],
-) -> bool:
-    """Say whether a request comes from one of `networks`.
+def may_read(request: Request, settings: Settings) -> bool:
+    """Say whether a request comes from one of the settings' networks.
 
     What comes through a proxy that is not named among the trusted ones is refused, though the proxy
     be on this machine: else the whole internet would be on this machine.
     """
     peer = request.client.host if request.client else ""
-    if not is_in(peer, trusted_proxies) and any(name in request.headers for name in _PASSED_ON):
+    is_passed_on = any(name in request.headers for name in _PASSED_ON)
+    if is_passed_on and not is_in(peer, settings.trusted_proxies):
         return False
-    return is_in(client_address(request, trusted_proxies), networks)
+    try:
+        return is_in(client_address(request, settings), settings.metrics_networks)
+    except ForwardedMalformed:
+        return False
 
 
 def create_metrics_app(settings: Settings, telemetry: Telemetry) -> FastAPI:

@@ -1,13 +1,11 @@
-"""What every request goes through: its id, its body, and the address it came from."""
+"""What every request goes through: its id, and its body."""
 
 from __future__ import annotations
 
 import json
 import re
 import uuid
-from collections.abc import Sequence
 from decimal import Decimal
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request
@@ -16,7 +14,13 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
-from hakika.domain.errors import BodyTooLarge, BodyUnreadable, FieldError, Invalid
+from hakika.domain.errors import (
+    BodyTooLarge,
+    BodyUnreadable,
+    EncodingUnsupported,
+    FieldError,
+    Invalid,
+)
 
 BODY_BYTES_MAX = 64 * 1024
 DEPTH_MAX = 10
@@ -25,9 +29,6 @@ DEPTH_MAX = 10
 _UNFIT = re.compile(r"[\x00\ud800-\udfff]")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-
-# Some proxies write the port of the connection behind the address.
-_WITH_PORT = re.compile(r"\[(?P<v6>[^\[\]]+)\](?::[0-9]{1,5})?|(?P<v4>[0-9.]+):[0-9]{1,5}")
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -61,12 +62,17 @@ async def read_bytes(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> by
 
     Raises:
         BodyTooLarge: longer than `bytes_max`. What was read is dropped; the rest is not read.
+        EncodingUnsupported: it is compressed, and so may be any length.
     """
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding not in {"", "identity"}:
+        raise EncodingUnsupported(f"The body comes with Content-Encoding: {encoding[:40]}.")
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
         if len(body) > bytes_max:
             raise BodyTooLarge(f"The body is longer than {bytes_max} bytes.")
+    request.state.body = bytes(body)  # for the request log
     return bytes(body)
 
 
@@ -108,42 +114,6 @@ def read_model(model: type[Model], body: dict[str, Any]) -> Model:
 def _code(kind: str) -> str:
     """Return our name for pydantic's kind of error."""
     return {"extra_forbidden": "unknown_field", "missing": "missing_field"}.get(kind, kind)
-
-
-def client_address(request: Request, trusted_proxies: Sequence[str]) -> str:
-    """Return the address that the request came from.
-
-    X-Forwarded-For is read only when the peer is one of our own proxies, and from the right: the
-    first address that is not our proxy is the client. What stands left of it, anyone can write.
-    """
-    host = request.client.host if request.client else ""
-    address = str(_address(host) or host)
-    hops = request.headers.getlist("x-forwarded-for")
-    forwarded = [hop.strip() for line in hops for hop in line.split(",")]
-    while forwarded and is_in(address, trusted_proxies):
-        nearest = _address(forwarded.pop())
-        if nearest is None:
-            break  # not an address: whoever wrote it, we know no more than our proxy's own
-        address = str(nearest)
-    return address
-
-
-def is_in(address: str, networks: Sequence[str]) -> bool:
-    """Say whether `address` is one, and in one of `networks`."""
-    peer = _address(address)
-    return peer is not None and any(peer in ip_network(network) for network in networks)
-
-
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """Return the address in `text` in its plainest form: without port, zone or IPv6 dress."""
-    bare = _WITH_PORT.fullmatch(text)
-    try:
-        address = ip_address((bare["v4"] or bare["v6"]) if bare else text)
-    except ValueError:
-        return None
-    if isinstance(address, IPv6Address):
-        return address.ipv4_mapped or IPv6Address(int(address))
-    return address
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -290,6 +290,19 @@ class Problem(BaseModel):
     request_id: str
 
 
+class QuotaProblem(Problem):
+    """More than a policy allows (draft-ietf-httpapi-ratelimit-headers). Wait for Retry-After."""
+
+    model_config = _shown_as(_PROBLEM_EXAMPLE | {
+        "type": "https://iana.org/assignments/http-problem-types#quota-exceeded",
+        "title": "Too Many Requests", "status": 429, "error": "Too Many Requests",
+        "detail": "More than 6000 in 60 seconds (key).", "code": "quota_exceeded", "errors": [],
+        "hint": "Wait for Retry-After seconds.", "violated-policies": ["key"],
+    }) | ConfigDict(serialize_by_alias=True)
+
+    violated_policies: list[str] = Field(alias="violated-policies")
+
+
 class DarajaRefusal(BaseModel):
     """What Daraja said, and what it means."""
 

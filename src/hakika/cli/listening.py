@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 
 from hakika.cli.failure import CommandFailed
@@ -36,6 +37,14 @@ def bound(host: str, port: int) -> socket.socket:
             hint="Choose another with --port, or let Hakika choose: --port 0.",
         ) from error
     return listener
+
+
+def allow_files(count: int) -> None:
+    """Let this process have `count` files and connections open, as far as the system allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < count:
+        most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def is_free(host: str, port: int) -> bool:

@@ -27,6 +27,7 @@ COMMANDS = {
     "keys": ("hakika.cli.keys:app", "Create, list, rotate and revoke API keys."),
     "collections": ("hakika.cli.collections:app", "Stop new live payments, and resume them."),
     "vault": ("hakika.cli.vault:app", "Make and rotate the master key."),
+    "requests": ("hakika.cli.requests:requests", "List what was asked of the API lately."),
     "pay": ("hakika.cli.pay:pay", "Ask a phone for money, and wait for the end."),
     "verify": ("hakika.cli.verify:verify", "Check that every shilling is accounted for."),
 }

@@ -20,9 +20,10 @@ import uvloop
 from fastapi import FastAPI
 
 from hakika.api.app import create_app
+from hakika.api.connections import connection_class
 from hakika.api.metrics import create_metrics_app
 from hakika.cli.failure import EXIT_MISASKED, CommandFailed
-from hakika.cli.listening import CONNECTIONS_WAITING_MAX
+from hakika.cli.listening import CONNECTIONS_WAITING_MAX, allow_files
 from hakika.cli.stopping import SIGNALS, StopNote
 from hakika.domain.errors import HakikaError
 from hakika.services.telemetry import Telemetry
@@ -173,9 +174,10 @@ class _Server(uvicorn.Server):
 
 
 def _server(settings: Settings, app: FastAPI) -> _Server:
+    allow_files(settings.connections_max * 2)
     return _Server(uvicorn.Config(
         app,
-        http="httptools", ws="none", lifespan="on",
+        http=connection_class(settings), ws="none", lifespan="on",
         log_config=None, access_log=False,
         server_header=False,
         proxy_headers=False,  # whom to believe is a setting, and the API's own business

@@ -62,6 +62,20 @@ class BodyUnreadable(Invalid):
     hint = "Send one JSON object, UTF-8, with Content-Type: application/json."
 
 
+class EncodingUnsupported(Invalid):
+    """The body is compressed."""
+
+    code = "encoding_unsupported"
+    hint = "Send the body as it is, without Content-Encoding: a request has 64 KiB at most."
+
+
+class ForwardedMalformed(Invalid):
+    """Your own proxy says in no readable way where the request came from."""
+
+    code = "forwarded_malformed"
+    hint = "Look at what the proxy in front of Hakika writes into the header named in the message."
+
+
 class BodyTooLarge(Invalid):
     """The body is longer than this door takes."""
 
@@ -173,17 +187,22 @@ class TooMany(HakikaError):
     """More than is allowed in this time."""
 
     code = "quota_exceeded"
-    hint = "Wait for Retry-After seconds."
+    hint = "Wait for Retry-After seconds, then spread requests as RateLimit says (docs/limits.md)."
+    policy: str = ""                       # its name, as in RateLimit-Policy
 
-    def __init__(self, message: str, *, hint: str = "", retry_after_seconds: int = 60) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", retry_after_seconds: int = 60, policy: str = "",
+    ) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_seconds = retry_after_seconds
+        self.policy = policy or self.policy
 
 
 class PromptedTooOften(TooMany):
     """This phone was asked as often in an hour as a merchant may ask it."""
 
     code = "prompted_too_often"
+    policy = "prompts"
     hint = "Nothing was sent. Let the payer be for an hour: prompting strangers is abuse."
 
 

@@ -19,10 +19,12 @@ EndpointId = NewType("EndpointId", str)
 DeliveryId = NewType("DeliveryId", str)
 ProviderId = NewType("ProviderId", str)
 CustomerId = NewType("CustomerId", str)
+LoggedRequestId = NewType("LoggedRequestId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
+    "LoggedRequestId": "req",
 }
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -75,6 +77,13 @@ def key_id(text: str) -> KeyId:
     if not is_id(text, "key"):
         raise NotFound(f"{text[:40]!r} is not the id of an API key.")
     return KeyId(text)
+
+
+def logged_request_id(text: str) -> LoggedRequestId:
+    """Return `text` as the id of a logged request. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "req"):
+        raise NotFound(f"{text[:40]!r} is not the id of a logged request.")
+    return LoggedRequestId(text)
 
 
 def bits_of(text: str) -> int:

@@ -61,11 +61,25 @@ async def receive(rt: Runtime, arrival: Arrival) -> None:
     with rt.telemetry.callback() as handling:
         payment_id = rt.payment_called_about(arrival.token)
         if payment_id is None:
-            await _put_aside(rt, arrival, "unknown_address")
+            await _put_stray_aside(rt, arrival)
         else:
             await _hear(rt, arrival, payment_id)
         handling.outcome = KEPT
     rt.passing(KillPoint.AFTER_CALLBACK)
+
+
+async def _put_stray_aside(rt: Runtime, arrival: Arrival) -> None:
+    """Keep a callback to no address of ours, unless a stranger sends too many of them.
+
+    Safaricom's own are all kept: if they are strays, the fault is in our settings.
+    """
+    address = arrival.source_address
+    if not _is_in(address, rt.settings.callback_networks) and not rt.limits.may_keep_stray(
+        address, now=rt.ticks(),
+    ):
+        log.debug("stray_callback_dropped", address=address)
+        return
+    await _put_aside(rt, arrival, "unknown_address")
 
 
 async def _hear(rt: Runtime, arrival: Arrival, payment_id: PaymentId) -> None:

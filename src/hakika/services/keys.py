@@ -18,6 +18,9 @@ from hakika.store.transaction import Transaction
 KEY_BITS = 200
 LABEL_CHARACTERS_MAX = 100
 
+# The one name under which the handles of all living keys are known.
+ALL = ""
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -47,6 +50,7 @@ async def create(
         if await merchants.read(tx, merchant_id) is None:
             raise NotFound(f"There is no merchant {merchant_id}.")
         await keys.add(tx, key)
+    rt.handles.forget(ALL)
     return key, text.write()
 
 
@@ -98,6 +102,7 @@ async def rotate(
         await keys.add(tx, new)
         await keys.replace(tx, old, by=new, ends_at=rt.now() + overlap)
     rt.keys.forget(old.handle)
+    rt.handles.forget(ALL)
     return new, text.write()
 
 
@@ -141,8 +146,13 @@ def _within(by: ApiKey | None) -> tuple[MerchantId | None, bool | None]:
     return (by.merchant_id, by.livemode) if by is not None else (None, None)
 
 
-async def authenticate(rt: Runtime, text: str, *, address: str | None = None) -> ApiKey:
+async def authenticate(
+    rt: Runtime, text: str, *, address: str | None = None, suspect: bool = False,
+) -> ApiKey:
     """Return the key that `text` is, used from `address`; None: not over a network.
+
+    Of a suspect, who has failed often, only keys that exist are looked up: a flood of made-up ones
+    costs the database one question in half a second, however many there are.
 
     Raises:
         Unauthenticated: not a key, or none of ours. The answer does not tell which part is wrong.
@@ -150,6 +160,8 @@ async def authenticate(rt: Runtime, text: str, *, address: str | None = None) ->
         AddressNotAllowed: it is one, and not to be used from there.
     """
     parts = rules.read_key(text)
+    if suspect and parts.handle not in await rt.handles.get(ALL, lambda: _living_handles(rt)):
+        raise Unauthenticated("This API key is not known here.")
     key = await rt.keys.get(parts.handle, lambda: _looked_up(rt, parts.handle))
     ours = key.digest if key is not None else bytes(32)
     if not hmac.compare_digest(ours, rules.digest(parts, pepper=rt.pepper)) or key is None:
@@ -160,6 +172,11 @@ async def authenticate(rt: Runtime, text: str, *, address: str | None = None) ->
     if keys.is_touch_due(key, now=rt.now()):
         await _touch(rt, key)
     return key
+
+
+async def _living_handles(rt: Runtime) -> frozenset[str]:
+    async with rt.store.reading() as tx:
+        return await keys.living_handles(tx, now=rt.now())
 
 
 async def _looked_up(rt: Runtime, handle: str) -> ApiKey | None:

@@ -7,8 +7,9 @@ well within the second that we promise, without any process having to be told
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, TypeVar
 
 SECONDS = 0.5
 
@@ -24,14 +25,23 @@ class Recently(Generic[Value]):
     def __init__(self, seconds_now: Callable[[], float]) -> None:
         self._seconds_now = seconds_now
         self._values: dict[str, tuple[float, Value]] = {}
+        self._reads: dict[str, asyncio.Task[Value]] = {}
 
-    async def get(self, name: str, read: Callable[[], Awaitable[Value]]) -> Value:
-        """Return the value of `name`, read less than half a second ago."""
+    async def get(self, name: str, read: Callable[[], Coroutine[Any, Any, Value]]) -> Value:
+        """Return the value of `name`, read less than half a second ago.
+
+        Whoever asks while it is being read waits for the same reading.
+        """
         asked_at = self._seconds_now()
         known = self._values.get(name)
         if known is not None and asked_at - known[0] < SECONDS:
             return known[1]
-        value = await read()
+        reading = self._reads.get(name)
+        if reading is not None:
+            return await asyncio.shield(reading)
+        self._reads[name] = reading = asyncio.create_task(read())
+        reading.add_done_callback(lambda _: self._reads.pop(name, None))
+        value = await asyncio.shield(reading)
         if len(self._values) >= ENTRIES_MAX:
             self._values.clear()
         self._values[name] = (asked_at, value)

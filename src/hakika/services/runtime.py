@@ -30,6 +30,8 @@ from hakika.outbound.addresses import AllowList
 from hakika.outbound.webhooks import WebhookSender, open_sender
 from hakika.services import vault
 from hakika.services.killpoints import Watcher, nobody_watches
+from hakika.services.limits import Limits, open_limits
+from hakika.services.notes import Notes
 from hakika.services.recently import Recently
 from hakika.services.telemetry import Telemetry
 from hakika.services.tokens import SharedTokens
@@ -58,6 +60,9 @@ class Runtime:
     keys: Recently[ApiKey | None]              # by handle
     providers: Recently[list[Provider]]        # by merchant and mode
     stops: Recently[tuple[str, datetime] | None]  # by merchant: live collections switched off
+    handles: Recently[frozenset[str]]          # of all living keys, by ""
+    limits: Limits
+    notes: Notes                               # of requests, for the request log
     telemetry: Telemetry
     passing: Watcher = nobody_watches
     _key: bytes = field(default=b"", repr=False)
@@ -65,6 +70,10 @@ class Runtime:
     def now(self) -> datetime:
         """Return the time, UTC."""
         return clock()
+
+    def ticks(self) -> int:
+        """Return nanoseconds that only grow, to tell how long something took."""
+        return time.monotonic_ns()
 
     def chance(self) -> float:
         """Return a random number in [0, 1), for spreading retries. Not for secrets."""
@@ -139,7 +148,8 @@ async def open_runtime(
             webhook_allow=allow, daraja=DarajaClient(session, tokens, now=clock),
             patience=Patience(settings.pace),
             keys=Recently(time.monotonic), providers=Recently(time.monotonic),
-            stops=Recently(time.monotonic),
+            stops=Recently(time.monotonic), handles=Recently(time.monotonic),
+            limits=open_limits(settings), notes=Notes(),
             public_url=(settings.public_url or public_url).rstrip("/"),
             telemetry=telemetry, passing=passing, _key=settings.secret.get_secret_value().encode(),
         )

@@ -23,6 +23,11 @@ _ADD: LiteralString = (
 )
 _ONE: LiteralString = "select " + _COLUMNS + " from api_keys where handle = %(handle)s"
 
+_LIVING: LiteralString = """
+    select handle from api_keys
+     where revoked_at is null and (expires_at is null or expires_at > %(now)s)
+"""
+
 _LIST: LiteralString = (
     "select " + _COLUMNS + """ from api_keys
      where (%(merchant_id)s::text is null or merchant_id = %(merchant_id)s)
@@ -70,6 +75,11 @@ async def named(tx: Transaction, handle: str) -> ApiKey | None:
     """Return the key named by `handle`, or None."""
     row = await tx.row(_ONE, {"handle": handle})
     return _key_of(row) if row else None
+
+
+async def living_handles(tx: Transaction, *, now: datetime) -> frozenset[str]:
+    """Return the handles of all keys that may be used."""
+    return frozenset(row["handle"] for row in await tx.rows(_LIVING, {"now": now}))
 
 
 async def find(

@@ -1,4 +1,4 @@
-"""Months of facts, events and attempts: a table each, made ahead, so that retention is a drop."""
+"""Months of facts, events, attempts and requests: a table each, so that retention is a drop."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from psycopg import sql
 
 from hakika.store.transaction import Transaction
 
-TABLES = ("facts", "events", "attempts")
+TABLES = ("facts", "events", "attempts", "requests")
 APPEND_ONLY = frozenset({"facts"})
 
 # Far enough that a worker may be away for a whole season before a payment meets a missing month.
@@ -33,6 +33,26 @@ async def make_ahead(tx: Transaction, *, now: datetime) -> list[str]:
                 await _make(tx, table, name, first, beyond)
                 made.append(name)
     return made
+
+
+async def drop_past(tx: Transaction, table: str, *, before: datetime) -> list[str]:
+    """Drop the months of `table` that are past `before` as a whole, and return their names."""
+    past = [
+        name for name in await _names(tx, table)
+        if name < f"{table}_{before:%Y_%m}"
+    ]
+    await tx.execute("set local lock_timeout = '2s'")  # requests that are written must not queue up
+    for name in past:
+        await tx.connection.execute(sql.SQL("drop table {}").format(sql.Identifier(name)))
+    return past
+
+
+async def _names(tx: Transaction, table: str) -> list[str]:
+    rows = await tx.rows(
+        "select inhrelid::regclass::text as name from pg_inherits"
+        " where inhparent = %(table)s::regclass order by 1", {"table": table},
+    )
+    return [row["name"] for row in rows]
 
 
 async def _make(

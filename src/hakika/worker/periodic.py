@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hakika.services import callbacks, checks, queue, webhooks
+from hakika.services import callbacks, checks, limits, queue, request_log, webhooks
 from hakika.services.runtime import Runtime, make_months_ahead
 
 
@@ -29,4 +29,6 @@ ROUNDS = (
     Round("quarantine", callbacks.try_again, 30),
     Round("prune_queue", queue.prune, 3600),
     Round("months_ahead", make_months_ahead, 6 * 3600),
+    Round("drop_old_requests", request_log.drop_old, 6 * 3600),
+    Round("forget_full_quotas", limits.forget_full, 3600),
 )
