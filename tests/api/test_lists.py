@@ -109,6 +109,15 @@ async def test_payments_are_narrowed_by_time_with_the_end_left_out(shop):
     assert await listed(shop, "until=2020-01-01T00:00:00%2B03:00") == []
 
 
+async def test_the_first_and_the_last_time_there_is_are_times(shop):
+    """Whoever has no end in mind writes one that is far away."""
+    payment = (await shop.order(phone=new_person())).data
+    first, last = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"
+
+    assert await listed(shop, f"since={first}&until={last}") == [payment["id"]]
+    assert await listed(shop, f"until={first}") == await listed(shop, f"since={last}") == []
+
+
 async def test_a_time_in_another_zone_is_the_same_time(shop):
     """Nairobi is three hours ahead of UTC."""
     payment = (await shop.order(phone=new_person())).data

@@ -11,6 +11,7 @@ from hakika.domain.ids import (
     PREFIXES,
     bits_of,
     endpoint_id,
+    first_at,
     is_id,
     payment_id,
     uuid7_bits,
@@ -53,6 +54,16 @@ def test_ids_are_version_7_uuids_with_all_their_randomness(milliseconds, random_
     assert (bits >> 76 & 0xF, bits >> 62 & 0b11) == (7, 0b10)
     assert (bits >> 64 & 0xFFF) << 62 | bits & (2**62 - 1) == random_bits
     assert bits >> 80 == milliseconds
+
+
+@pytest.mark.parametrize("milliseconds", [0, 1, 1_780_000_000_000, 2**48 - 1])
+@pytest.mark.parametrize("random_bits", [0, 2**74 - 1])
+def test_a_time_stands_between_the_ids_of_before_and_after(milliseconds, random_bits):
+    """So that a span of time is a span of ids, and can be read from the same index."""
+    at = write("pay", uuid7_bits(milliseconds=milliseconds, random_bits=random_bits))
+
+    assert first_at("pay", milliseconds) < at
+    assert milliseconds == 2**48 - 1 or at < first_at("pay", milliseconds + 1)
 
 
 @pytest.mark.parametrize("wrong", [

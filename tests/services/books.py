@@ -38,7 +38,7 @@ MEND = "".join(
     for table in TABLES
 ) + """
     alter table payments drop constraint if exists payments_receipt_key,
-        add constraint payments_receipt_key unique (shortcode, receipt);
+        add constraint payments_receipt_key unique (receipt, shortcode);
     alter table deliveries drop constraint if exists deliveries_once,
         add constraint deliveries_once unique (event_id, endpoint_id);
 """

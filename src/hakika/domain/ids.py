@@ -30,19 +30,26 @@ PREFIXES = {
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _BODY = re.compile(rf"[0-7][{_CROCKFORD}]{{25}}", re.ASCII)
 _LENGTH = 26
+_RANDOM_AND_VERSION_BITS = 80  # of a UUIDv7, behind its time
 
 
 def uuid7_bits(*, milliseconds: int, random_bits: int) -> int:
     """Return a UUIDv7 as an integer, from a Unix time and 74 random bits (RFC 9562, 5.7)."""
     rand_a = (random_bits >> 62) & 0xFFF
     rand_b = random_bits & ((1 << 62) - 1)
-    return (milliseconds << 80) | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b
+    time_bits = milliseconds << _RANDOM_AND_VERSION_BITS
+    return time_bits | (0x7 << 76) | (rand_a << 64) | (0b10 << 62) | rand_b
 
 
 def write(prefix: str, bits: int) -> str:
     """Return `bits` (128 of them) as an id with `prefix`."""
     digits = [_CROCKFORD[(bits >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5)]
     return f"{prefix}_{''.join(digits)}"
+
+
+def first_at(prefix: str, milliseconds: int) -> str:
+    """Return what stands before every id that is minted at a Unix time or later."""
+    return write(prefix, milliseconds << _RANDOM_AND_VERSION_BITS)
 
 
 def is_id(text: str, prefix: str) -> bool:

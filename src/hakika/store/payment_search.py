@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from psycopg import sql
 
+from hakika.domain import ids
 from hakika.domain.ids import CustomerId, MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.payment import Payment, State
@@ -33,10 +34,15 @@ class Filter:
     before: PaymentId | None = None       # the last payment of the page before
 
 
+# Ids sort by the time at which they were minted, and so does the index that lists are read from. So
+# a span of time is a span of it, and what lies outside is never looked at. An id and `created_at`
+# are made together; a minute is for a clock that was put right between the two.
+CLOCK_STEP_SECONDS = 60
+
 _CLAUSES = {
     "states": "state = any(%(states)s)",
-    "since": "created_at >= %(since)s",
-    "until": "created_at < %(until)s",
+    "since": "created_at >= %(since)s and id >= %(since_id)s",
+    "until": "created_at < %(until)s and id < %(until_id)s",
     "search": "(receipt = upper(%(search)s) or id = %(search)s"
     " or reference_hash = %(search_reference)s"
     " or checkout_hash = %(search_checkout)s or phone_hash = %(search_phone)s)",
@@ -52,25 +58,33 @@ async def find(
 ) -> list[Payment]:
     """Return up to `limit` payments of this merchant and mode, newest first."""
     sealer = await tx.sealer(merchant_id)
-    values = _values(wanted, sealer) | {
+    values = values_of(wanted, sealer) | {
         "merchant_id": merchant_id, "livemode": livemode, "limit": limit,
     }
+    # Never prepared: which index is best depends on the values, such as how rare a state is.
+    cursor = await tx.connection.execute(statement(values), values, prepare=False)
+    return [payment_of(row, sealer) for row in await cursor.fetchall()]
+
+
+def statement(values: Mapping[str, Any]) -> sql.Composed:
+    """Return the statement that finds what `values` say; those that are None narrow nothing."""
     clauses = [
         sql.SQL("merchant_id = %(merchant_id)s"), sql.SQL("livemode = %(livemode)s"),
         *(sql.SQL(text) for name, text in _CLAUSES.items() if values[name] is not None),
     ]
-    query = sql.SQL("select {} from payments where {} order by id desc limit %(limit)s").format(
+    return sql.SQL("select {} from payments where {} order by id desc limit %(limit)s").format(
         sql.SQL(COLUMNS), sql.SQL(" and ").join(clauses),
     )
-    cursor = await tx.connection.execute(query, values)
-    return [payment_of(row, sealer) for row in await cursor.fetchall()]
 
 
-def _values(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
+def values_of(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
+    """Return what a filter's statement is run with, besides whose payments and how many."""
     search, phone = wanted.search, wanted.search_phone
     return {
         "states": None if wanted.states is None else [state.value for state in wanted.states],
         "since": wanted.since, "until": wanted.until, "search": search,
+        "since_id": _first_at(wanted.since, -CLOCK_STEP_SECONDS) if wanted.since else None,
+        "until_id": _first_at(wanted.until, CLOCK_STEP_SECONDS) if wanted.until else None,
         "search_reference": sealer.blind(REFERENCE, search) if search else None,
         "search_checkout": sealer.blind(CHECKOUT, search) if search else None,
         "search_phone": sealer.blind(PHONE, phone) if phone else None, "before": wanted.before,
@@ -78,3 +92,8 @@ def _values(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
         "amount_min": wanted.amount_min.cents if wanted.amount_min else None,
         "amount_max": wanted.amount_max.cents if wanted.amount_max else None,
     }
+
+
+def _first_at(when: datetime, seconds: int) -> str:
+    """Return what stands before every payment's id that is minted `seconds` after `when`."""
+    return ids.first_at("pay", max(0, int((when.timestamp() + seconds) * 1000)))

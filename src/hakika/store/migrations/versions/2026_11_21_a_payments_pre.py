@@ -116,7 +116,7 @@ create table payments (
     created_at            timestamptz not null,
     updated_at            timestamptz not null,
     completed_at          timestamptz,
-    constraint payments_receipt_key unique (shortcode, receipt),
+    constraint payments_receipt_key unique (receipt, shortcode),
     constraint payments_completed_check check (
         (completed_at is not null) = (state in ('completed', 'receipt_awaited'))),
     constraint payments_failure_check check (
@@ -125,6 +125,8 @@ create table payments (
 );
 
 create index payments_list on payments (merchant_id, livemode, id desc);
+create index payments_state on payments (merchant_id, livemode, state, id desc)
+    where state <> 'completed';
 create index payments_phone on payments (phone_hash, created_at);
 create index payments_reference on payments (reference_hash);
 create index payments_checkout on payments (checkout_hash) where checkout_hash is not null;
