@@ -15,7 +15,7 @@ unexport UV_SYSTEM_PYTHON UV_TARGET UV_PREFIX UV_PROJECT VIRTUAL_ENV CONDA_PREFI
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-setup lint types docs lock clean
+.PHONY: help setup dev test test-setup lint types docs bench bench-growth lock clean
 
 help: ## print these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,16 @@ types: setup ## check the types
 
 docs: setup ## write the generated pages of docs/ again
 	@$(BIN)/python docs/generate.py
+
+# How long it is under load, and the day to write on docs/performance.md.
+SECONDS ?= 30
+DATE ?= $(shell date +%F)
+
+bench: setup ## measure the speed beside a floor, and write docs/performance.md (SECONDS=30)
+	@$(BIN)/python -m bench --seconds $(SECONDS) --date $(DATE) $(ARGS)
+
+bench-growth: setup ## measure while the store grows to a million payments; takes a while
+	@$(BIN)/python -m bench --growth 10000,100000,1000000 --seconds 10 --date $(DATE) $(ARGS)
 
 # The locks name packages, versions and hashes, and never where to fetch them from.
 LOCK := $(UV) --no-config pip compile --universal --python-version 3.11 --generate-hashes \

@@ -38,7 +38,7 @@ def test_the_product_is_tidy(path: str) -> None:
     assert complaints(path, rules.RULES_OF_SRC) == []
 
 
-@pytest.mark.parametrize("path", paths("tests") + paths("docs"))
+@pytest.mark.parametrize("path", paths("tests") + paths("bench") + paths("docs"))
 def test_its_tests_and_tools_are_tidy(path: str) -> None:
     assert complaints(path, rules.RULES_EVERYWHERE) == []
 
