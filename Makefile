@@ -71,7 +71,7 @@ bench-growth: setup ## measure while the store grows to a million payments; take
 
 # The locks name packages, versions and hashes, and never where to fetch them from.
 LOCK := $(UV) --no-config pip compile --universal --python-version 3.11 --generate-hashes \
-	--override requirements/overrides.txt --no-annotate --no-header --no-emit-index-url --no-emit-find-links $(UPGRADE)
+	--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(UPGRADE)
 
 lock: setup ## lock the dependencies again (UPGRADE=--upgrade moves them all)
 	@$(LOCK) requirements/setup.in --output-file requirements/setup.txt

@@ -41,7 +41,8 @@ def main() -> int:
             plan = Options(
                 folder=folder, database_url=server.url, postmaster=postmaster,
                 seconds=options.seconds, pairs=options.pairs,
-                concurrency=options.concurrency, apart=not options.together, quick=options.quick, date=options.date,
+                concurrency=options.concurrency, apart=not options.together,
+                quick=options.quick, date=options.date,
                 settings=dict(each.split("=", 1) for each in options.setting),
             )
             sizes = [int(each) for each in options.growth.split(",") if each]

@@ -14,7 +14,7 @@ from bench.rounds import Round, Waits
 
 Results = dict[str, Any]
 
-PACKAGES = ("hakika", "uvicorn", "fastapi", "psycopg", "aiohttp", "pgqueuer", "uvloop")
+PACKAGES = ("hakika", "uvicorn", "fastapi", "psycopg", "aiohttp", "uvloop")
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,7 +173,14 @@ class Settings(BaseSettings):
         10, ge=2, description="Database connections of one process.",
     )
     worker_deliveries_max: int = Field(
-        50, ge=2, description="Webhook deliveries that one worker sends at the same time.",
+        50, ge=2, le=100,
+        description="Webhook deliveries that one worker sends at the same time; those that take "
+        "longer than a second are not counted.",
+    )
+    webhook_rate_per_second: float | None = Field(
+        None, gt=0,
+        description="Webhooks a second to one endpoint, unless it has a rate of its own. Left out: "
+        "as fast as it takes them, 8 at a time.",
     )
     stop_seconds_max: float = Field(
         35.0, gt=0,

@@ -34,9 +34,9 @@ LISTS = [path for method, path in ROUTES if method == "GET" and "{" not in path]
 # What a list shows of what is its merchant's own: by this it is seen that the list was tried.
 SHOWS = {
     "/v1/payments": "payment_id", "/v1/events": "settled_id", "/v1/keys": "key_id",
-    "/v1/webhook-endpoints": "endpoint_id", "/v1/merchant": "merchant_id",
-    "/v1/merchant/providers": "provider_id", "/v1/customers": "customer_id",
-    "/v1/requests": "request_id",
+    "/v1/webhook-endpoints": "endpoint_id", "/v1/deliveries": "delivery_id",
+    "/v1/merchant": "merchant_id", "/v1/merchant/providers": "provider_id",
+    "/v1/customers": "customer_id", "/v1/requests": "request_id",
 }
 
 # The log of requests has everything that a merchant typed, another's ids too. So it is always
@@ -54,6 +54,7 @@ NARROWED = {
     ),
     "/v1/customers": ("?phone={person}", "?search=isolated"),
     "/v1/requests": ("?idempotency_key={log_key}&key={own_key_id}", "?key={own_key_id}"),
+    "/v1/deliveries": ("?endpoint={endpoint_id}", "?event={event_id}"),
 }
 
 # Routes that name a thing, and not in their path.
@@ -67,6 +68,8 @@ ALL_NAMED = [*NAMED, *ABOUT_ONE]
 # Bodies without which a route answers 400 before it looks for the thing.
 BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("PATCH", "/v1/customers/{customer_id}"): {"email": "isolated@shop.example"},
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {"description": "x"},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/recover"): {"since": "2026-01-01T00:00:00Z"},
 }
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -112,15 +115,16 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
         "merchant_id": shop.merchant_id, "person": new_person(), "reference": f"ISOLATED-{number}",
         "shortcode": str(601_000 + number), "log_key": f"ISOLATED-LOG-{number}",
     }
+    endpoint = await shop.send("POST", "/v1/webhook-endpoints", json={"url": "https://a.example/"})
     settled = (await shop.order(idempotency_key=has["log_key"])).data["id"]
     await shop.settled(settled)
+    delivery = (await shop.get("/v1/deliveries")).data[0]
     customer = await shop.send(
         "POST", "/v1/customers", json={"name": f"Isolated {number}", "phone": has["person"]},
     )
     payment = await shop.order(
         phone=has["person"], reference=has["reference"], customer_id=customer.data["id"],
     )
-    endpoint = await shop.send("POST", "/v1/webhook-endpoints", json={"url": "https://a.example/"})
     spare = await shop.send("POST", "/v1/keys", json={})
     provider = await shop.send("PUT", "/v1/merchant/providers", json={
         "provider": "mpesa", "mpesa": {
@@ -133,6 +137,7 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
     return Owner(shop, live_key, has | {
         "request_id": logged["id"], "own_key_id": logged["key_id"],
         "settled_id": settled, "payment_id": payment.data["id"], "endpoint_id": endpoint.data["id"],
+        "delivery_id": delivery["id"], "event_id": delivery["event_id"],
         "key_id": spare.data["id"], "provider_id": provider.data["id"],
         "customer_id": customer.data["id"],
     })

@@ -30,7 +30,15 @@ NEEDED = {
     ("GET", "/v1/events"): Scope.PAYMENTS_READ,
     ("GET", "/v1/webhook-endpoints"): Scope.WEBHOOKS_READ,
     ("POST", "/v1/webhook-endpoints"): Scope.WEBHOOKS_WRITE,
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}"): Scope.WEBHOOKS_READ,
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): Scope.WEBHOOKS_WRITE,
     ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"): Scope.WEBHOOKS_WRITE,
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"): Scope.WEBHOOKS_WRITE,
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"): Scope.WEBHOOKS_WRITE,
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/recover"): Scope.WEBHOOKS_WRITE,
+    ("GET", "/v1/deliveries"): Scope.WEBHOOKS_READ,
+    ("GET", "/v1/deliveries/{delivery_id}"): Scope.WEBHOOKS_READ,
+    ("POST", "/v1/deliveries/{delivery_id}/redeliver"): Scope.WEBHOOKS_WRITE,
     ("PUT", "/v1/merchant/webhook"): Scope.WEBHOOKS_WRITE,
     ("GET", "/v1/merchant"): Scope.MERCHANT_READ,
     ("GET", "/v1/merchant/providers"): Scope.MERCHANT_READ,
@@ -47,6 +55,13 @@ NEEDED = {
 }
 ROUTES = sorted(NEEDED)
 
+# Bodies without which a route answers 400 before it looks for the thing.
+BODIES: dict[tuple[str, str], dict[str, str]] = {
+    ("PATCH", "/v1/customers/{customer_id}"): {"name": "Somebody"},
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {"description": "Somebody's"},
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/recover"): {"since": "2026-01-01T00:00:00Z"},
+}
+
 
 def filled(
     path: str, *, payment: str = "pay_1", endpoint: str = "whe_1", key: str = "key_1",
@@ -54,7 +69,7 @@ def filled(
 ) -> str:
     return path.format(
         payment_id=payment, endpoint_id=endpoint, key_id=key, customer_id=customer,
-        request_id="req_1",
+        request_id="req_1", delivery_id="dlv_1",
     )
 
 
@@ -173,7 +188,7 @@ async def test_what_belongs_to_another_merchant_is_not_there(shop, other_shop, m
 
     key = (await shop.get("/v1/keys")).data[0]["id"]
     customer = (await shop.send("POST", "/v1/customers", json={"name": "Otieno"})).data["id"]
-    body = {"json": {"name": "Somebody"}} if method == "PATCH" else {}
+    body = {"json": BODIES[method, path]} if (method, path) in BODIES else {}
 
     theirs = await other_shop.send(
         method, filled(path, payment=payment, endpoint=endpoint, key=key, customer=customer),

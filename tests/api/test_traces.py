@@ -21,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from hakika.cli import running
 from hakika.cli.failure import CommandFailed
 from hakika.cli.stopping import StopNote
-from hakika.services import webhooks
+from hakika.services import delivering
 from hakika.services.telemetry import Telemetry
 from hakika.services.tracing import ENDPOINT, TracesUnavailable, open_traces
 from hakika.settings import read_settings
@@ -157,8 +157,7 @@ async def _a_day(shop: Shop, person: str) -> dict[str, Any]:
     await shop.get(f"/v1/payments?search={person}")
     await shop.get("/wp-login.php", key="")
     await shop.get("/healthz", key="")
-    delivery = world.rows("select min(id) as id from deliveries")[0]["id"]
-    world.in_api(webhooks.deliver(world.rt, delivery))
+    world.in_api(delivering.deliver_due(world.rt))
     return payment
 
 

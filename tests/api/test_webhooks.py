@@ -7,7 +7,16 @@ from datetime import UTC, datetime
 import pytest
 import standardwebhooks
 
-from hakika.domain.webhook import headers
+from hakika.domain.dialect import Dialect, write
+from hakika.domain.event import Event, EventName
+from hakika.domain.ids import EventId, MerchantId
+from hakika.services import delivering
+
+EVENT = Event(
+    id=EventId("evt_1"), merchant_id=MerchantId("mer_1"), livemode=False,
+    name=EventName.PAYMENT_COMPLETED, sequence=1, subject_id="pay_1", data={"id": "pay_1"},
+    created_at=datetime(2026, 3, 2, 12, tzinfo=UTC),
+)
 
 URL = "https://shop.example.co.ke/webhooks"
 
@@ -31,16 +40,17 @@ async def test_a_new_endpoint_shows_its_secret_once(shop):
     told = await shop.get("/v1/webhook-endpoints")
     assert secret.encode() not in told.raw and b"whsec" not in told.raw
     assert told.data == [
-        {name: value for name, value in made.data.items() if "secret" not in name},
+        {name: made.data[name] for name in made.data if name not in {"secret", "webhook_secret"}},
     ]
 
 
 async def test_the_secret_verifies_what_we_sign(shop):
     """With the merchant's own library."""
     secret = (await add(shop)).data["secret"]
-    signed = headers(secret, message_id="evt_1", now=datetime.now(UTC), body=b"{}")
+    signed = write(Dialect.STANDARD, EVENT, secrets=[secret], now=datetime.now(UTC))
 
-    assert standardwebhooks.Webhook(secret).verify(b"{}", dict(signed)) == {}
+    told = standardwebhooks.Webhook(secret).verify(signed.body, dict(signed.headers))
+    assert told["type"] == "payment.completed"
 
 
 async def test_each_endpoint_has_a_secret_of_its_own(shop):
@@ -84,6 +94,124 @@ async def test_a_wrong_address_leaves_the_old_webhook_in_place(shop):
     assert [each["url"] for each in await listed(shop)] == [URL]
 
 
+async def test_an_endpoint_is_read_and_changed(shop):
+    """And nothing of it is shown that its merchant would not want in a log."""
+    made = (await add(shop, headers={"X-Key": "canary"}, description="The shop")).data
+    path = f"/v1/webhook-endpoints/{made['id']}"
+    changed = await shop.send("PATCH", path, json={
+        "url": f"{URL}/v2", "events": ["payment.failed"], "dialect": "mpesa-gateway",
+        "rate_per_second": 2.5, "enabled": False,
+    })
+    read = await shop.get(path)
+    again = await shop.send("PATCH", path, json={"enabled": True, "rate_per_second": None})
+
+    assert (changed.status, read.data) == (200, changed.data)
+    assert read.data | {
+        "url": f"{URL}/v2", "events": ["payment.failed"], "dialect": "mpesa-gateway",
+        "description": "The shop", "headers": {"x-key": "****"}, "rate_per_second": 2.5,
+    } == read.data
+    assert read.data["disabled_at"] and read.data["disabled_reason"]
+    assert b"canary" not in read.raw and made["secret"].encode() not in read.raw
+    assert (again.data["disabled_at"], again.data["rate_per_second"]) == (None, None)
+
+
+async def test_a_change_that_names_nothing_changes_nothing(shop):
+    made = (await add(shop, rate_per_second=3)).data
+    path = f"/v1/webhook-endpoints/{made['id']}"
+    before = (await shop.get(path)).data
+
+    assert (await shop.send("PATCH", path, json={})).data == before
+
+
+async def test_a_rotated_secret_is_shown_once_and_says_how_long_the_old_one_lives(shop):
+    made = (await add(shop)).data
+    path = f"/v1/webhook-endpoints/{made['id']}"
+    rotated = await shop.send(
+        "POST", f"{path}/rotate-secret", json={"overlap_seconds": 3600},
+    )
+    at_once = await shop.send("POST", f"{path}/rotate-secret", json={"overlap_seconds": 0})
+    without_a_body = await shop.send("POST", f"{path}/rotate-secret")
+
+    secrets = {each.data["secret"] for each in (rotated, at_once, without_a_body)}
+    assert len(secrets | {made["secret"]}) == 4
+    assert rotated.data["previous_secret_until"] is not None
+    assert at_once.data["previous_secret_until"] is None
+    shown = (await shop.get(path)).raw
+    assert not any(secret.encode() in shown for secret in secrets)
+
+
+async def test_a_test_event_shows_what_was_sent_and_what_came_of_it(shop):
+    """Port 9 of this machine: nobody listens there."""
+    made = (await add(shop, url="http://127.0.0.1:9/hook")).data
+    tried = await shop.send("POST", f"/v1/webhook-endpoints/{made['id']}/test")
+
+    assert tried.status == 200
+    assert (tried.data["accepted"], tried.data["answer"]["status"]) == (False, None)
+    assert tried.data["error"] == "The host did not accept a connection."
+    assert tried.data["request"]["headers"]["webhook-signature"] == "****"
+    assert '"type":"endpoint.test"' in tried.data["request"]["body"]
+    assert (await shop.get("/v1/events")).data == []
+
+
+async def test_deliveries_are_listed_read_and_asked_for_again(shop):
+    """What a merchant looks at first when nothing arrives."""
+    endpoint = (await add(shop, url="http://127.0.0.1:9/hook")).data
+    for _ in range(3):
+        await shop.settled((await shop.order()).data["id"])
+    page = await shop.get("/v1/deliveries?limit=2")
+    rest = await shop.get(f"/v1/deliveries?limit=2&cursor={page.body['page']['next']}")
+    first = page.data[0]
+    shop.world.in_api(delivering.deliver_due(shop.world.rt))
+    read = await shop.get(f"/v1/deliveries/{first['id']}")
+    again = await shop.send("POST", f"/v1/deliveries/{first['id']}/redeliver")
+
+    assert [len(page.data), len(rest.data), rest.body["page"]["next"]] == [2, 1, None]
+    assert {each["state"] for each in (*page.data, *rest.data)} == {"scheduled"}
+    assert {each["endpoint_id"] for each in page.data} == {endpoint["id"]}
+    (attempt,) = read.data["attempts_made"]
+    assert (attempt["number"], attempt["request"]["url"]) == (1, "http://127.0.0.1:9/hook")
+    assert attempt["error"] == read.data["reason"] == "The host did not accept a connection."
+    assert again.status == 202
+    found = await shop.get(f"/v1/deliveries?event={first['event_id']}&state=scheduled")
+    assert [each["id"] for each in found.data] == [first["id"]]
+    assert (await shop.get(f"/v1/deliveries?endpoint={endpoint['id']}&state=succeeded")).data == []
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("cursor=dlv_0000000000000000000zzzzzzz", 400), ("cursor=x", 400), ("state=lost", 400),
+        ("limit=0", 400), ("limit=101", 400), ("page=2", 400), ("endpoint=x", 404),
+        ("event=x", 404),
+    ],
+)
+async def test_a_list_that_cannot_be_narrowed_so_is_refused(shop, query, status):
+    assert (await shop.get(f"/v1/deliveries?{query}")).status == status
+
+
+@pytest.mark.parametrize(
+    "delivery_id", ["dlv_0000000000000000000zzzzzzz", "dlv_7zzzzzzzzzzzzzzzzzzzzzzzzz", "1", "x"],
+)
+async def test_a_delivery_that_is_not_there_is_404(shop, delivery_id):
+    assert (await shop.get(f"/v1/deliveries/{delivery_id}")).status == 404
+    assert (await shop.send("POST", f"/v1/deliveries/{delivery_id}/redeliver")).status == 404
+
+
+async def test_what_is_disabled_is_not_recovered_and_says_so(shop):
+    made = (await add(shop)).data
+    path = f"/v1/webhook-endpoints/{made['id']}"
+    nothing = await shop.send("POST", f"{path}/recover", json={"since": "2026-01-01T00:00:00Z"})
+    await shop.send("PATCH", path, json={"enabled": False})
+    await shop.settled((await shop.order()).data["id"])
+    refused = await shop.send("POST", f"{path}/recover", json={"since": "2026-01-01T00:00:00Z"})
+    await shop.send("PATCH", path, json={"enabled": True})
+    missed = await shop.send("POST", f"{path}/recover", json={"since": "2026-01-01T00:00:00Z"})
+
+    assert nothing.data == {"recovered": 0}
+    assert refused.problem == (409, "endpoint_disabled", [])
+    assert missed.data == {"recovered": 1}
+
+
 @pytest.mark.parametrize(
     ("body", "errors"),
     [
@@ -97,6 +225,11 @@ async def test_a_wrong_address_leaves_the_old_webhook_in_place(shop):
         ({"url": URL, "events": "payment.completed"}, [("events", "list_type")]),
         ({"url": URL, "secret": "mine"}, [("secret", "unknown_field")]),
         ({}, [("url", "missing_field")]),
+        ({"url": URL, "dialect": "xml"}, [("dialect", "enum")]),
+        ({"url": URL, "rate_per_second": 0}, [("rate_per_second", "greater_than_equal")]),
+        ({"url": URL, "headers": {"Host": "a.example"}}, [("headers", "headers_invalid")]),
+        ({"url": URL, "headers": {"X-Key": "a\r\nb: c"}}, [("headers", "headers_invalid")]),
+        ({"url": URL, "description": "x" * 201}, [("description", "string_too_long")]),
     ],
     ids=lambda value: repr(value)[:40],
 )

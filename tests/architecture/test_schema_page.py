@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from hakika.store.jobs import install_sql
 from hakika.store.migrate import FOLDER
 
 PAGE = Path(__file__).parents[2] / "docs" / "schema.md"
@@ -98,15 +97,6 @@ def test_no_meaning_is_left_out():
     rows = re.findall(r"^\| `.*$", PAGE.read_text(encoding="utf-8"), flags=re.M)
 
     assert [row for row in rows if len(re.findall(r"\| [^|]*\w[^|]*(?= \|)", row)) != 3] == []
-
-
-def test_the_tables_of_the_queue_are_named():
-    """They come from a library, so that a new release of it may bring another."""
-    others = PAGE.read_text(encoding="utf-8").partition("\n## Tables of others")[2]
-
-    theirs = {*tables_of(install_sql().replace("CREATE TABLE", "create table")), "alembic_version"}
-
-    assert set(re.findall(r"`((?:pgqueuer|alembic)\w*)`", others)) == theirs
 
 
 SQL = """\

@@ -17,7 +17,7 @@ TABLES = ("payments", "idempotency_keys", "events", "deliveries", "attempts")
 async def test_a_filled_store_has_as_many_of_everything_and_can_be_read(database_url: str):
     """Lists open what is sealed, and a store without its facts and events would be too fast."""
     names = await books.bear(database_url)
-    shop, template = MerchantId(names["shop"]), PaymentId(names["completed"])
+    shop, template = MerchantId(names["other"]), PaymentId(names["foreign"])
     before = counts(database_url)
 
     async with books.runtime(database_url) as rt:

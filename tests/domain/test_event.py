@@ -27,5 +27,5 @@ def test_the_names_of_events_never_change():
     assert [name.value for name in EventName] == [
         "payment.completed", "payment.failed", "payment.canceled", "payment.unknown",
         "payment.needs_review",
-        "customer.created", "customer.updated", "customer.deleted",
+        "customer.created", "customer.updated", "customer.deleted", "endpoint.disabled",
     ]

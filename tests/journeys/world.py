@@ -189,7 +189,7 @@ async def _merchant(settings: Settings, url: str) -> tuple[str, str]:
     async with open_runtime(settings, public_url="http://127.0.0.1:1") as rt:
         merchant = await merchants.create(rt, "A shop")
         key, text = await keys.create(rt, merchant.id, Wanted(livemode=False))
-        await webhooks.add_endpoint(rt, key, url)
+        await webhooks.add_endpoint(rt, key, webhooks.Wanted(url))
     return text, merchant.id
 
 

@@ -123,6 +123,18 @@ def answers_status(status: int, *headers: str, body: bytes = b"") -> Behaviour:
     return answers("\r\n".join(head).encode() + body)
 
 
+def answers_again(raw: bytes, *, times: int = 1_000_000) -> Behaviour:
+    """Return a receiver that answers each request on a connection, and hangs up at the next."""
+
+    async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(times):
+            writer.write(raw)
+            await writer.drain()
+            await _request(reader)
+
+    return behave
+
+
 OK = answers_status(200)
 
 

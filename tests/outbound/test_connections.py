@@ -21,6 +21,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from hakika.outbound.addresses import Address, AllowList
 from hakika.outbound.connections import (
+    CONNECTIONS_MAX,
     CONNECTIONS_PER_HOST_MAX,
     AddressRefused,
     GuardedResolver,
@@ -29,7 +30,14 @@ from hakika.outbound.connections import (
     open_connector,
 )
 from hakika.outbound.webhooks import WebhookSender, open_sender
-from tests.outbound.receivers import OK, Receiver, answers_status, listening
+from tests.outbound.receivers import (
+    OK,
+    Receiver,
+    answers,
+    answers_again,
+    answers_status,
+    listening,
+)
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NOBODY = AllowList()
@@ -281,17 +289,46 @@ async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch):
         assert await proxy.heard_nobody()
 
 
-async def test_each_attempt_makes_a_connection_of_its_own():
-    """So that each is checked, and none is written to just as the merchant's server drops it."""
-    kept = answers_status(200, "Connection: keep-alive", "Set-Cookie: a=b; Path=/")
+async def test_a_connection_serves_again_and_remembers_nothing():
+    """A handshake costs a merchant's server, and us, more than the webhook itself."""
+    kept = answers_again(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nSet-Cookie: a=b\r\n\r\n")
     async with listening(kept, host="127.0.0.2") as receiver:
         sender = sender_with(ONLY_ONE)
-        for _ in range(3):
-            await post(sender, f"http://shop.example:{receiver.port}/")
+        answers = [
+            await post(sender, f"http://shop.example:{receiver.port}/") for _ in range(3)
+        ]
         await sender.close()
 
-        assert receiver.connections == 3
+        assert [answer.status for answer in answers] == [200, 200, 200]
+        assert receiver.connections == 1
         assert not any(b"cookie" in request.lower() for request in receiver.requests)
+
+
+async def test_a_kept_connection_that_was_hung_up_on_is_no_failure():
+    """The merchant's server closed it just as we wrote: the same is asked on a new one, once."""
+    hung_up = answers_again(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", times=1,
+    )
+    async with listening(hung_up, host="127.0.0.2") as receiver:
+        sender = sender_with(ONLY_ONE)
+        answers = [
+            await post(sender, f"http://shop.example:{receiver.port}/") for _ in range(3)
+        ]
+        await sender.close()
+
+        assert [answer.status for answer in answers] == [200, 200, 200]
+        assert receiver.connections >= 2
+
+
+async def test_a_new_connection_that_is_hung_up_on_is_a_failure():
+    """Nobody could say whether it was heard: its own schedule tries again."""
+    async with listening(answers(b""), host="127.0.0.2") as receiver:
+        sender = sender_with(ONLY_ONE)
+        answer = await post(sender, f"http://shop.example:{receiver.port}/")
+        await sender.close()
+
+        assert answer.error == "The host closed the connection without an answer."
+        assert receiver.connections == 1
 
 
 async def test_a_name_that_hangs_holds_one_thread_and_no_other_name(monkeypatch):
@@ -332,4 +369,4 @@ async def test_names_asks_the_system():
 
 
 def test_one_host_cannot_take_every_connection():
-    assert CONNECTIONS_PER_HOST_MAX <= 10
+    assert CONNECTIONS_PER_HOST_MAX <= CONNECTIONS_MAX / 4

@@ -13,8 +13,8 @@ import pytest
 from standardwebhooks import Webhook
 
 import hakika
-from hakika.domain import webhook
-from hakika.domain.webhook import Answer
+from hakika.domain.delivery import Answer
+from hakika.domain.dialect import mint_secret, sign
 from hakika.outbound.addresses import Address, AllowList
 from hakika.outbound.connections import CONNECTIONS_PER_HOST_MAX
 from hakika.outbound.webhooks import (
@@ -78,10 +78,14 @@ async def answer_of(behave: Behaviour, sender: WebhookSender) -> Answer:
 
 async def test_what_is_signed_is_what_arrives(sender):
     """From the signature to the merchant's own library, over a real socket."""
-    secret, body = webhook.mint_secret(bytes(range(32))), '{"shop":"Mama Mboga – Nyeri"}'.encode()
-    signed_at = datetime.now(UTC)  # the merchant's library reads the real clock
+    secret, body = mint_secret(bytes(range(32))), '{"shop":"Mama Mboga – Nyeri"}'.encode()
+    signed_at = int(datetime.now(UTC).timestamp())  # the merchant's library reads the real clock
     async with listening(OK) as receiver:
-        headers = webhook.headers(secret, message_id="evt_1", now=signed_at, body=body)
+        headers = {
+            "content-type": "application/json", "webhook-id": "evt_1",
+            "webhook-timestamp": str(signed_at),
+            "webhook-signature": sign(secret, message_id="evt_1", timestamp=signed_at, body=body),
+        }
         answer = await post(sender, receiver.url, headers=headers, body=body)
 
     head, _, arrived = receiver.requests[0].partition(b"\r\n\r\n")

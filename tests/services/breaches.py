@@ -100,14 +100,16 @@ SPOILT = {
         "I9", "Event {own_event} has no delivery to endpoint whe_"),
     "a delivery made twice": (
         "alter table deliveries drop constraint deliveries_once;"
-        "insert into deliveries (event_id, event_created_at, endpoint_id, state, next_attempt_at,"
-        " created_at) select event_id, event_created_at, endpoint_id, 'scheduled', now(), now()"
+        "insert into deliveries (event_id, event_created_at, endpoint_id, follows, state,"
+        " next_attempt_at, created_at)"
+        " select event_id, event_created_at, endpoint_id, false, 'scheduled', now(), now()"
         " from deliveries where id = {foreign_delivery}",
         "I9",
         "Event {foreign_event} has several deliveries to endpoint {other_endpoint}: "
         "{foreign_delivery}, "),
     "a delivery that nobody wanted": (
-        "update endpoints set events = array['payment.failed'] where id = '{other_endpoint}'",
+        "update endpoint_versions set events = array['payment.failed']"
+        " where endpoint_id = '{other_endpoint}'",
         "I9",
         "Delivery {foreign_delivery} takes event {foreign_event} to endpoint {other_endpoint}, "
         "which did not want it."),
@@ -121,12 +123,12 @@ SPOILT = {
         "delete from attempts where delivery_id = {done}",
         "I9", "Delivery {done} has succeeded, and no attempt of it was answered 2xx."),
     "an end without a reason": (
-        "update deliveries set state = 'exhausted', finished_at = now(), reason = ''"
-        " where id = {foreign_delivery}",
+        "update deliveries set state = 'exhausted', finished_at = now(), reason = '',"
+        " next_attempt_at = null where id = {foreign_delivery}",
         "I9", "Delivery {foreign_delivery} is exhausted, and does not say why."),
-    "a delivery without a next try": (
-        "update deliveries set state = 'scheduled', finished_at = null, next_attempt_at = null"
-        " where id = {foreign_delivery}",
+    "a delivery whose turn never comes": (
+        "update deliveries set state = 'waiting', finished_at = null, next_attempt_at = null,"
+        " begun_at = null, waits_since = now() - interval '1 hour' where id = {foreign_delivery}",
         "I9",
         "Delivery {foreign_delivery} is scheduled, and its next attempt is long overdue."),
     "a delivery forgotten": (
@@ -258,6 +260,11 @@ SPOILT = {
 }
 
 # What looks odd, and is in order.
+_ENDPOINT = (
+    "insert into endpoints (id, merchant_id, livemode, url, events, created_at)"
+    " values ('whe_new', '{shop}', false, '', array[]::text[], now() - interval '2 hours');"
+)
+
 HARMLESS = {
     "a check a little late": (
         "update payments set next_check_at = now() - interval '14 minutes'"
@@ -265,22 +272,25 @@ HARMLESS = {
     "no check while a person looks": (
         "update payments set next_check_at = null where id = '{lapsed}'"),
     "an endpoint that came later": (
-        "insert into endpoints (id, merchant_id, livemode, url, secret, events, created_at)"
-        " values ('whe_new', '{shop}', false, '', '', array[]::text[], now())"),
+        _ENDPOINT + "insert into endpoint_versions values ('whe_new', 1, now(), '', 'standard',"
+        " array[]::text[], array[]::text[], true)"),
     "an endpoint that had gone before": (
-        "insert into endpoints (id, merchant_id, livemode, url, secret, events, created_at,"
-        " deleted_at) values ('whe_old', '{shop}', false, '', '', array[]::text[],"
-        " now() - interval '2 hours', now() - interval '1 hour')"),
-    "an endpoint that was disabled before": (
-        "insert into endpoints (id, merchant_id, livemode, url, secret, events, created_at,"
-        " disabled_at) values ('whe_old', '{shop}', false, '', '', array[]::text[],"
-        " now() - interval '2 hours', now() - interval '1 hour')"),
+        _ENDPOINT + "insert into endpoint_versions values"
+        " ('whe_new', 1, now() - interval '2 hours', '', 'standard', array[]::text[],"
+        "  array[]::text[], true),"
+        " ('whe_new', 2, now() - interval '1 hour', '', 'standard', array[]::text[],"
+        "  array[]::text[], false)"),
+    "an endpoint that wanted something else then": (
+        _ENDPOINT + "insert into endpoint_versions values"
+        " ('whe_new', 1, now() - interval '1 hour', '', 'standard',"
+        "  array['endpoint.disabled'], array[]::text[], true),"
+        " ('whe_new', 2, now(), '', 'standard', array[]::text[], array[]::text[], true)"),
     "an event that has no number yet": (
         "update events set sequence = null where merchant_id = '{other}';"
         "update event_counters set last = 0 where merchant_id = '{other}'"),
     "a delivery dropped for a reason": (
-        "update deliveries set state = 'dropped', finished_at = now(), reason = 'Gone.'"
-        " where state = 'scheduled'"),
+        "update deliveries set state = 'dropped', finished_at = now(), reason = 'Gone.',"
+        " next_attempt_at = null where state = 'scheduled'"),
 }
 
 # The payment that the truth says something else of, what it says, the check, and the sentence.

@@ -16,7 +16,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from hakika.services import gauges, metrics
 from hakika.services.gauges import Page
 from hakika.services.telemetry import Telemetry
-from hakika.services.webhooks import deliver
 from tests.services.world import World, canceled, open_world, paid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -91,17 +90,16 @@ async def test_an_endpoint_that_refuses_is_seen_until_it_takes_everything(world)
     endpoint = await world.add_endpoint()
     world.receiver.statuses = [500]
     await world.completed()
-    delivery_id = world.deliveries()[0]["id"]
     waiting = await shown(world)
-    await deliver(world.rt, delivery_id)
+    await world.deliver()
     world.change("update deliveries set created_at = created_at - interval '2 hours'")
     failing = await shown(world)
     world.receiver.statuses = [200]
     await world.completed()
-    world.let_pass(3600)
-    await deliver(world.rt, delivery_id + 1)
+    await world.deliver()
     half = await shown(world)
-    await deliver(world.rt, delivery_id)
+    world.let_pass(3600)
+    await world.deliver()
     healthy = await shown(world)
 
     assert waiting["hakika_endpoint_pending", endpoint.id] == 1
@@ -132,8 +130,9 @@ async def test_of_many_endpoints_the_worst_are_named(world):
         "insert into endpoints (id, merchant_id, livemode, url, secret, events, created_at)"
         f" select 'whe_' || n, '{world.key.merchant_id}', false, 'x', 'x', '{{}}', now()"
         " from generate_series(1, 30) n",
-        "insert into deliveries (event_id, event_created_at, endpoint_id, state, next_attempt_at,"
-        " reason, created_at) select 'evt', now(), 'whe_' || n, 'scheduled', now(), 'no',"
+        "insert into deliveries (event_id, event_created_at, endpoint_id, follows, state,"
+        " next_attempt_at, reason, created_at)"
+        " select 'evt', now(), 'whe_' || n, false, 'scheduled', now(), 'no',"
         " now() - n * interval '1 minute' from generate_series(1, 30) n",
     )
 

@@ -12,7 +12,6 @@ import pytest_asyncio
 from hakika.domain.errors import ProviderUnreachable
 from hakika.services import checks, payments
 from hakika.services.telemetry import Telemetry, known_daraja_code
-from hakika.services.webhooks import deliver
 from tests.services.world import (
     PAID,
     TOO_MANY,
@@ -153,9 +152,8 @@ async def test_a_try_at_a_delivery_is_counted_by_its_answer(world, counted, stat
     await world.add_endpoint()
     world.receiver.statuses = [status]
     await world.completed()
-    delivery_id = world.deliveries()[0]["id"]
     for _ in range(2):  # the second finds nothing to send
-        await deliver(world.rt, delivery_id)
+        await world.deliver()
 
     assert counted("hakika_webhook_attempt_seconds_count", outcome=outcome) == 1
     assert counted("hakika_webhook_lag_seconds_count") == 1
@@ -165,7 +163,7 @@ async def test_an_endpoint_that_is_not_there_is_unanswered(world, counted):
     endpoint = await world.add_endpoint()
     world.change(f"update endpoints set url = 'http://127.0.0.1:9/' where id = '{endpoint.id}'")
     await world.completed()
-    await deliver(world.rt, world.deliveries()[0]["id"])
+    await world.deliver()
 
     assert counted("hakika_webhook_attempt_seconds_count", outcome="unanswered") == 1
 

@@ -1,24 +1,27 @@
-"""The merchant hears of everything, at least once, however often either side falls over."""
+"""Webhook endpoints: registered, changed, given new secrets, tried out."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import pytest_asyncio
+from standardwebhooks import Webhook, WebhookVerificationError
 
+from hakika.domain.delivery import DeliveryState
+from hakika.domain.dialect import Dialect
 from hakika.domain.errors import Invalid, NotFound, TooManyEndpoints
-from hakika.domain.ids import EndpointId
-from hakika.domain.retry import ATTEMPTS_MAX
+from hakika.domain.event import EventName
 from hakika.domain.webhook import ENDPOINTS_MAX
-from hakika.services import webhooks
-from hakika.services.killpoints import KillPoint
-from hakika.services.webhooks import LEASE_SECONDS, RESCUE_SECONDS
-from tests.services.world import Died, World, open_world, paid
+from hakika.services import deliveries, webhooks
+from hakika.services.verify import MOMENT, verify
+from hakika.services.webhooks import Changed
+from hakika.store.delivery_search import Filter
+from tests.services.world import World, open_world, order, paid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+DAY = 24 * 3600
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -34,214 +37,17 @@ async def world(file_world: World) -> World:
     return await file_world.anew()
 
 
-async def told(world: World, *, endpoints: int = 1) -> dict[str, Any]:
-    """Return the delivery of one payment's event that waits for its first try."""
-    for number in range(endpoints):
-        await world.add_endpoint(f"/hook-{number}")
-    await world.completed()
-    return world.deliveries()[0]
+def verifies(world: World, secret: str) -> bool:
+    """Say whether the newest webhook is believed by who knows `secret`."""
+    headers, body = world.receiver.raw[-1]
+    try:
+        Webhook(secret).verify(body, {name.lower(): value for name, value in headers.items()})
+    except WebhookVerificationError:
+        return False
+    return True
 
 
-def delivery(world: World, delivery_id: int) -> dict[str, Any]:
-    (row,) = world.rows("select * from deliveries where id = %s", delivery_id)
-    return row
-
-
-def jobs(world: World) -> list[int]:
-    """Return the deliveries that jobs are queued for."""
-    return [int(row["payload"]) for row in world.rows("select payload from pgqueuer order by id")]
-
-
-async def heard(world: World, count: int) -> None:
-    """Wait until that many webhooks have arrived."""
-    async with asyncio.timeout(10):
-        while len(world.receiver.heard) < count:
-            await asyncio.sleep(0.01)
-
-
-class TestATry:
-    async def test_an_answer_of_200_ends_it(self, world: World):
-        each = await told(world)
-        await webhooks.deliver(world.rt, each["id"])
-        await webhooks.deliver(world.rt, each["id"])
-
-        done = delivery(world, each["id"])
-        assert (done["state"], done["reason"], done["next_attempt_at"]) == ("succeeded", "", None)
-        assert [event["type"] for event in world.receiver.heard] == ["payment.completed"]
-        assert world.attempts() == [(1, 200)]
-
-    async def test_a_failed_one_is_made_again_five_seconds_later(self, world: World):
-        """A merchant that restarts its server must not wait long for the news."""
-        each = await told(world)
-        world.receiver.statuses = [500, 200]
-        await webhooks.deliver(world.rt, each["id"])
-        waits = world.value(
-            "select extract(epoch from next_attempt_at - now())::float from deliveries",
-        )
-        failed = delivery(world, each["id"])
-        await webhooks.deliver(world.rt, each["id"])  # not due yet
-        world.let_pass(6)
-        await webhooks.deliver(world.rt, each["id"])
-
-        assert 4 < waits <= 6
-        assert (failed["state"], failed["attempts"]) == ("scheduled", 1)
-        assert "500" in failed["reason"]
-        assert delivery(world, each["id"])["state"] == "succeeded"
-        assert world.attempts() == [(1, 500), (2, 200)]
-        assert jobs(world) == [each["id"], each["id"]]  # the next try was asked for with the answer
-
-    async def test_the_same_event_has_one_id_and_one_body_at_every_try(self, world: World):
-        """By it the merchant knows that it has it already."""
-        each = await told(world)
-        world.receiver.statuses = [500, 200]
-        await webhooks.deliver(world.rt, each["id"])
-        world.let_pass(6)
-        await webhooks.deliver(world.rt, each["id"])
-
-        (first, body), (second, same_body) = world.receiver.raw
-        assert body == same_body
-        assert first["webhook-id"] == second["webhook-id"] == each["event_id"]
-
-    async def test_five_workers_at_once_make_one(self, world: World):
-        each = await told(world)
-        await asyncio.gather(*(webhooks.deliver(world.rt, each["id"]) for _ in range(5)))
-
-        assert len(world.receiver.heard) == 1
-        assert world.attempts() == [(1, 200)]
-
-    async def test_the_last_one_ends_it_with_its_reason(self, world: World):
-        """A person must find why the merchant never heard."""
-        each = await told(world)
-        world.receiver.statuses = [503]
-        world.change(f"update deliveries set attempts = {ATTEMPTS_MAX - 1}")
-        await webhooks.deliver(world.rt, each["id"])
-
-        ended = delivery(world, each["id"])
-        assert (ended["state"], ended["attempts"], ended["next_attempt_at"]) == (
-            "exhausted", ATTEMPTS_MAX, None,
-        )
-        assert "503" in ended["reason"]
-        assert ended["finished_at"] is not None
-
-    async def test_one_that_ended_its_worker_every_time_is_given_up_unsent(self, world: World):
-        """A body that kills whoever sends it must not kill workers for ever."""
-        each = await told(world)
-        world.change(f"update deliveries set attempts = {ATTEMPTS_MAX}")
-        await webhooks.deliver(world.rt, each["id"])
-
-        assert world.receiver.heard == []
-        ended = delivery(world, each["id"])
-        assert (ended["state"], ended["reason"]) == (
-            "exhausted", "No try of it ever came to an end.",
-        )
-
-    async def test_one_that_its_worker_never_finished_is_made_by_another(self, world: World):
-        """Its job went with the worker; the row says that it is still owed."""
-        each = await told(world)
-        with pytest.raises(Died):
-            await webhooks.deliver(world.dying_at(KillPoint.AFTER_ATTEMPT_BEGUN), each["id"])
-        world.change("delete from pgqueuer")
-        too_early = await webhooks.rescue(world.rt)
-        world.let_pass(LEASE_SECONDS + RESCUE_SECONDS + 1)
-        rescued = [await webhooks.rescue(world.rt) for _ in range(2)]
-        queued = jobs(world)
-        await webhooks.deliver(world.rt, each["id"])
-
-        assert (too_early, rescued) == (0, [1, 1])
-        assert queued == [each["id"]]  # the second rescue saw that a job waits
-        assert world.attempts() == [(1, None), (2, 200)]
-        assert delivery(world, each["id"])["state"] == "succeeded"
-
-    async def test_an_answer_that_comes_after_the_lease_is_only_noted(self, world: World):
-        """Another worker has taken over, and what it heard last is what counts."""
-        each = await told(world)
-        world.receiver.statuses = [500, 200]
-        world.receiver.answering = late = asyncio.Event()
-        slow = asyncio.create_task(webhooks.deliver(world.rt, each["id"]))
-        await heard(world, 1)
-        world.receiver.answering = asyncio.Event()
-        world.receiver.answering.set()
-        world.let_pass(LEASE_SECONDS + 1)
-        await webhooks.deliver(world.rt, each["id"])
-        late.set()
-        await slow
-
-        assert world.attempts() == [(1, 200), (2, 500)]
-        again = delivery(world, each["id"])
-        assert (again["state"], again["attempts"]) == ("scheduled", 2)
-
-
-class TestTheNumber:
-    async def test_every_event_has_one_before_it_is_sent(self, world: World):
-        """In the order of the commits, whichever is sent first: by it a merchant sees a gap."""
-        await world.add_endpoint()
-        for _ in range(3):
-            await world.completed()
-        for each in reversed(world.deliveries()):
-            await webhooks.deliver(world.rt, each["id"])
-
-        assert [event["sequence"] for event in world.receiver.heard] == [3, 2, 1]
-
-    async def test_deliveries_at_once_give_each_event_one(self, world: World):
-        await world.add_endpoint()
-        for _ in range(6):
-            await world.completed()
-        await asyncio.gather(
-            *(webhooks.deliver(world.rt, each["id"]) for each in world.deliveries()),
-        )
-
-        assert sorted(event["sequence"] for event in world.receiver.heard) == [1, 2, 3, 4, 5, 6]
-
-
-class TestTheEndpoint:
-    async def test_gone_is_believed(self, world: World):
-        """410 says "never again": what waits is dropped unsent, and nothing new is owed."""
-        first = await told(world)
-        await world.completed()
-        second = world.deliveries()[1]
-        world.receiver.statuses = [410]
-        await webhooks.deliver(world.rt, first["id"])
-        await webhooks.deliver(world.rt, second["id"])
-        await world.completed()
-
-        assert [each["state"] for each in world.deliveries()] == ["dropped", "dropped"]
-        assert len(world.receiver.heard) == 1
-        (endpoint,) = await webhooks.endpoints(world.rt, world.key)
-        assert endpoint.disabled_at is not None
-        assert "410" in endpoint.disabled_reason
-        assert [each["finished_at"] is not None for each in world.deliveries()] == [True, True]
-
-    async def test_one_that_is_gone_takes_no_other_with_it(self, world: World):
-        await told(world, endpoints=2)
-        gone, other = world.deliveries()
-        world.receiver.statuses = [410, 200]
-        await webhooks.deliver(world.rt, gone["id"])
-        await webhooks.deliver(world.rt, other["id"])
-
-        assert [each["state"] for each in world.deliveries()] == ["dropped", "succeeded"]
-
-    async def test_a_deleted_one_hears_nothing_more(self, world: World):
-        """Its address may be somebody else's tomorrow."""
-        each = await told(world)
-        await webhooks.delete_endpoint(world.rt, world.key, EndpointId(each["endpoint_id"]))
-        await webhooks.deliver(world.rt, each["id"])
-
-        dropped = delivery(world, each["id"])
-        assert (dropped["state"], dropped["reason"]) == ("dropped", "The endpoint was deleted.")
-        assert world.receiver.heard == []
-
-    async def test_one_deleted_while_it_is_told_stays_dropped(self, world: World):
-        each = await told(world)
-        world.receiver.answering.clear()
-        telling = asyncio.create_task(webhooks.deliver(world.rt, each["id"]))
-        await heard(world, 1)
-        await webhooks.delete_endpoint(world.rt, world.key, EndpointId(each["endpoint_id"]))
-        world.receiver.answering.set()
-        await telling
-
-        assert delivery(world, each["id"])["state"] == "dropped"
-        assert world.attempts() == [(1, 200)]
-
+class TestEndpoints:
     async def test_only_its_owner_deletes_it_and_once(self, world: World):
         endpoint = await world.add_endpoint()
         stranger = (await world.live()).key
@@ -253,12 +59,12 @@ class TestTheEndpoint:
 
     async def test_the_only_one_replaces_all_that_were_there(self, world: World):
         """One call and the old secrets, and what waited for them, are gone."""
-        each = await told(world, endpoints=3)
+        for number in range(3):
+            await world.add_endpoint(f"/hook-{number}")
+        await world.completed()
         only = await webhooks.set_only_endpoint(world.rt, world.key, world.receiver.url + "/only")
-        await webhooks.deliver(world.rt, each["id"])
-        payment = await world.pending()
-        await world.call_back(payment, paid(payment))
-        await webhooks.deliver(world.rt, world.deliveries()[-1]["id"])
+        await world.completed()
+        await world.deliver()
 
         assert await webhooks.endpoints(world.rt, world.key) == [only]
         assert [each["state"] for each in world.deliveries()] == ["dropped"] * 3 + ["succeeded"]
@@ -269,6 +75,10 @@ class TestTheEndpoint:
         endpoint = await world.add_endpoint()
         with pytest.raises(Invalid):
             await webhooks.set_only_endpoint(world.rt, world.key, "http://10.0.0.1/hook")
+        with pytest.raises(Invalid):
+            await webhooks.change_endpoint(
+                world.rt, world.key, endpoint.id, Changed(url="http://10.0.0.1/hook"),
+            )
 
         assert await webhooks.endpoints(world.rt, world.key) == [endpoint]
 
@@ -282,3 +92,297 @@ class TestTheEndpoint:
         assert len(await webhooks.endpoints(world.rt, world.key)) == ENDPOINTS_MAX
         await webhooks.set_only_endpoint(world.rt, world.key, world.receiver.url)
         await world.add_endpoint()
+
+    async def test_its_own_headers_are_sent_and_kept_sealed(self, world: World):
+        """They may be the password of the merchant's gateway. (C8)"""
+        endpoint = await world.add_endpoint(headers={"X-Gateway-Key": "canary-7f3a"})
+        await world.completed()
+        await world.deliver()
+
+        (headers, _), = world.receiver.raw
+        assert headers["x-gateway-key"] == "canary-7f3a"
+        row = str(world.rows("select * from endpoints where id = %s", endpoint.id))
+        assert "x-gateway-key" in row
+        assert "canary-7f3a" not in row
+        assert "canary-7f3a" not in repr(endpoint)
+
+    async def test_another_merchant_or_mode_does_not_see_it(self, world: World):
+        endpoint = await world.add_endpoint()
+        stranger = (await world.live()).key
+        for attempt in (
+            webhooks.read_endpoint(world.rt, stranger, endpoint.id),
+            webhooks.change_endpoint(world.rt, stranger, endpoint.id, Changed(enabled=False)),
+            webhooks.rotate_secret(world.rt, stranger, endpoint.id),
+            webhooks.try_endpoint(world.rt, stranger, endpoint.id),
+            deliveries.recover(world.rt, stranger, endpoint.id, since=world.rt.now()),
+        ):
+            with pytest.raises(NotFound):
+                await attempt
+
+
+class TestWhatItWants:
+    async def test_a_change_counts_from_its_moment_on(self, world: World):
+        """And the books know what was wanted when. (I9)"""
+        endpoint = await world.add_endpoint(events=[EventName.PAYMENT_FAILED])
+        await world.completed()
+        await webhooks.change_endpoint(
+            world.rt, world.key, endpoint.id, Changed(events=[EventName.PAYMENT_COMPLETED]),
+        )
+        wanted = await world.completed()
+        await webhooks.change_endpoint(
+            world.rt, world.key, endpoint.id, Changed(events=[EventName.PAYMENT_CANCELED]),
+        )
+        await world.deliver()
+
+        assert [event["data"]["id"] for event in world.receiver.heard] == [wanted.id]
+        for seconds in (0.0, 3 * MOMENT.total_seconds()):
+            world.change(
+                f"update endpoint_versions set since = since - make_interval(secs => {seconds})"
+                f" where endpoint_id = '{endpoint.id}' and version = 1",
+            )
+            report = await verify(world.rt)
+            (check,) = [each for each in report.checks if each.code == "I9"]
+            assert check.green, check.violations
+
+    async def test_each_dialect_arrives_as_it_is_asked_for(self, world: World):
+        endpoint = await world.add_endpoint()
+        for dialect, header in (
+            (Dialect.STANDARD, "webhook-signature"),
+            (Dialect.PAYMENTS_SERVICE, "x-payments-signature"),
+            (Dialect.MPESA_GATEWAY, "x-mpesa-gateway-signature"),
+        ):
+            await webhooks.change_endpoint(
+                world.rt, world.key, endpoint.id, Changed(dialect=dialect),
+            )
+            await world.completed()
+            await world.deliver()
+
+            headers, _ = world.receiver.raw[-1]
+            sent = {name.lower(): value for name, value in headers.items()}
+            assert header in sent
+            assert sent["content-type"] == "application/json"
+
+    async def test_a_payments_own_address_speaks_the_same_dialect(self, world: World):
+        """The same programs answer it; but the endpoint's headers are for its own host alone."""
+        await world.add_endpoint(
+            dialect=Dialect.MPESA_GATEWAY, headers={"x-gateway-key": "canary"},
+        )
+        asked = await world.ask(order(callback_url=world.receiver.url + "/own"))
+        payment = await world.read(asked.data["id"])
+        await world.call_back(payment, paid(payment))
+        await world.deliver()
+
+        own = [headers for headers, _ in world.receiver.raw if "x-gateway-key" not in headers]
+        assert len(own) == 1
+        assert own[0]["x-mpesa-gateway-event"] == "payment.success"
+
+
+class TestSecrets:
+    async def test_both_sign_until_the_overlap_is_over(self, world: World):
+        """Also what was scheduled before: no receiver fails, whichever secret it has. (F32)"""
+        endpoint = await world.add_endpoint()
+        await world.completed()
+        world.receiver.statuses = [500, 200]
+        await world.deliver()
+        rotated = await webhooks.rotate_secret(
+            world.rt, world.key, endpoint.id, overlap_seconds=DAY,
+        )
+        world.let_pass(6)
+        await world.deliver()
+        in_the_overlap = verifies(world, endpoint.secret), verifies(world, rotated.secret)
+        world.let_pass(DAY)
+        await world.completed()
+        await world.deliver()
+
+        assert rotated.secret != endpoint.secret
+        assert in_the_overlap == (True, True)
+        assert (verifies(world, endpoint.secret), verifies(world, rotated.secret)) == (False, True)
+
+    async def test_without_an_overlap_the_old_one_ends_at_once(self, world: World):
+        """For a secret that has leaked."""
+        endpoint = await world.add_endpoint()
+        rotated = await webhooks.rotate_secret(
+            world.rt, world.key, endpoint.id, overlap_seconds=0,
+        )
+        await world.completed()
+        await world.deliver()
+
+        assert (verifies(world, endpoint.secret), verifies(world, rotated.secret)) == (False, True)
+        assert world.value(
+            "select previous_secret = '' from endpoints where id = %s", endpoint.id,
+        )
+
+    async def test_an_overlap_of_more_than_a_week_is_refused(self, world: World):
+        endpoint = await world.add_endpoint()
+        with pytest.raises(Invalid):
+            await webhooks.rotate_secret(
+                world.rt, world.key, endpoint.id, overlap_seconds=7 * DAY + 1,
+            )
+
+    async def test_a_payments_own_address_follows_the_rotation(self, world: World):
+        """It has no secret of its own, so the merchant could verify nothing after a rotation."""
+        endpoint = await world.add_endpoint(events=[EventName.PAYMENT_FAILED])
+        asked = await world.ask(order(callback_url=world.receiver.url + "/own"))
+        payment = await world.read(asked.data["id"])
+        rotated = await webhooks.rotate_secret(
+            world.rt, world.key, endpoint.id, overlap_seconds=0,
+        )
+        await world.call_back(payment, paid(payment))
+        await world.deliver()
+
+        assert [event["path"] for event in world.receiver.heard] == ["/own"]
+        assert verifies(world, rotated.secret)
+
+
+class TestTrying:
+    async def test_a_test_event_is_posted_and_its_answer_shown(self, world: World):
+        endpoint = await world.add_endpoint(headers={"x-key": "canary"})
+        world.receiver.statuses = [418]
+        tried = await webhooks.try_endpoint(world.rt, world.key, endpoint.id)
+
+        (event,) = world.receiver.heard
+        assert (event["type"], event["sequence"]) == ("endpoint.test", None)
+        assert verifies(world, endpoint.secret)
+        assert (tried.answer.status, tried.answer.body) == (418, b"as told")
+        shown = dict(tried.message.headers)
+        assert shown["webhook-signature"] == shown["x-key"] == "****"
+        assert tried.message.body == world.receiver.raw[0][1]
+
+    async def test_it_disturbs_no_real_event(self, world: World):
+        """Neither the numbers, nor the endpoint's health, nor the list of deliveries."""
+        endpoint = await world.add_endpoint()
+        await world.completed()
+        await world.deliver()
+        world.receiver.statuses = [500]
+        for _ in range(6):
+            await webhooks.try_endpoint(world.rt, world.key, endpoint.id)
+        world.receiver.statuses = [200]
+        await world.completed()
+        await world.deliver()
+
+        assert [event["sequence"] for event in world.receiver.heard] == [1, *[None] * 6, 2]
+        assert (await webhooks.read_endpoint(world.rt, world.key, endpoint.id)).health.failures == 0
+        assert len(world.deliveries()) == 2
+
+
+class TestLookingAtDeliveries:
+    async def test_each_try_shows_what_was_sent_and_what_came_back(self, world: World):
+        """As it was then, with nothing that would let a reader forge one."""
+        endpoint = await world.add_endpoint("/old", headers={"x-key": "canary"})
+        await world.completed()
+        world.receiver.statuses = [500, 200]
+        await world.deliver()
+        await webhooks.change_endpoint(world.rt, world.key, endpoint.id, Changed(
+            url=world.receiver.url + "/new", dialect=Dialect.MPESA_GATEWAY, headers={},
+        ))
+        world.let_pass(6)
+        await world.deliver()
+        (found,) = await deliveries.find(world.rt, world.key, Filter(), limit=10)
+        delivery, (first, second) = await deliveries.read(world.rt, world.key, found.id)
+
+        assert delivery == found
+        assert (delivery.state, delivery.attempts) == ("succeeded", 2)
+        assert [first.url, second.url] == [
+            world.receiver.url + "/old", world.receiver.url + "/new",
+        ]
+        assert [first.body, second.body] == [body for _, body in world.receiver.raw]
+        assert first.headers["x-key"] == first.headers["webhook-signature"] == "****"
+        sent, _ = world.receiver.raw[0]
+        assert first.headers["webhook-timestamp"] == sent["webhook-timestamp"]
+        assert second.headers["x-mpesa-gateway-event"] == "payment.success"
+        assert (first.answer.status, first.answer.body, second.answer.status) == (
+            500, b"as told", 200,
+        )
+        assert first.duration_ms is not None
+
+    async def test_they_are_found_by_endpoint_event_and_state_in_pages(self, world: World):
+        one, _ = await world.add_endpoint("/one"), await world.add_endpoint("/other")
+        for _ in range(3):
+            await world.completed()
+        await world.deliver()
+        world.change(
+            "update deliveries set state = 'exhausted', reason = 'x'"
+            f" where endpoint_id = '{one.id}'",
+        )
+
+        async def ids(wanted: Filter, limit: int = 100) -> list[int]:
+            return [each.id for each in await deliveries.find(
+                world.rt, world.key, wanted, limit=limit,
+            )]
+
+        everything = await ids(Filter())
+        first = await deliveries.find(world.rt, world.key, Filter(), limit=4)
+        event_id = first[0].event_id
+        assert len(everything) == 6
+        assert await ids(Filter(after=first[-1])) == everything[4:]
+        assert len(await ids(Filter(endpoint_id=one.id))) == 3
+        assert len(await ids(Filter(event_id=event_id))) == 2
+        exhausted = await deliveries.find(
+            world.rt, world.key, Filter(state=DeliveryState.EXHAUSTED), limit=100,
+        )
+        assert {each.endpoint_id for each in exhausted} == {one.id}
+        assert len(exhausted) == 3
+
+    async def test_one_to_a_payments_own_address_is_found_by_its_event(self, world: World):
+        await world.add_endpoint(events=[EventName.PAYMENT_FAILED])
+        asked = await world.ask(order(callback_url=world.receiver.url + "/own"))
+        payment = await world.read(asked.data["id"])
+        await world.call_back(payment, paid(payment))
+        await world.deliver()
+        (row,) = world.deliveries()
+        found = await deliveries.find(
+            world.rt, world.key, Filter(event_id=row["event_id"]), limit=10,
+        )
+        _, (attempt,) = await deliveries.read(world.rt, world.key, found[0].id)
+
+        assert [each.id for each in found] == [row["id"]]
+        assert attempt.url == world.receiver.url + "/own"
+
+    async def test_another_merchant_or_mode_sees_none(self, world: World):
+        endpoint = await world.add_endpoint()
+        await world.completed()
+        (row,) = world.deliveries()
+        stranger = (await world.live()).key
+
+        assert await deliveries.find(world.rt, stranger, Filter(), limit=10) == []
+        assert await deliveries.find(
+            world.rt, stranger, Filter(endpoint_id=endpoint.id, event_id=row["event_id"]), limit=10,
+        ) == []
+        for attempt in (
+            deliveries.read(world.rt, stranger, row["id"]),
+            deliveries.redeliver(world.rt, stranger, row["id"]),
+        ):
+            with pytest.raises(NotFound):
+                await attempt
+
+
+class TestDeliveringAgain:
+    @pytest.mark.parametrize("status", [200, 500])
+    async def test_it_goes_out_at_once_whatever_became_of_it(self, world: World, status: int):
+        """The button for a merchant who has just mended a handler."""
+        await world.add_endpoint()
+        await world.completed()
+        world.receiver.statuses = [status, 200]
+        await world.deliver()
+        (row,) = world.deliveries()
+        again = await deliveries.redeliver(world.rt, world.key, row["id"])
+        await world.deliver()
+
+        assert again.state == "scheduled"
+        assert len(world.receiver.heard) == 2
+        assert [each["state"] for each in world.deliveries()] == ["succeeded"]
+        assert world.attempts() == [(1, status), (2, 200)]
+
+    async def test_an_exhausted_one_has_a_whole_row_of_tries_again(self, world: World):
+        await world.add_endpoint()
+        await world.completed()
+        world.receiver.statuses = [500]
+        world.change("update deliveries set attempts = 11")
+        await world.deliver()
+        (exhausted,) = world.deliveries()
+        await deliveries.redeliver(world.rt, world.key, exhausted["id"])
+        await world.deliver()
+        (again,) = world.deliveries()
+
+        assert (exhausted["state"], again["state"]) == ("exhausted", "scheduled")
+        assert again["attempts"] == 13

@@ -30,7 +30,15 @@ from hakika.domain.provider import Secrets
 from hakika.domain.sealing import INSTANCE
 from hakika.domain.shortcode import paybill
 from hakika.domain.webhook import Endpoint
-from hakika.services import callbacks, keys, merchants, payments, providers, webhooks
+from hakika.services import (
+    callbacks,
+    delivering,
+    keys,
+    merchants,
+    payments,
+    providers,
+    webhooks,
+)
 from hakika.services.callbacks import Arrival
 from hakika.services.killpoints import KillPoint
 from hakika.services.payments import Asked, Order
@@ -57,7 +65,11 @@ _LET_PASS = """
     update payments set asked_at = asked_at - %(time)s, updated_at = updated_at - %(time)s,
         next_check_at = next_check_at - %(time)s;
     update query_budgets set next_free_at = next_free_at - %(time)s;
-    update deliveries set next_attempt_at = next_attempt_at - %(time)s;
+    update deliveries set next_attempt_at = next_attempt_at - %(time)s,
+        waits_since = waits_since - %(time)s;
+    update endpoints set held_until = held_until - %(time)s,
+        failing_since = failing_since - %(time)s, last_failed_at = last_failed_at - %(time)s,
+        previous_until = previous_until - %(time)s;
     update quarantine set next_try_at = next_try_at - %(time)s;
 """
 
@@ -65,7 +77,7 @@ _LET_PASS = """
 _PUT_TO_REST = """
     update payments set next_check_at = null;
     delete from attempts; delete from deliveries; delete from quarantine;
-    delete from query_budgets; delete from pgqueuer; delete from open_prompts;
+    delete from query_budgets; delete from open_prompts;
 """
 
 _numbers = itertools.count(1)
@@ -131,6 +143,12 @@ class Receiver:
     heard: list[dict[str, Any]] = field(default_factory=list)
     raw: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
     answering: asyncio.Event = field(default_factory=asyncio.Event)
+    hanging: set[str] = field(default_factory=set)      # paths that never answer
+    failing: set[str] = field(default_factory=set)      # paths that answer 500
+    answers: dict[str, int] = field(default_factory=dict)  # paths that answer something else
+    seconds: float = 0.0                                # that each answer takes
+    headers: dict[str, str] = field(default_factory=dict)
+    open: int = 0                                       # webhooks that wait for their answer
 
     def __post_init__(self) -> None:
         self.answering.set()
@@ -140,9 +158,16 @@ class Receiver:
         body = await request.read()
         self.raw.append((dict(request.headers), body))
         self.heard.append(json.loads(body) | {"path": request.path})
-        await self.answering.wait()
+        self.open += 1
+        try:
+            await self.answering.wait()
+            await asyncio.sleep(3600 if request.path in self.hanging else self.seconds)
+        finally:
+            self.open -= 1
+        if request.path in self.failing or request.path in self.answers:
+            return web.Response(status=self.answers.get(request.path, 500))
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
-        return web.Response(status=status, text="as told")
+        return web.Response(status=status, text="as told", headers=self.headers)
 
 
 @dataclass(frozen=True)
@@ -259,9 +284,15 @@ class World:
         await self.call_back(payment, paid(payment))
         return await self.read(payment.id)
 
-    async def add_endpoint(self, path: str = "/hook") -> Endpoint:
+    async def add_endpoint(self, path: str = "/hook", **wanted: Any) -> Endpoint:
         """Register an address of the merchant's server."""
-        return await webhooks.add_endpoint(self.rt, self.key, self.receiver.url + path)
+        return await webhooks.add_endpoint(
+            self.rt, self.key, webhooks.Wanted(self.receiver.url + path, **wanted),
+        )
+
+    async def deliver(self, *, rt: Runtime | None = None) -> int:
+        """Make one try at everything that is due and may go."""
+        return await delivering.deliver_due(rt or self.rt)
 
     def deliveries(self) -> list[dict[str, Any]]:
         """Return the deliveries, oldest first."""

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from hakika.store import gauges, jobs
-from hakika.store.jobs import DEPTH_MAX, JobKind
+from hakika.store import gauges
 from hakika.store.transaction import Store
 
 STATEMENTS = {
@@ -39,22 +38,15 @@ async def plan(store: Store, statement: Any, values: dict[str, Any]) -> str:
 @pytest.mark.usefixtures("merchant_id")
 async def test_no_table_that_grows_is_read_whole(store, name):
     """An index serves it, and in its order: the limit ends the reading, not the table's end."""
-    found = await plan(store, STATEMENTS[name], {"rows": 10, "newest": 10, "named": 10})
+    found = await plan(
+        store, STATEMENTS[name], dict.fromkeys(("rows", "newest", "named", "counted"), 10),
+    )
 
     read_whole = re.findall(r"Seq Scan on (\w+)", found)
     sorted_whole = re.findall(SORTED_SCAN, found)
     assert {*read_whole, *sorted_whole} <= MAY_BE_READ_WHOLE, found
 
 
-async def test_the_depth_of_the_queue_does_not_read_it_whole(store):
-    """/readyz asks it too, as often as a load balancer likes."""
-    values = {"kinds": [kind.value for kind in JobKind], "limit": DEPTH_MAX}
-
-    found = await plan(store, jobs._DEPTH, values)
-
-    assert re.findall(r"Seq Scan on (\w+)", found) == []
-
-
 def test_there_is_something_to_look_at() -> None:
     """The statements are found by their form; a renamed one must not slip out of the test."""
-    assert len(STATEMENTS) == 7
+    assert len(STATEMENTS) == 8

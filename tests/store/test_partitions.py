@@ -16,7 +16,8 @@ INSERTS = {
              "'')",
     "events": "insert into events (id, merchant_id, livemode, name, subject_id, data, created_at)"
               " values ('evt_1', 'mer_1', false, 'payment.completed', 'pay_1', '', %(at)s)",
-    "attempts": "insert into attempts (delivery_id, attempt, started_at) values (1, 1, %(at)s)",
+    "attempts": "insert into attempts (delivery_id, attempt, started_at, version)"
+                " values (1, 1, %(at)s, 1)",
     "requests": "insert into requests (id, started_at, method, route, duration_ms, request_hash,"
                 " replayed, client_address, body_bytes, private)"
                 " values (gen_random_uuid(), %(at)s, 'GET', '/', 1, '', false, '', 0, '')",

@@ -68,7 +68,7 @@ async def add_merchant(store: Store) -> MerchantId:
 
 async def begin(tx: Transaction, change: Change) -> bool:
     return await payments.begin(tx, change, Intent(
-        fingerprint=FINGERPRINT, endpoint_id=new_id("whe"), endpoint_secret="whsec_x", guard=GUARD,
+        fingerprint=FINGERPRINT, endpoint_id=new_id("whe"), signs_with="", guard=GUARD,
     ))
 
 

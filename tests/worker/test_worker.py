@@ -55,7 +55,7 @@ async def world(file_world: World) -> World:
 
 @asynccontextmanager
 async def working(world: World) -> AsyncIterator[tuple[asyncio.Event, asyncio.Task[None]]]:
-    """Run a worker and give what stops it, once it listens for jobs."""
+    """Run a worker and give what stops it, once it hears of new deliveries."""
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(
         world.rt.settings, stop, public_url=PUBLIC_URL, telemetry=world.rt.telemetry,
@@ -63,7 +63,7 @@ async def working(world: World) -> AsyncIterator[tuple[asyncio.Event, asyncio.Ta
     try:
         await until(lambda: bool(world.rows(
             "select from pg_stat_activity where datname = current_database()"
-            " and application_name = 'hakika worker' and query = 'listen ch_pgqueuer'",
+            " and application_name = 'hakika worker' and query = 'listen hakika_deliveries'",
         )))
         yield stop, task
     finally:
@@ -104,7 +104,6 @@ async def test_a_stop_lets_a_running_delivery_end(world: World):
     assert was_running
     assert [each["state"] for each in world.deliveries()] == ["succeeded"]
     assert world.attempts() == [(1, 200)]
-    assert world.rows("select from pgqueuer") == []
 
 
 async def test_what_another_process_asks_for_is_done(world: World):

@@ -15,6 +15,7 @@ from hakika.api import (
     auth,
     callbacks,
     customers,
+    deliveries,
     documents,
     errors,
     events,
@@ -37,7 +38,8 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, customers, events, webhooks, merchant, keys, request_log, callbacks, health,
+        payments, customers, events, webhooks, deliveries, merchant, keys, request_log, callbacks,
+        health,
     )
 )
 

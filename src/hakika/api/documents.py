@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
-from hakika.api.inputs import EndpointRequest, PaymentRequest, WebhookRequest
+from hakika.api.inputs import PaymentRequest
 from hakika.api.merchant_bodies import (
     CollectionsRequest,
     KeyRequest,
@@ -19,12 +19,18 @@ from hakika.api.merchant_bodies import (
     ProviderRequest,
 )
 from hakika.api.schemas import Problem, QuotaProblem, RefusalProblem
+from hakika.api.webhook_bodies import (
+    EndpointChange,
+    EndpointRequest,
+    RecoveryRequest,
+    WebhookRequest,
+)
 
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
-    CollectionsRequest, CustomerChange, CustomerRequest, EndpointRequest, KeyRequest,
-    OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem, RefusalProblem,
-    WebhookRequest,
+    CollectionsRequest, CustomerChange, CustomerRequest, EndpointChange, EndpointRequest,
+    KeyRequest, OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem,
+    RecoveryRequest, RefusalProblem, WebhookRequest,
 )
 
 _PROBLEMS = {

@@ -29,12 +29,12 @@ async def alive() -> Response:
     responses=answers(schemas.ReadyAnswer, HTTPStatus.OK),
 )
 async def ready(rt: Rt) -> Response:
-    """Answer 200 when the database can be reached, with how much background work waits."""
+    """Answer 200 when the database can be reached, with how much is to be delivered."""
     depth = await queue.depth(rt)
     return JSONResponse({"success": True, "data": {
         "status": "ready",
         "queue": {
             "due": depth.due, "parked": depth.parked, "running": depth.running,
-            "held": depth.held, "oldest_due_seconds": depth.oldest_due_seconds,
+            "waiting": depth.waiting, "oldest_due_seconds": depth.oldest_due_seconds,
         },
     }})

@@ -23,7 +23,6 @@ from pydantic_core import PydanticCustomError
 
 from hakika.domain import customer, ids, money, msisdn
 from hakika.domain.errors import Invalid
-from hakika.domain.event import EventName
 from hakika.domain.ids import CustomerId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -178,29 +177,6 @@ class PaymentRequest(BaseModel):
         None, description="Instead of customer_id: find the customer with this phone, or make one "
         "of what stands here; {} makes one of the phone alone.",
     )
-
-
-class EndpointRequest(BaseModel):
-    """Register a webhook endpoint."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
-        "url": "https://shop.example.co.ke/webhooks", "events": ["payment.completed"],
-    }]})
-
-    url: Annotated[str, Field(max_length=2048)]
-    events: Annotated[
-        list[EventName], Field(description="Which events to send. Left out or empty: all."),
-    ] = []
-
-
-class WebhookRequest(BaseModel):
-    """Set the one webhook address of a merchant."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
-        "webhook_url": "https://shop.example.co.ke/webhooks",
-    }]})
-
-    webhook_url: Annotated[str, Field(max_length=2048)]
 
 
 def _moment(value: Any) -> datetime:

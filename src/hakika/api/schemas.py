@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hakika.domain.dialect import Dialect
 from hakika.domain.event import EventName
 
 _PAYMENT_EXAMPLE = {
@@ -19,6 +20,15 @@ _PAYMENT_EXAMPLE = {
     "idempotency_key": "order-1234", "metadata": {"order": "1234"},
     "created_at": "2026-11-21T06:00:00.000000Z", "updated_at": "2026-11-21T06:00:21.000000Z",
     "completed_at": "2026-11-21T06:00:21.000000Z",
+}
+
+
+ENDPOINT_EXAMPLE: dict[str, Any] = {
+    "id": "whe_01kaxb1q3vdm7c2j6f9h0r4t8w", "url": "https://shop.example.co.ke/webhooks",
+    "events": ["payment.completed"], "dialect": "standard", "description": "The shop",
+    "headers": {"x-tenant": "****"}, "rate_per_second": None, "livemode": False,
+    "created_at": "2026-11-21T05:59:00.000000Z", "previous_secret_until": None,
+    "failing_since": None, "held_until": None, "disabled_at": None, "disabled_reason": None,
 }
 
 
@@ -143,6 +153,29 @@ class IdOnly(BaseModel):
     id: str
 
 
+class EndpointData(BaseModel):
+    """A webhook endpoint."""
+
+    model_config = _shown_as(ENDPOINT_EXAMPLE)
+
+    id: str
+    url: str
+    events: list[EventName] = Field(description="Which events are sent. Empty: all.")
+    dialect: Dialect
+    description: str
+    headers: dict[str, str] = Field(description="Your own headers; their values are masked.")
+    rate_per_second: float | None = Field(description="Null: the instance's own rate.")
+    livemode: bool
+    created_at: str
+    previous_secret_until: str | None = Field(
+        description="Until then the secret before this one signs too.",
+    )
+    failing_since: str | None = Field(description="The first failure since it last answered well.")
+    held_until: str | None = Field(description="It fails: nothing is sent before.")
+    disabled_at: str | None
+    disabled_reason: str | None
+
+
 class EventData(BaseModel):
     """One event, exactly as it is posted to webhook endpoints."""
 
@@ -156,7 +189,7 @@ class EventData(BaseModel):
     sequence: int = Field(description="Gap-free per merchant and mode.")
     livemode: bool
     timestamp: str
-    data: PaymentData | CustomerData | IdOnly
+    data: PaymentData | CustomerData | EndpointData | IdOnly
 
 
 class EventsAnswer(BaseModel):
@@ -164,53 +197,6 @@ class EventsAnswer(BaseModel):
 
     success: Literal[True] = True
     data: list[EventData]
-    page: Page
-
-
-_ENDPOINT_EXAMPLE = {
-    "id": "whe_01kaxb1q3vdm7c2j6f9h0r4t8w", "url": "https://shop.example.co.ke/webhooks",
-    "events": ["payment.completed"], "livemode": False,
-    "created_at": "2026-11-21T05:59:00.000000Z", "disabled_at": None, "disabled_reason": None,
-}
-
-
-class EndpointData(BaseModel):
-    """A webhook endpoint."""
-
-    model_config = _shown_as(_ENDPOINT_EXAMPLE)
-
-    id: str
-    url: str
-    events: list[EventName]
-    livemode: bool
-    created_at: str
-    disabled_at: str | None
-    disabled_reason: str | None
-
-
-class NewEndpointData(EndpointData):
-    """A new webhook endpoint with its secret, which is shown this once."""
-
-    model_config = _shown_as(
-        _ENDPOINT_EXAMPLE | {"secret": "whsec_…", "webhook_secret": "whsec_…"},
-    )
-
-    secret: str = Field(examples=["whsec_…"])
-    webhook_secret: str = Field(description="The same secret, under its other name.")
-
-
-class EndpointAnswer(BaseModel):
-    """A new endpoint."""
-
-    success: Literal[True] = True
-    data: NewEndpointData
-
-
-class EndpointsAnswer(BaseModel):
-    """All endpoints."""
-
-    success: Literal[True] = True
-    data: list[EndpointData]
     page: Page
 
 
@@ -228,13 +214,13 @@ class AliveAnswer(BaseModel):
 
 
 class QueueData(BaseModel):
-    """How much background work waits."""
+    """How many webhooks are to be delivered."""
 
-    due: int = Field(description="Jobs to be done now.")
-    parked: int = Field(description="Jobs whose time has not come.")
-    running: int = Field(description="Jobs that a worker is at.")
-    held: int = Field(description="Jobs that failed for good and wait for a person.")
-    oldest_due_seconds: float = Field(description="For how long the oldest job has been due.")
+    due: int = Field(description="To be sent now.")
+    parked: int = Field(description="Their time has not come.")
+    running: int = Field(description="A worker is at them.")
+    waiting: int = Field(description="For their turn at an endpoint that fails or is busy.")
+    oldest_due_seconds: float = Field(description="For how long the oldest has been due.")
 
 
 class ReadyData(BaseModel):

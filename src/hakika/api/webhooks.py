@@ -8,16 +8,17 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
-from hakika.api import inputs, schemas
+from hakika.api import webhook_bodies as bodies
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
+from hakika.api.merchant_bodies import OverlapRequest
 from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import ids
 from hakika.domain.errors import Invalid
 from hakika.domain.merchant import ApiKey, Scope
-from hakika.domain.times import written
-from hakika.domain.webhook import Endpoint
-from hakika.services import webhooks
+from hakika.domain.webhook import Endpoint, endpoint_data
+from hakika.services import deliveries, webhooks
+from hakika.services.webhooks import UNCHANGED, Changed, Wanted
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 
@@ -27,13 +28,17 @@ Writer = Annotated[ApiKey, Depends(may(Scope.WEBHOOKS_WRITE))]
 
 @router.post(
     "/webhook-endpoints", status_code=HTTPStatus.CREATED, summary="Register a webhook endpoint",
-    openapi_extra=body_of(inputs.EndpointRequest),
-    responses=answers(schemas.EndpointAnswer, HTTPStatus.CREATED, 400, 401, 403, 409, 413),
+    openapi_extra=body_of(bodies.EndpointRequest),
+    responses=answers(bodies.NewEndpointAnswer, HTTPStatus.CREATED, 400, 401, 403, 409, 413),
 )
 async def create(request: Request, rt: Rt, key: Writer) -> Response:
     """Register an endpoint. Its secret is shown this once; verify every webhook with it."""
-    wanted = read_model(inputs.EndpointRequest, read_object(await read_bytes(request)))
-    endpoint = await webhooks.add_endpoint(rt, key, wanted.url, names=wanted.events)
+    wanted = read_model(bodies.EndpointRequest, read_object(await read_bytes(request)))
+    endpoint = await webhooks.add_endpoint(rt, key, Wanted(
+        url=wanted.url, events=wanted.events, dialect=wanted.dialect,
+        description=wanted.description, headers=wanted.headers,
+        rate_per_second=wanted.rate_per_second,
+    ))
     return JSONResponse(
         {"success": True, "data": _with_secret(endpoint)}, HTTPStatus.CREATED,
         headers={"Location": f"/v1/webhook-endpoints/{endpoint.id}"},
@@ -42,14 +47,41 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
 
 @router.get(
     "/webhook-endpoints", summary="List webhook endpoints",
-    responses=answers(schemas.EndpointsAnswer, HTTPStatus.OK, 401, 403),
+    responses=answers(bodies.EndpointsAnswer, HTTPStatus.OK, 401, 403),
 )
 async def find(rt: Rt, key: Reader) -> Response:
     """List endpoints, without their secrets."""
     found = await webhooks.endpoints(rt, key)
     return JSONResponse({
-        "success": True, "data": [_endpoint_data(each) for each in found], "page": {"next": None},
+        "success": True, "data": [endpoint_data(each) for each in found], "page": {"next": None},
     })
+
+
+@router.get(
+    "/webhook-endpoints/{endpoint_id}", summary="Read a webhook endpoint",
+    responses=answers(bodies.EndpointAnswer, HTTPStatus.OK, 401, 403, 404),
+)
+async def read(rt: Rt, key: Reader, endpoint_id: str) -> Response:
+    """Read one endpoint: what it wants, and how it is doing."""
+    endpoint = await webhooks.read_endpoint(rt, key, ids.endpoint_id(endpoint_id))
+    return JSONResponse({"success": True, "data": endpoint_data(endpoint)})
+
+
+@router.patch(
+    "/webhook-endpoints/{endpoint_id}", summary="Change a webhook endpoint",
+    openapi_extra=body_of(bodies.EndpointChange),
+    responses=answers(bodies.EndpointAnswer, HTTPStatus.OK, 400, 401, 403, 404, 413),
+)
+async def change(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Response:
+    """Change an endpoint, or enable it again. Nothing more goes to an address that was replaced."""
+    wanted = read_model(bodies.EndpointChange, read_object(await read_bytes(request)))
+    rate = wanted.rate_per_second if "rate_per_second" in wanted.model_fields_set else UNCHANGED
+    endpoint = await webhooks.change_endpoint(rt, key, ids.endpoint_id(endpoint_id), Changed(
+        url=wanted.url, events=wanted.events, dialect=wanted.dialect,
+        description=wanted.description, headers=wanted.headers, rate_per_second=rate,
+        enabled=wanted.enabled,
+    ))
+    return JSONResponse({"success": True, "data": endpoint_data(endpoint)})
 
 
 @router.delete(
@@ -63,14 +95,59 @@ async def delete(rt: Rt, key: Writer, endpoint_id: str) -> Response:
     return Response(status_code=HTTPStatus.NO_CONTENT)
 
 
+@router.post(
+    "/webhook-endpoints/{endpoint_id}/rotate-secret", summary="Change a webhook endpoint's secret",
+    openapi_extra=body_of(OverlapRequest),
+    responses=answers(bodies.NewEndpointAnswer, HTTPStatus.OK, 400, 401, 403, 404, 413),
+)
+async def rotate(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Response:
+    """Make a new secret, shown this once. The old one signs beside it until the overlap is over."""
+    raw = await read_bytes(request)
+    wanted = read_model(OverlapRequest, read_object(raw) if raw else {})
+    endpoint = await webhooks.rotate_secret(
+        rt, key, ids.endpoint_id(endpoint_id), overlap_seconds=wanted.overlap_seconds,
+    )
+    return JSONResponse({"success": True, "data": _with_secret(endpoint)})
+
+
+@router.post(
+    "/webhook-endpoints/{endpoint_id}/test", summary="Send a test event",
+    responses=answers(bodies.TestEventAnswer, HTTPStatus.OK, 401, 403, 404),
+)
+async def test(rt: Rt, key: Writer, endpoint_id: str) -> Response:
+    """Post an `endpoint.test` now and show what comes back. It has no sequence and is not kept."""
+    tried = await webhooks.try_endpoint(rt, key, ids.endpoint_id(endpoint_id))
+    answer = tried.answer
+    return JSONResponse({"success": True, "data": {
+        "accepted": answer.accepted, "duration_ms": answer.duration_ms,
+        "error": answer.error or None,
+        "request": bodies.sent(tried.url, dict(tried.message.headers), tried.message.body),
+        "answer": {"status": answer.status, "body": answer.body.decode(errors="replace")},
+    }})
+
+
+@router.post(
+    "/webhook-endpoints/{endpoint_id}/recover", summary="Send again what an endpoint missed",
+    openapi_extra=body_of(bodies.RecoveryRequest),
+    responses=answers(bodies.RecoveryAnswer, HTTPStatus.OK, 400, 401, 403, 404, 409, 413),
+)
+async def recover(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Response:
+    """Send what was given up or dropped since then, or never kept while it was disabled."""
+    wanted = read_model(bodies.RecoveryRequest, read_object(await read_bytes(request)))
+    missed = await deliveries.recover(
+        rt, key, ids.endpoint_id(endpoint_id), since=wanted.since,
+    )
+    return JSONResponse({"success": True, "data": {"recovered": missed}})
+
+
 @router.put(
     "/merchant/webhook", summary="Set the one webhook address",
-    openapi_extra=body_of(inputs.WebhookRequest),
-    responses=answers(schemas.EndpointAnswer, HTTPStatus.OK, 400, 401, 403, 413),
+    openapi_extra=body_of(bodies.WebhookRequest),
+    responses=answers(bodies.NewEndpointAnswer, HTTPStatus.OK, 400, 401, 403, 413),
 )
 async def set_only(request: Request, rt: Rt, key: Writer) -> Response:
     """Replace all endpoints by one that hears every event. Its secret is shown this once."""
-    wanted = read_model(inputs.WebhookRequest, read_object(await read_bytes(request)))
+    wanted = read_model(bodies.WebhookRequest, read_object(await read_bytes(request)))
     try:
         endpoint = await webhooks.set_only_endpoint(rt, key, wanted.webhook_url)
     except Invalid as error:  # it knows the address as `url`
@@ -80,18 +157,8 @@ async def set_only(request: Request, rt: Rt, key: Writer) -> Response:
     return JSONResponse({"success": True, "data": _with_secret(endpoint)})
 
 
-def _endpoint_data(endpoint: Endpoint) -> dict[str, Any]:
-    return {
-        "id": endpoint.id, "url": endpoint.url, "livemode": endpoint.livemode,
-        "events": sorted(name.value for name in endpoint.events),
-        "created_at": written(endpoint.created_at),
-        "disabled_at": written(endpoint.disabled_at) if endpoint.disabled_at else None,
-        "disabled_reason": endpoint.disabled_reason or None,
-    }
-
-
 def _with_secret(endpoint: Endpoint) -> dict[str, Any]:
-    """Return a new endpoint with its secret under our name and under that of older services."""
-    return _endpoint_data(endpoint) | {
+    """Return an endpoint with its new secret under our name and under that of older services."""
+    return endpoint_data(endpoint) | {
         "secret": endpoint.secret, "webhook_secret": endpoint.secret,
     }

@@ -29,7 +29,6 @@ from hakika.domain.errors import HakikaError
 from hakika.services.telemetry import Telemetry
 from hakika.services.tracing import TracesUnavailable, open_traces
 from hakika.settings import Settings
-from hakika.store.job_runner import QueueLost
 from hakika.store.transaction import StoreUnavailable
 from hakika.worker import app as worker_app
 
@@ -124,7 +123,7 @@ async def _ended(tasks: list[asyncio.Task[None]]) -> None:
 def _raise_what_ended(task: asyncio.Task[Any]) -> None:
     """Raise in plain words what ended a part that should have gone on."""
     error = task.exception() if task.done() and not task.cancelled() else None
-    if isinstance(error, QueueLost | StoreUnavailable):
+    if isinstance(error, StoreUnavailable):
         raise CommandFailed(
             "The database is gone, so Hakika stopped. Nothing that was committed is lost.",
             hint=f"Start it again when the database runs. ({error})",

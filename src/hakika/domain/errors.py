@@ -176,6 +176,13 @@ class CustomerExists(Conflict):
     hint = "Change the customer that is named, or delete it first."
 
 
+class EndpointDisabled(Conflict):
+    """Nothing is sent to this webhook endpoint."""
+
+    code = "endpoint_disabled"
+    hint = 'Enable it first: PATCH /v1/webhook-endpoints/{id} with {"enabled": true}.'
+
+
 class TooManyEndpoints(Conflict):
     """A merchant has as many webhook endpoints as are allowed."""
 

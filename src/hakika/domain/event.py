@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final, Literal
 
 from hakika.domain.ids import EventId, MerchantId
 
@@ -22,6 +22,11 @@ class EventName(StrEnum):
     CUSTOMER_CREATED = "customer.created"
     CUSTOMER_UPDATED = "customer.updated"
     CUSTOMER_DELETED = "customer.deleted"
+    ENDPOINT_DISABLED = "endpoint.disabled"
+
+
+# Sent to one endpoint when its merchant tries it: no event of theirs, so without a sequence.
+TEST: Final = "endpoint.test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +36,15 @@ class Event:
     id: EventId
     merchant_id: MerchantId
     livemode: bool
-    name: EventName
+    name: EventName | Literal["endpoint.test"]
     sequence: int | None        # None until it is first needed: see store/events.py
-    subject_id: str             # what it tells of: pay_…, cus_…
+    subject_id: str             # what it tells of: pay_…, cus_…, whe_…
     data: Mapping[str, Any]     # the subject as it was when the event was committed
     created_at: datetime
 
 
 def envelope(event: Event) -> dict[str, Any]:
-    """Return the event as it is posted to endpoints and listed by the API."""
+    """Return the event as it is listed by the API and posted in the standard dialect."""
     return {
         "id": event.id,
         "type": event.name,

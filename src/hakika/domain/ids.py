@@ -16,7 +16,7 @@ KeyId = NewType("KeyId", str)
 PaymentId = NewType("PaymentId", str)
 EventId = NewType("EventId", str)
 EndpointId = NewType("EndpointId", str)
-DeliveryId = NewType("DeliveryId", str)
+DeliveryId = NewType("DeliveryId", int)  # counted by the database; written like the others
 ProviderId = NewType("ProviderId", str)
 CustomerId = NewType("CustomerId", str)
 LoggedRequestId = NewType("LoggedRequestId", str)
@@ -26,6 +26,8 @@ PREFIXES = {
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
     "LoggedRequestId": "req",
 }
+
+DELIVERIES_MAX = 2**63  # beyond what the database counts to
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 _BODY = re.compile(rf"[0-7][{_CROCKFORD}]{{25}}", re.ASCII)
@@ -91,6 +93,25 @@ def logged_request_id(text: str) -> LoggedRequestId:
     if not is_id(text, "req"):
         raise NotFound(f"{text[:40]!r} is not the id of a logged request.")
     return LoggedRequestId(text)
+
+
+def event_id(text: str) -> EventId:
+    """Return `text` as an event's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "evt"):
+        raise NotFound(f"{text[:40]!r} is not the id of an event.")
+    return EventId(text)
+
+
+def delivery_id(text: str) -> DeliveryId:
+    """Return `text` as a delivery's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "dlv") or (number := bits_of(text)) >= DELIVERIES_MAX:
+        raise NotFound(f"{text[:40]!r} is not the id of a delivery.")
+    return DeliveryId(number)
+
+
+def written_delivery_id(delivery: DeliveryId) -> str:
+    """Return the id of a delivery as its merchant knows it: `dlv_…`."""
+    return write("dlv", delivery)
 
 
 def bits_of(text: str) -> int:

@@ -189,6 +189,15 @@ class Change:
         """Say whether the state changed."""
         return self.before.state is not self.after.state
 
+    @property
+    def may_follow(self) -> bool:
+        """Say whether earlier events of this payment may be on their way still.
+
+        Not while its only push was never judged: then nothing has been told of it.
+        """
+        first = self.before.state in {State.SENDING, State.PENDING} and self.before.attempts == 1
+        return not first or self.before.needs_review
+
 
 def advance(payment: Payment, fact: Fact, *, now: datetime) -> Change:
     """Return what `fact`, learned at `now` (UTC), does to `payment`.

@@ -1,28 +1,42 @@
-"""Webhooks: endpoints, deliveries, the signature, and what an answer means for the next try.
-
-The signature is that of Standard Webhooks (standardwebhooks.com, specification 1.0.0): the base64
-of HMAC-SHA256 over `{id}.{timestamp}.{body}` under the bytes behind `whsec_`.
-"""
+"""Webhook endpoints: where merchants want to be told, of what, in which dialect and how fast."""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from typing import Any
 
+from hakika.domain.dialect import MASK, Dialect
+from hakika.domain.errors import Invalid
 from hakika.domain.event import EventName
-from hakika.domain.ids import DeliveryId, EndpointId, EventId, MerchantId, PaymentId
+from hakika.domain.health import FINE, Health
+from hakika.domain.ids import EndpointId, MerchantId, PaymentId
+from hakika.domain.times import written
 
-SECRET_PREFIX = "whsec_"
-SECRET_BYTES = 32
 ENDPOINTS_MAX = 16
+DESCRIPTION_CHARACTERS_MAX = 200
 
-_HTTP_OK_MIN, _HTTP_OK_MAX = 200, 299
-_HTTP_GONE = 410
+# A merchant's own headers: enough for a gateway's tokens, and little beside what we send ourselves.
+HEADERS_MAX = 16
+HEADER_NAME_CHARACTERS_MAX = 64
+HEADER_VALUE_CHARACTERS_MAX = 1000
+HEADERS_CHARACTERS_MAX = 4000
+
+RATE_MIN, RATE_MAX = 0.1, 1000.0
+
+_HEADER_NAME = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?", re.ASCII)
+
+# What says where a message ends, where it goes or what it is: ours to write, or the connection's.
+_RESERVED = frozenset({
+    "accept-encoding", "connection", "content-encoding", "content-length", "content-type",
+    "expect", "host", "keep-alive", "proxy-authenticate", "proxy-authorization",
+    "proxy-connection", "te", "trailer", "trailers", "transfer-encoding", "upgrade", "user-agent",
+    "x-event-id", "x-event-type",
+})
+_RESERVED_BEGINNINGS = ("webhook-", "svix-", "x-payments-", "x-mpesa-gateway-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,85 +47,91 @@ class Endpoint:
     merchant_id: MerchantId
     livemode: bool
     url: str
-    secret: str                        # whsec_…; shown once
     events: frozenset[EventName]       # empty: all
     created_at: datetime
+    secret: str = field(default="", repr=False)                # whsec_…; shown once
+    dialect: Dialect = Dialect.STANDARD
+    description: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # the merchant's own
+    rate_per_second: float | None = None                       # None: the instance's
+    previous_secret: str = field(default="", repr=False)
+    previous_until: datetime | None = None                     # till then it signs too
     payment_id: PaymentId | None = None
+    health: Health = FINE
     disabled_at: datetime | None = None
     disabled_reason: str = ""
 
-    def wants(self, name: EventName) -> bool:
-        """Say whether this endpoint is to be told of `name`."""
-        return self.disabled_at is None and (not self.events or name in self.events)
-
-    def __repr__(self) -> str:
-        return f"Endpoint({self.id}, {self.url!r})"
+    def secrets(self, *, now: datetime) -> list[str]:
+        """Return the secrets that sign at `now`, the newest first."""
+        return secrets_at(self.secret, self.previous_secret, self.previous_until, now=now)
 
 
-class DeliveryState(StrEnum):
-    """Where the telling of one event to one endpoint stands."""
-
-    SCHEDULED = "scheduled"    # a try is due at next_attempt_at
-    SUCCEEDED = "succeeded"    # the endpoint answered 2xx
-    EXHAUSTED = "exhausted"    # every try failed; the reason is kept
-    DROPPED = "dropped"        # the endpoint was deleted, or answered 410 Gone
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """The telling of one event to one endpoint."""
-
-    id: DeliveryId
-    event_id: EventId
-    event_created_at: datetime         # half of the event's key: events are kept by month
-    endpoint_id: EndpointId
-    state: DeliveryState
-    attempts: int
-    next_attempt_at: datetime | None
-    created_at: datetime
+def secrets_at(
+    newest: str, previous: str, previous_until: datetime | None, *, now: datetime,
+) -> list[str]:
+    """Return the secrets that sign at `now`, the newest first."""
+    if previous and previous_until is not None and now < previous_until:
+        return [newest, previous]
+    return [newest]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of one POST. `status` is None when nothing readable came back."""
-
-    status: int | None
-    error: str = ""
-    body: bytes = b""
-    duration_ms: int = 0
-    retry_after_seconds: int | None = None
-
-    @property
-    def accepted(self) -> bool:
-        """Say whether the merchant has it: any 2xx, and nothing else."""
-        return self.status is not None and _HTTP_OK_MIN <= self.status <= _HTTP_OK_MAX
-
-    @property
-    def gone(self) -> bool:
-        """Say whether the endpoint asked never to be called again."""
-        return self.status == _HTTP_GONE
-
-
-def mint_secret(random_bytes: bytes) -> str:
-    """Return `whsec_…` from 32 random bytes."""
-    assert len(random_bytes) == SECRET_BYTES
-    return SECRET_PREFIX + base64.b64encode(random_bytes).decode()
-
-
-def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
-    """Return the value of `webhook-signature` for one POST: "v1," and the base64 of the HMAC."""
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
-    signed = f"{message_id}.{timestamp}.".encode() + body
-    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
-
-
-def headers(secret: str, *, message_id: str, now: datetime, body: bytes) -> Mapping[str, str]:
-    """Return the headers of one POST, under the standard's names and under Svix's."""
-    timestamp = int(now.timestamp())
-    signature = sign(secret, message_id=message_id, timestamp=timestamp, body=body)
-    values = {"id": message_id, "timestamp": str(timestamp), "signature": signature}
+def endpoint_data(endpoint: Endpoint) -> dict[str, Any]:
+    """Return `endpoint` as its merchant reads it: no secret, and its own headers masked."""
+    health = endpoint.health
     return {
-        "content-type": "application/json",
-        **{f"webhook-{name}": value for name, value in values.items()},
-        **{f"svix-{name}": value for name, value in values.items()},
+        "id": endpoint.id, "url": endpoint.url, "livemode": endpoint.livemode,
+        "events": sorted(name.value for name in endpoint.events),
+        "dialect": endpoint.dialect.value, "description": endpoint.description,
+        "headers": dict.fromkeys(endpoint.headers, MASK),
+        "rate_per_second": endpoint.rate_per_second,
+        "created_at": written(endpoint.created_at),
+        "previous_secret_until": _written(endpoint.previous_until),
+        "failing_since": _written(health.failing_since), "held_until": _written(health.held_until),
+        "disabled_at": _written(endpoint.disabled_at),
+        "disabled_reason": endpoint.disabled_reason or None,
     }
+
+
+def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return a merchant's own headers, their names in lower case.
+
+    Raises:
+        Invalid: too many or too long, not fit for HTTP, or one that is not the merchant's to set.
+    """
+    if len(headers) > HEADERS_MAX:
+        raise _headers_invalid(f"An endpoint may have {HEADERS_MAX} headers of its own.")
+    checked: dict[str, str] = {}
+    for written_name, value in headers.items():
+        name = written_name.lower()
+        if len(name) > HEADER_NAME_CHARACTERS_MAX or not _HEADER_NAME.fullmatch(name):
+            raise _headers_invalid(f"{written_name[:80]!r} is not the name of a header.")
+        if name in _RESERVED or name.startswith(_RESERVED_BEGINNINGS):
+            raise _headers_invalid(f"The header {name} is ours to set.")
+        if name in checked:
+            raise _headers_invalid(f"The header {name} is there twice.")
+        if len(value) > HEADER_VALUE_CHARACTERS_MAX or not _HEADER_VALUE.fullmatch(value):
+            raise _headers_invalid(
+                f"The value of {name} must be 1 to {HEADER_VALUE_CHARACTERS_MAX} plain characters.",
+            )
+        checked[name] = value
+    if sum(len(name) + len(value) for name, value in checked.items()) > HEADERS_CHARACTERS_MAX:
+        raise _headers_invalid(f"All headers have {HEADERS_CHARACTERS_MAX} characters at most.")
+    return checked
+
+
+def check_rate(rate: float | None) -> float | None:
+    """Return how many deliveries a second an endpoint wants at most. Raises: Invalid."""
+    if rate is not None and not RATE_MIN <= rate <= RATE_MAX:
+        raise Invalid(
+            f"The rate is {RATE_MIN:g} to {RATE_MAX:g} deliveries a second.",
+            field="rate_per_second", code="rate_invalid",
+        )
+    return rate
+
+
+def _headers_invalid(message: str) -> Invalid:
+    return Invalid(message, field="headers", code="headers_invalid")
+
+
+def _written(when: datetime | None) -> str | None:
+    return written(when) if when else None

@@ -1,10 +1,11 @@
 """Connections to checked addresses only: where an address that is not public is really stopped.
 
-A name can be public when it is registered and private a second later, so each attempt resolves it
-anew, drops the addresses that may not be called, and connects to one of those that are left: no
-second look-up lies between the check and the connection. A host written as a number never meets a
-resolver, so the last word is spoken where sockets are made: `guarded_sockets` sees the very address
-that the kernel will be given, whatever way it came.
+A name can be public when it is registered and private a second later, so each connection resolves
+it anew, drops the addresses that may not be called, and goes to one of those that are left: no
+second look-up lies between the check and the connection. A connection that is kept for the next
+webhook stays with the address that was checked, whatever the name has become. A host written as a
+number never meets a resolver, so the last word is spoken where sockets are made: `guarded_sockets`
+sees the very address that the kernel will be given, whatever way it came.
 """
 
 from __future__ import annotations
@@ -23,10 +24,15 @@ from hakika.outbound.addresses import Address, AllowList, is_public
 
 Lookup = Callable[[str], Awaitable[Sequence[Address]]]
 
-# Per merchant's host and port, so that one that hangs holds few of our connections; and in all,
-# below the 1024 open files that a Linux process gets by default.
-CONNECTIONS_PER_HOST_MAX = 8
+# What one endpoint may hold is bounded where deliveries are begun (domain/lane.py). These are for
+# everything at one host and port, such as a service that many merchants use; and in all, below the
+# 1024 open files that a Linux process gets by default.
+CONNECTIONS_PER_HOST_MAX = 64
 CONNECTIONS_MAX = 500
+
+# Below the 5 s after which some servers (Node's) hang up on who says nothing: a server that hangs
+# up just as we write has probably not heard us, but nobody can be sure.
+KEPT_SECONDS = 4.0
 
 # A name server that never answers holds its thread for as long as resolv.conf says (often 30 s),
 # and nothing can stop it. These threads are ours alone: asyncio's own would be starved, and with
@@ -126,20 +132,18 @@ def guarded_sockets(allow: AllowList) -> aiohttp.SocketFactoryType:
 
 
 def open_connector(
-    allow: AllowList, *, lookup: Lookup, tls: ssl.SSLContext | None = None,
+    allow: AllowList, *, lookup: Lookup, tls: ssl.SSLContext | None = None, keep: bool = False,
 ) -> aiohttp.TCPConnector:
     """Return a connector that reaches public addresses only. Call it with a loop running.
 
-    `tls` replaces the system's trusted certificates.
+    `tls` replaces the system's trusted certificates. With `keep`, connections serve again.
     """
     return aiohttp.TCPConnector(
         resolver=GuardedResolver(allow, lookup),
         socket_factory=guarded_sockets(allow),
         use_dns_cache=False,
-        # No connection outlives its attempt. One that is kept would skip the check that each
-        # attempt owes; and a merchant's server may drop it just as we write, which for a POST is
-        # a failed attempt, because we could not tell whether it was heard. It costs a handshake.
-        force_close=True,
+        force_close=not keep,
+        keepalive_timeout=KEPT_SECONDS if keep else None,
         limit=CONNECTIONS_MAX,
         limit_per_host=CONNECTIONS_PER_HOST_MAX,
         ssl=tls or True,

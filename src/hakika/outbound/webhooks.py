@@ -1,7 +1,7 @@
 """Posting one webhook: whatever the receiver does, the sender comes back in time with an Answer.
 
 `open_sender` is the way in, `WebhookSender.post` the work. Every limit stands here: seconds, bytes
-of headers, bytes of body. What an Answer means for the next try is decided in `domain/webhook.py`.
+of headers, bytes of body. What an Answer means for the next try is decided in `domain/delivery.py`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import re
 import ssl
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from math import ceil
+from types import SimpleNamespace
 
 import aiohttp
 
 import hakika
+from hakika.domain.delivery import Answer
 from hakika.domain.errors import Invalid
-from hakika.domain.webhook import Answer
 from hakika.outbound.addresses import AllowList, check_url
 from hakika.outbound.connections import AddressRefused, Lookup, Names, open_connector
 
@@ -49,10 +50,12 @@ class WebhookSender:
     """Posts webhooks to public addresses. Safe to use from many tasks at once."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, names: Names, allow: AllowList,
-        now: Callable[[], datetime], seconds_max: float, connect_seconds_max: float,
+        self, kept: aiohttp.ClientSession, fresh: aiohttp.ClientSession, *, names: Names,
+        allow: AllowList, now: Callable[[], datetime], seconds_max: float,
+        connect_seconds_max: float,
     ) -> None:
-        self._session, self._names, self._allow, self._now = session, names, allow, now
+        self._kept, self._fresh = kept, fresh
+        self._names, self._allow, self._now = names, allow, now
         self._seconds_max, self._connect_seconds_max = seconds_max, connect_seconds_max
 
     async def post(
@@ -78,16 +81,15 @@ class WebhookSender:
 
     async def close(self) -> None:
         """Close what is open; posts under way end as failed."""
-        await self._session.close()
+        await self._kept.close()
+        await self._fresh.close()
         self._names.close()
 
     async def _exchange(
         self, url: str, headers: Mapping[str, str], body: bytes, deadline: float,
     ) -> Answer:
         async with asyncio.timeout_at(deadline):
-            response = await self._session.post(
-                url, data=body, headers=headers, allow_redirects=False,
-            )
+            response = await self._begin(url, headers, body)
         try:
             return Answer(
                 status=response.status,
@@ -100,6 +102,24 @@ class WebhookSender:
         finally:
             _hang_up(response)
 
+    async def _begin(
+        self, url: str, headers: Mapping[str, str], body: bytes,
+    ) -> aiohttp.ClientResponse:
+        """Return an answer as it begins.
+
+        A kept connection that the receiver has just hung up on is no failure of its: the same is
+        asked once more on a new one. At worst it hears the event twice, as it must expect to.
+        """
+        use = _Use()
+        try:
+            return await self._kept.post(
+                url, data=body, headers=headers, allow_redirects=False, trace_request_ctx=use,
+            )
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError):
+            if not use.reused:
+                raise
+        return await self._fresh.post(url, data=body, headers=headers, allow_redirects=False)
+
     def _sentence(self, error: aiohttp.ClientError | OSError) -> str:
         if isinstance(getattr(error, "os_error", None), AddressRefused):
             return "The host has no public address, so it was not called."
@@ -109,6 +129,13 @@ class WebhookSender:
                     seconds=self._seconds_max, connect_seconds=self._connect_seconds_max,
                 )
         return "The connection broke before an answer came."
+
+
+@dataclass(slots=True)
+class _Use:
+    """How one request was made."""
+
+    reused: bool = False    # on a connection that had served before
 
 
 # The first kind that fits speaks: each comes before those that it is a kind of.
@@ -201,35 +228,40 @@ def open_sender(
     addresses are checked. `before_request` is called before each request, and may stop it.
     """
     names = Names()
-    session = aiohttp.ClientSession(
-        connector=open_connector(allow, lookup=lookup or names.lookup, tls=tls),
-        # The deadline of the whole is kept in `WebhookSender`, to the body's last byte.
-        timeout=aiohttp.ClientTimeout(total=None, connect=connect_seconds_max),
-        headers={"User-Agent": f"Hakika/{hakika.__version__}", "Accept-Encoding": "identity"},
-        cookie_jar=aiohttp.DummyCookieJar(),
-        trust_env=False,        # a proxy from the environment would connect where we cannot check
-        auto_decompress=False,  # a few bytes of gzip can be gigabytes
-        read_bufsize=BODY_BYTES_MAX,
-        max_line_size=HEADER_BYTES_MAX,
-        max_field_size=HEADER_BYTES_MAX,
-        max_headers=HEADERS_MAX,
-        trace_configs=_traces(before_request),
-    )
+
+    def session(*, keep: bool) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=open_connector(allow, lookup=lookup or names.lookup, tls=tls, keep=keep),
+            # The deadline of the whole is kept in `WebhookSender`, to the body's last byte.
+            timeout=aiohttp.ClientTimeout(total=None, connect=connect_seconds_max),
+            headers={"User-Agent": f"Hakika/{hakika.__version__}", "Accept-Encoding": "identity"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,        # a proxy from the environment would connect unchecked
+            auto_decompress=False,  # a few bytes of gzip can be gigabytes
+            read_bufsize=BODY_BYTES_MAX,
+            max_line_size=HEADER_BYTES_MAX,
+            max_field_size=HEADER_BYTES_MAX,
+            max_headers=HEADERS_MAX,
+            trace_configs=[_trace(before_request)],
+        )
+
     return WebhookSender(
-        session, names=names, allow=allow, now=now,
+        session(keep=True), session(keep=False), names=names, allow=allow, now=now,
         seconds_max=seconds_max, connect_seconds_max=connect_seconds_max,
     )
 
 
-def _traces(before_request: Callable[[], None] | None) -> list[aiohttp.TraceConfig]:
-    """Return aiohttp's way of calling `before_request` before each request."""
-    if before_request is None:
-        return []
-    check = before_request
+def _trace(before_request: Callable[[], None] | None) -> aiohttp.TraceConfig:
+    """Return aiohttp's way of calling `before_request`, and of telling what a request used."""
 
     async def call(*_: object) -> None:
-        check()
+        if before_request is not None:
+            before_request()
+
+    async def reused(_: object, context: SimpleNamespace, __: object) -> None:
+        context.trace_request_ctx.reused = True
 
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(call)
-    return [trace]
+    trace.on_connection_reuseconn.append(reused)
+    return trace

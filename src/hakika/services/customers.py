@@ -14,10 +14,9 @@ from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Payment
 from hakika.services.runtime import Runtime
-from hakika.store import customers, events, jobs, payment_search
+from hakika.store import customers, events, payment_search
 from hakika.store.customers import PhoneTaken, Sought
 from hakika.store.events import Told
-from hakika.store.jobs import JobKind
 from hakika.store.payment_search import Filter
 from hakika.store.transaction import Transaction
 
@@ -172,13 +171,8 @@ async def paying(rt: Runtime, tx: Transaction, key: ApiKey, details: Details) ->
 async def _tell(
     rt: Runtime, tx: Transaction, key: ApiKey, name: EventName, data: dict[str, Any],
 ) -> None:
-    """Write an event beside what it tells of, and enqueue its deliveries."""
-    now = rt.now()
+    """Write an event beside what it tells of, and its deliveries."""
     told = [Told(EventId(rt.new_id("evt")), name, data)]
-    deliveries = await events.tell(
-        tx, key.merchant_id, livemode=key.livemode, subject_id=data["id"], told=told, now=now,
+    await events.tell(
+        tx, key.merchant_id, livemode=key.livemode, subject_id=data["id"], told=told, now=rt.now(),
     )
-    if deliveries:
-        await jobs.enqueue(
-            tx.connection, JobKind.DELIVER, [str(each).encode() for each in deliveries], now=now,
-        )

@@ -16,9 +16,8 @@ from hakika.domain.ids import EventId, PaymentId
 from hakika.domain.payment import Change, Payment, advance
 from hakika.domain.payment_data import payment_data
 from hakika.services.runtime import Runtime
-from hakika.store import idempotency, jobs, payments
+from hakika.store import idempotency, payments
 from hakika.store.events import Told
-from hakika.store.jobs import JobKind
 from hakika.store.payments import ReceiptTaken
 from hakika.store.transaction import Transaction
 
@@ -87,17 +86,12 @@ async def _commit(
 
 
 async def write(rt: Runtime, tx: Transaction, change: Change) -> None:
-    """Write a change with its events, and enqueue the deliveries that it makes."""
+    """Write a change with its events and their deliveries."""
     data = payment_data(change.after)
     told = [Told(EventId(rt.new_id("evt")), name, data) for name in change.events]
-    deliveries = await payments.apply(
+    await payments.apply(
         tx, change, told, forgotten=rt.patience.prompts_forgotten(now=rt.now()),
     )
-    if deliveries:
-        await jobs.enqueue(
-            tx.connection, JobKind.DELIVER, [str(each).encode() for each in deliveries],
-            now=change.heard_at,
-        )
 
 
 def with_next_check(rt: Runtime, change: Change) -> Change:

@@ -107,7 +107,7 @@ def _families(found: Gauges) -> Iterator[Family]:
     yield from _endpoints(found)
     queue = found.queue
     yield _family(metrics.QUEUE_JOBS, (
-        ((state,), getattr(queue, state)) for state in ("due", "parked", "running", "held")
+        ((state,), getattr(queue, state)) for state in ("due", "parked", "waiting", "running")
     ))
     yield _family(metrics.QUEUE_OLDEST_SECONDS, [((), queue.oldest_due_seconds)])
     yield _family(metrics.QUARANTINE, (

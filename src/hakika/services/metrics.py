@@ -173,11 +173,11 @@ ENDPOINT_SUCCESS_SECONDS = Metric(
 )
 QUEUE_JOBS = Metric(
     "hakika_queue_jobs", _GAUGE,
-    "Jobs that are `due`, `parked` (wait for their time), `running` or `held` (a person must "
-    "look); counted up to 10,000.", ("state",),
+    "Deliveries that are `due`, `parked` (wait for their time), `waiting` (for their turn at an "
+    "endpoint) or `running`; each counted up to 10,000.", ("state",),
 )
 QUEUE_OLDEST_SECONDS = Metric(
-    "hakika_queue_oldest_due_seconds", _GAUGE, "For how long the oldest due job has been due.",
+    "hakika_queue_oldest_due_seconds", _GAUGE, "For how long the oldest due delivery has been due.",
 )
 QUARANTINE = Metric(
     "hakika_quarantine", _GAUGE,

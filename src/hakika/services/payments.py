@@ -119,14 +119,14 @@ class _Repeated(Exception):
 
 async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
     """Bear a new payment, about to be sent; None when its idempotency key was used before."""
-    secret = await _secret_for_its_own_address(rt, key) if order.callback_url else ""
+    signer = await _signer_for_its_own_address(rt, key) if order.callback_url else ""
     if key.livemode:
         await merchants.refuse_stopped(rt, key.merchant_id)
     account = await providers.account(
         rt, key.merchant_id, livemode=key.livemode, shortcode=order.shortcode,
     )
     intent = Intent(
-        fingerprint=_fingerprint(rt, order), endpoint_id=rt.new_id("whe"), endpoint_secret=secret,
+        fingerprint=_fingerprint(rt, order), endpoint_id=rt.new_id("whe"), signs_with=signer,
         guard=_guard(rt),
     )
     try:
@@ -135,7 +135,7 @@ async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
             change = _intent(rt, key, order, account.shortcode, customer_id)
             if not await payments.begin(tx, change, intent):
                 raise _Repeated
-            if order.callback_url and not secret:
+            if order.callback_url and not signer:
                 raise _nothing_to_sign_with()
     except _Repeated:
         return None
@@ -186,8 +186,8 @@ def _prompt_is_open(payment_id: PaymentId | None) -> PromptIsOpen:
     return PromptIsOpen(f"The prompt {named}is still on this phone.")
 
 
-async def _secret_for_its_own_address(rt: Runtime, key: ApiKey) -> str:
-    """Return the secret that signs webhooks to one payment's own address: the first endpoint's.
+async def _signer_for_its_own_address(rt: Runtime, key: ApiKey) -> str:
+    """Return the endpoint whose secret signs webhooks to a payment's own address: the first one.
 
     A secret of its own would have to be shown in the answer, and kept with every repetition of it.
     Empty without any endpoint: that refuses a new order, and never the repetition of an old one.
@@ -196,7 +196,7 @@ async def _secret_for_its_own_address(rt: Runtime, key: ApiKey) -> str:
         endpoints = await webhooks.endpoints(
             tx, merchant_id=key.merchant_id, livemode=key.livemode,
         )
-    return endpoints[0].secret if endpoints else ""
+    return endpoints[0].id if endpoints else ""
 
 
 def _nothing_to_sign_with() -> Invalid:

@@ -1,24 +1,13 @@
-"""The queue's own housekeeping, and how deep it is."""
+"""How much is to be delivered."""
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from hakika.services.runtime import Runtime
-from hakika.store import jobs
-from hakika.store.jobs import QueueDepth
-
-# The queue's log is for the operator of this week; what matters is in facts and attempts.
-LOG_DAYS = 7
-
-
-async def prune(rt: Runtime) -> int:
-    """Delete old lines of the queue's log; return how many."""
-    async with rt.store.reading() as tx:
-        return await jobs.prune(tx.connection, before=rt.now() - timedelta(days=LOG_DAYS))
+from hakika.store import gauges
+from hakika.store.gauges import QueueDepth
 
 
 async def depth(rt: Runtime) -> QueueDepth:
-    """Return how much work waits."""
+    """Return how many deliveries are to be made."""
     async with rt.store.reading() as tx:
-        return await jobs.depth(tx.connection)
+        return await gauges.queue(tx)

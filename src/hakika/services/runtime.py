@@ -21,11 +21,11 @@ from hakika.daraja.credentials import Credentials, check_live
 from hakika.daraja.token import TokenSource
 from hakika.daraja.transport import open_session
 from hakika.domain import callback, shortcode
+from hakika.domain.dialect import SECRET_BYTES, mint_secret
 from hakika.domain.ids import PaymentId, uuid7_bits, write
 from hakika.domain.merchant import ApiKey
 from hakika.domain.patience import Patience
 from hakika.domain.provider import Provider
-from hakika.domain.webhook import SECRET_BYTES, mint_secret
 from hakika.outbound.addresses import AllowList
 from hakika.outbound.webhooks import WebhookSender, open_sender
 from hakika.services import vault

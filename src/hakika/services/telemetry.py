@@ -25,13 +25,13 @@ from prometheus_client import (
 from hakika.daraja.answers import ANSWER_ERRORS
 from hakika.daraja.client import StkQueryAnswer
 from hakika.daraja.results import STK_RESULTS
+from hakika.domain.delivery import Answer
 from hakika.domain.payment import Change
-from hakika.domain.webhook import Answer
 from hakika.services import metrics
 from hakika.services.metrics import Metric
 from hakika.services.tracing import Span, Traces
+from hakika.store.deliveries import Taken
 from hakika.store.transaction import Store
-from hakika.store.webhooks import Begun
 
 BROKEN_OFF = "broken_off"
 KEPT, NOT_KEPT = "kept", "failed"
@@ -108,13 +108,14 @@ class Telemetry:
             span=self.span(f"daraja.{endpoint}", SpanKind.CLIENT, payment=payment),
         )
 
-    def webhook(self, begun: Begun, *, now: datetime) -> Step:
+    def webhook(self, taken: Taken, *, now: datetime) -> Step:
         """Time one try at a delivery, begun at `now`; set `outcome` when it has one."""
-        if begun.attempt == 1:
-            self._webhook_lag.observe((now - begun.event.created_at).total_seconds())
+        if taken.attempt == 1:
+            self._webhook_lag.observe((now - taken.row["created_at"]).total_seconds())
         return Step(self._webhook, (), span=self.span(
-            "webhook.post", SpanKind.CLIENT,
-            endpoint=begun.endpoint_id, event=begun.event.id, subject=begun.event.subject_id,
+            "webhook.post", SpanKind.CLIENT, delivery=str(taken.id),
+            endpoint=taken.endpoint_id, event=taken.row["event_id"],
+            subject=taken.row["subject_id"],
         ))
 
     def http(self, seconds: float, *, method: str, route: str, status: str) -> None:

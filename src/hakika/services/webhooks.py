@@ -1,45 +1,76 @@
-"""Webhooks: endpoints, and the telling of one event to one of them, once and again until heard."""
+"""Webhook endpoints: registered, changed, tried out, given new secrets, deleted."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
-from dataclasses import replace
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
 
-from hakika.domain import retry, webhook
-from hakika.domain.errors import NotFound, TooManyEndpoints
-from hakika.domain.event import EventName, envelope
-from hakika.domain.ids import EndpointId
-from hakika.domain.merchant import ApiKey
-from hakika.domain.webhook import Answer, DeliveryState, Endpoint
+from hakika.domain import webhook
+from hakika.domain.delivery import Answer
+from hakika.domain.dialect import Dialect, Message, masked
+from hakika.domain.errors import Invalid, NotFound, TooManyEndpoints
+from hakika.domain.event import TEST, Event, EventName
+from hakika.domain.health import FINE
+from hakika.domain.ids import EndpointId, EventId
+from hakika.domain.merchant import OVERLAP_SECONDS, ApiKey, check_overlap
+from hakika.domain.webhook import Endpoint, endpoint_data
 from hakika.outbound.addresses import check_url
-from hakika.services.killpoints import KillPoint
+from hakika.services.delivering import post
 from hakika.services.runtime import Runtime
-from hakika.services.telemetry import outcome_of_post
-from hakika.store import events, jobs, webhooks
-from hakika.store.jobs import JobKind
-from hakika.store.webhooks import Begun
+from hakika.store import webhooks
+from hakika.store.deliveries import Letter
+from hakika.store.transaction import Transaction
 
-# Longer than a POST may take, so that a try is not made twice; a crashed one is due again then.
-LEASE_SECONDS = 30
-
-# A delivery whose job was lost (its worker was killed) is enqueued again after this.
-RESCUE_SECONDS = 5
-
-# What is written of a delivery that ended its worker, or our code, at each of its tries.
-NEVER_FINISHED = Answer(status=None, error="No try of it ever came to an end.")
-
-NOT_WANTED = Answer(status=None, error="The endpoint was deleted or disabled.")
+DISABLED_BY_MERCHANT = "Its merchant disabled it."
 
 
-async def add_endpoint(
-    rt: Runtime, key: ApiKey, url: str, *, names: Collection[EventName] = (),
-) -> Endpoint:
+class Unchanged:
+    """What a change says of a field that it does not touch."""
+
+
+UNCHANGED: Final = Unchanged()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a new endpoint is to be."""
+
+    url: str
+    events: Collection[EventName] = ()         # empty: all
+    dialect: Dialect = Dialect.STANDARD
+    description: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    rate_per_second: float | None = None       # None: the instance's
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What is to become of an endpoint. A field that is None, or UNCHANGED, stays as it is."""
+
+    url: str | None = None
+    events: Collection[EventName] | None = None
+    dialect: Dialect | None = None
+    description: str | None = None
+    headers: Mapping[str, str] | None = None
+    rate_per_second: float | Unchanged | None = UNCHANGED
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """A test event, without its signatures, and what came of it."""
+
+    url: str
+    message: Message
+    answer: Answer
+
+
+async def add_endpoint(rt: Runtime, key: ApiKey, wanted: Wanted) -> Endpoint:
     """Return a new endpoint with its secret, which is shown this once.
 
     Raises:
-        Invalid: the address may not be called, such as a private one. Use a public https address.
+        Invalid: the address may not be called, such as a private one, or another field is wrong.
         TooManyEndpoints: delete one first.
     """
     async with rt.store.transaction() as tx:
@@ -48,7 +79,7 @@ async def add_endpoint(
         )
         if len(present) >= webhook.ENDPOINTS_MAX:
             raise TooManyEndpoints(f"There are {webhook.ENDPOINTS_MAX} endpoints already.")
-        endpoint = _new_endpoint(rt, key, url, names)
+        endpoint = _new_endpoint(rt, key, wanted)
         await webhooks.add(tx, endpoint)
     return endpoint
 
@@ -59,7 +90,7 @@ async def set_only_endpoint(rt: Runtime, key: ApiKey, url: str) -> Endpoint:
     Raises:
         Invalid: as `add_endpoint`; what was there stays.
     """
-    endpoint = _new_endpoint(rt, key, url, ())
+    endpoint = _new_endpoint(rt, key, Wanted(url))
     async with rt.store.transaction() as tx:
         for old in await webhooks.endpoints(
             tx, merchant_id=key.merchant_id, livemode=key.livemode,
@@ -71,13 +102,14 @@ async def set_only_endpoint(rt: Runtime, key: ApiKey, url: str) -> Endpoint:
     return endpoint
 
 
-def _new_endpoint(
-    rt: Runtime, key: ApiKey, url: str, names: Collection[EventName],
-) -> Endpoint:
+def _new_endpoint(rt: Runtime, key: ApiKey, wanted: Wanted) -> Endpoint:
     return Endpoint(
         id=EndpointId(rt.new_id("whe")), merchant_id=key.merchant_id, livemode=key.livemode,
-        url=checked_url(rt, key, url), secret=rt.new_webhook_secret(), events=frozenset(names),
-        created_at=rt.now(),
+        url=checked_url(rt, key, wanted.url), secret=rt.new_webhook_secret(),
+        events=frozenset(wanted.events), dialect=wanted.dialect,
+        description=_checked_description(wanted.description),
+        headers=webhook.check_headers(wanted.headers),
+        rate_per_second=webhook.check_rate(wanted.rate_per_second), created_at=rt.now(),
     )
 
 
@@ -89,12 +121,93 @@ def checked_url(rt: Runtime, key: ApiKey, url: str) -> str:
     return check_url(url, livemode=key.livemode, allow=rt.webhook_allow)
 
 
+def _checked_description(text: str) -> str:
+    if len(text) > webhook.DESCRIPTION_CHARACTERS_MAX:
+        raise Invalid(
+            f"A description has {webhook.DESCRIPTION_CHARACTERS_MAX} characters at most.",
+            field="description", code="description_too_long",
+        )
+    return text
+
+
 async def endpoints(rt: Runtime, key: ApiKey) -> list[Endpoint]:
     """Return the endpoints of this key's merchant and mode."""
     async with rt.store.reading() as tx:
         return await webhooks.endpoints(
             tx, merchant_id=key.merchant_id, livemode=key.livemode,
         )
+
+
+async def read_endpoint(rt: Runtime, key: ApiKey, endpoint_id: EndpointId) -> Endpoint:
+    """Return one endpoint. Raises: NotFound."""
+    async with rt.store.reading() as tx:
+        return await _found(tx, key, endpoint_id)
+
+
+async def change_endpoint(
+    rt: Runtime, key: ApiKey, endpoint_id: EndpointId, changed: Changed,
+) -> Endpoint:
+    """Change an endpoint; return it as it is then. A new address or a repair gets a fresh start.
+
+    Nothing goes to the old address any more, what was scheduled before included, but for what is
+    on its way at this moment.
+
+    Raises:
+        Invalid: as `add_endpoint`; nothing is changed.
+        NotFound: no such endpoint for this key.
+    """
+    now = rt.now()
+    async with rt.store.transaction() as tx:
+        endpoint = await _found(tx, key, endpoint_id, lock=True)
+        after = replace(endpoint, **_fields(rt, key, changed))
+        if changed.enabled is False and endpoint.disabled_at is None:
+            await webhooks.disable(tx, endpoint.id, reason=DISABLED_BY_MERCHANT, now=now)
+            after = replace(after, disabled_at=now, disabled_reason=DISABLED_BY_MERCHANT)
+        if changed.enabled:
+            after = replace(after, disabled_at=None, disabled_reason="")
+        if changed.enabled or after.url != endpoint.url:
+            after = replace(after, health=FINE)
+        await webhooks.change(tx, after, now=now)
+        tx.wake_workers()
+    return after
+
+
+def _fields(rt: Runtime, key: ApiKey, changed: Changed) -> dict[str, Any]:
+    """Return the fields of an endpoint that a change sets, checked."""
+    fields: dict[str, Any] = {}
+    if changed.url is not None:
+        fields["url"] = checked_url(rt, key, changed.url)
+    if changed.events is not None:
+        fields["events"] = frozenset(changed.events)
+    if changed.dialect is not None:
+        fields["dialect"] = changed.dialect
+    if changed.description is not None:
+        fields["description"] = _checked_description(changed.description)
+    if changed.headers is not None:
+        fields["headers"] = webhook.check_headers(changed.headers)
+    if not isinstance(changed.rate_per_second, Unchanged):
+        fields["rate_per_second"] = webhook.check_rate(changed.rate_per_second)
+    return fields
+
+
+async def rotate_secret(
+    rt: Runtime, key: ApiKey, endpoint_id: EndpointId, *, overlap_seconds: int = OVERLAP_SECONDS,
+) -> Endpoint:
+    """Give an endpoint a new secret, shown this once; the old one signs too for the overlap.
+
+    Raises:
+        Invalid: the overlap is longer than a week.
+        NotFound: no such endpoint for this key.
+    """
+    overlap = check_overlap(overlap_seconds)
+    async with rt.store.transaction() as tx:
+        old = await _found(tx, key, endpoint_id, lock=True)
+        rotated = replace(
+            old, secret=rt.new_webhook_secret(), previous_secret=old.secret if overlap else "",
+            previous_until=rt.now() + overlap if overlap else None,
+        )
+        await webhooks.set_secrets(tx, rotated)
+    return rotated
 
 
 async def delete_endpoint(rt: Runtime, key: ApiKey, endpoint_id: EndpointId) -> None:
@@ -104,97 +217,41 @@ async def delete_endpoint(rt: Runtime, key: ApiKey, endpoint_id: EndpointId) -> 
             tx, endpoint_id, merchant_id=key.merchant_id, livemode=key.livemode, now=rt.now(),
         )
     if not deleted:
-        raise NotFound(f"There is no webhook endpoint {endpoint_id} for this key.")
+        raise _not_found(endpoint_id)
 
 
-async def deliver(rt: Runtime, delivery_id: int) -> None:
-    """Make one try at a delivery, if one is due. Safe to call twice, and at the same time."""
-    with rt.telemetry.span("webhook.deliver", delivery=str(delivery_id)):
-        started_at = rt.now()
-        begun = await _begin(rt, delivery_id, now=started_at)
-        if begun is None:
-            return  # sent already, not due yet, or begun by another worker
-        rt.passing(KillPoint.AFTER_ATTEMPT_BEGUN)
-        with rt.telemetry.webhook(begun, now=started_at) as post:
-            answer = await _post(rt, begun)
-            post.outcome = outcome_of_post(answer)
-        rt.passing(KillPoint.AFTER_POST)
-        await _finish(rt, begun, answer, started_at=started_at)
-        rt.passing(KillPoint.AFTER_ATTEMPT_FINISHED)
+async def try_endpoint(rt: Runtime, key: ApiKey, endpoint_id: EndpointId) -> Tried:
+    """Post a test event to an endpoint, also to a disabled one; return what came of it.
 
-
-async def _begin(rt: Runtime, delivery_id: int, *, now: datetime) -> Begun | None:
-    """Count the try, durably, and see that its event has a number."""
-    lease = now + rt.patience.seconds(LEASE_SECONDS)
-    async with rt.store.transaction() as tx:
-        begun = await webhooks.begin_attempt(tx, delivery_id, now=now, lease=lease)
-        if begun is None or begun.event.sequence is not None:
-            return begun
-        event = begun.event
-        await events.number(tx, event.merchant_id, livemode=event.livemode)
-        sequence = await events.sequence_of(tx, event)
-        return replace(begun, event=replace(event, sequence=sequence))
-
-
-async def _post(rt: Runtime, begun: Begun) -> Answer:
-    if not begun.is_wanted:
-        return NOT_WANTED
-    if begun.attempt > retry.ATTEMPTS_MAX:
-        return NEVER_FINISHED
-    body = json.dumps(envelope(begun.event), separators=(",", ":")).encode()
-    return await rt.outbound.post(
-        begun.url,
-        headers=webhook.headers(
-            begun.secret, message_id=begun.event.id, now=rt.now(), body=body,
-        ),
-        body=body, livemode=begun.event.livemode,
+    It is signed as any other, has no sequence and is kept nowhere. Raises: NotFound.
+    """
+    endpoint = await read_endpoint(rt, key, endpoint_id)
+    now = rt.now()
+    event = Event(
+        id=EventId(rt.new_id("evt")), merchant_id=key.merchant_id, livemode=key.livemode,
+        name=TEST, sequence=None, subject_id=endpoint.id, data=endpoint_data(endpoint),
+        created_at=now,
+    )
+    answer = await post(rt, Letter(
+        url=endpoint.url, dialect=endpoint.dialect, event=event, own_headers=endpoint.headers,
+        newest_secret=endpoint.secret, previous_secret=endpoint.previous_secret,
+        previous_until=endpoint.previous_until,
+    ))
+    return Tried(
+        endpoint.url, masked(endpoint.dialect, event, now=now, own=endpoint.headers), answer,
     )
 
 
-async def _finish(rt: Runtime, begun: Begun, answer: Answer, *, started_at: datetime) -> None:
-    now = rt.now()
-    state, next_attempt_at = _judge(rt, begun, answer, now=now)
-    async with rt.store.transaction() as tx:
-        if answer.gone:
-            await webhooks.disable(
-                tx, begun.endpoint_id, reason="The endpoint answered 410 Gone.", now=now,
-            )
-        await webhooks.finish_attempt(
-            tx, begun, answer, state=state, next_attempt_at=next_attempt_at,
-            started_at=started_at, now=now,
-        )
-        if next_attempt_at is not None:
-            await jobs.enqueue(
-                tx.connection, JobKind.DELIVER, [str(begun.delivery_id).encode()],
-                now=now, run_at=[next_attempt_at],
-            )
-
-
-def _judge(
-    rt: Runtime, begun: Begun, answer: Answer, *, now: datetime,
-) -> tuple[DeliveryState, datetime | None]:
-    """Return where a delivery stands after a try, and when the next one is due."""
-    if answer.accepted:
-        return DeliveryState.SUCCEEDED, None
-    if answer.gone or not begun.is_wanted:
-        return DeliveryState.DROPPED, None
-    next_attempt_at = retry.next_attempt_at(
-        begun.attempt, now=now, chance=rt.chance(),
-        retry_after_seconds=answer.retry_after_seconds,
+async def _found(
+    tx: Transaction, key: ApiKey, endpoint_id: EndpointId, *, lock: bool = False,
+) -> Endpoint:
+    endpoint = await webhooks.read(
+        tx, endpoint_id, merchant_id=key.merchant_id, livemode=key.livemode, lock=lock,
     )
-    if next_attempt_at is None:
-        return DeliveryState.EXHAUSTED, None
-    return DeliveryState.SCHEDULED, next_attempt_at
+    if endpoint is None:
+        raise _not_found(endpoint_id)
+    return endpoint
 
 
-async def rescue(rt: Runtime) -> int:
-    """Enqueue again the deliveries whose job was lost; return how many."""
-    now = rt.now()
-    async with rt.store.transaction() as tx:
-        lost = await webhooks.overdue(tx, before=now - rt.patience.seconds(RESCUE_SECONDS))
-        if lost:
-            await jobs.enqueue(
-                tx.connection, JobKind.DELIVER, [str(each).encode() for each in lost], now=now,
-                dedupe_keys=[f"rescue:{each}" for each in lost],
-            )
-    return len(lost)
+def _not_found(endpoint_id: EndpointId) -> NotFound:
+    return NotFound(f"There is no webhook endpoint {endpoint_id} for this key.")

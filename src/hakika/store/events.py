@@ -14,30 +14,9 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 from hakika.domain.event import Event, EventName
-from hakika.domain.ids import EventId, MerchantId
+from hakika.domain.ids import DeliveryId, EventId, MerchantId
 from hakika.store.keyring import Sealer
 from hakika.store.transaction import Transaction
-
-_TELL: LiteralString = """
-    with told as (
-        insert into events (id, merchant_id, livemode, name, subject_id, data, created_at)
-        select each.id, %(merchant_id)s, %(livemode)s, each.name, %(subject_id)s, each.data, %(now)s
-        from unnest(%(ids)s::text[], %(names)s::text[], %(data)s::bytea[])
-            with ordinality as each (id, name, data, place)
-        order by each.place
-        returning id, name
-    ), due as (
-        insert into deliveries
-            (event_id, event_created_at, endpoint_id, state, next_attempt_at, created_at)
-        select told.id, %(now)s, endpoints.id, 'scheduled', %(now)s, %(now)s
-        from told join endpoints on endpoints.events = '{}' or told.name = any(endpoints.events)
-        where endpoints.merchant_id = %(merchant_id)s and endpoints.livemode = %(livemode)s
-          and endpoints.payment_id is null
-          and endpoints.deleted_at is null and endpoints.disabled_at is null
-        returning id
-    )
-    select id from due order by id
-"""
 
 _OF_SUBJECT: LiteralString = "select id from events where subject_id = %(subject_id)s"
 
@@ -47,34 +26,32 @@ _RETELL: LiteralString = """
      where events.id = each.id and events.subject_id = %(subject_id)s
 """
 
-_OPEN_COUNTER: LiteralString = """
-    insert into event_counters (merchant_id, livemode, last)
-    values (%(merchant_id)s, %(livemode)s, 0) on conflict do nothing
-"""
-
-_LOCK_COUNTER: LiteralString = """
-    select last from event_counters
-     where merchant_id = %(merchant_id)s and livemode = %(livemode)s for update
-"""
-
-# A statement of its own after the lock, so that it sees what was committed while we waited.
-_NUMBER: LiteralString = """
-    with fresh as (
-        select id, created_at, row_number() over (order by position) as place
-          from events
-         where merchant_id = %(merchant_id)s and livemode = %(livemode)s and sequence is null
-    ), numbered as (
-        update events set sequence = %(last)s + fresh.place from fresh
-         where events.id = fresh.id and events.created_at = fresh.created_at
-        returning 1
-    )
-    update event_counters set last = last + (select count(*) from numbered)
-     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
-"""
+_NUMBER: LiteralString = "select number_events(%(merchant_id)s, %(livemode)s)"
 
 _UNNUMBERED: LiteralString = """
     select exists (select 1 from events where merchant_id = %(merchant_id)s
         and livemode = %(livemode)s and sequence is null) as waiting
+"""
+
+# Earlier events of the same subject may be on their way, so each delivery looks for them.
+_TELL: LiteralString = """
+    with told as (
+        insert into events (id, merchant_id, livemode, name, subject_id, data, created_at)
+        select each.id, %(merchant_id)s, %(livemode)s, each.name, %(subject_id)s, each.data,
+               %(now)s
+          from unnest(%(ids)s::text[], %(names)s::text[], %(data)s::bytea[])
+               with ordinality as each (id, name, data, place)
+         order by each.place
+        returning id, name, position
+    )
+    insert into deliveries
+        (event_id, event_created_at, endpoint_id, follows, state, next_attempt_at, created_at)
+    select told.id, %(now)s, w.id, true, 'scheduled', %(now)s, %(now)s
+      from told join endpoints w on w.events = '{}' or told.name = any(w.events)
+     where w.merchant_id = %(merchant_id)s and w.livemode = %(livemode)s and w.payment_id is null
+       and w.deleted_at is null and w.disabled_at is null
+     order by told.position
+    returning id
 """
 
 _AFTER: LiteralString = """
@@ -82,10 +59,6 @@ _AFTER: LiteralString = """
       from events
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s and sequence > %(after)s
      order by sequence limit %(limit)s
-"""
-
-_SEQUENCE: LiteralString = """
-    select sequence from events where id = %(id)s and created_at = %(created_at)s
 """
 
 _MERCHANTS_WAITING: LiteralString = """
@@ -105,10 +78,11 @@ class Told:
 async def tell(
     tx: Transaction, merchant_id: MerchantId, *, livemode: bool, subject_id: str,
     told: Sequence[Told], now: datetime,
-) -> list[int]:
+) -> list[DeliveryId]:
     """Write events of one subject, and a delivery to each endpoint that wants them; return those.
 
-    For what is not a payment: a payment's events are written with its change.
+    For what is not a payment: a payment's events are written with its change. The workers are woken
+    when the transaction commits.
     """
     sealer = await tx.sealer(merchant_id)
     rows = await tx.rows(_TELL, {
@@ -116,7 +90,9 @@ async def tell(
         "ids": [each.id for each in told], "names": [each.name.value for each in told],
         "data": [sealed_data(each.id, each.data, sealer) for each in told],
     })
-    return [row["id"] for row in rows]
+    if rows:
+        tx.wake_workers()
+    return [DeliveryId(row["id"]) for row in rows]
 
 
 async def retell(
@@ -139,11 +115,7 @@ async def are_unnumbered(tx: Transaction, merchant_id: MerchantId, *, livemode: 
 
 async def number(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> None:
     """Give every committed event of this merchant and mode its number. Safe to call at any time."""
-    whose = {"merchant_id": merchant_id, "livemode": livemode}
-    await tx.execute(_OPEN_COUNTER, whose)
-    counter = await tx.row(_LOCK_COUNTER, whose)
-    assert counter is not None, "the counter was opened by the statement before"
-    await tx.execute(_NUMBER, whose | {"last": counter["last"]})
+    await tx.execute(_NUMBER, {"merchant_id": merchant_id, "livemode": livemode})
 
 
 async def after(
@@ -156,14 +128,6 @@ async def after(
     )
     sealer = await tx.sealer(merchant_id)
     return [event_of(row, sealer) for row in rows]
-
-
-async def sequence_of(tx: Transaction, event: Event) -> int:
-    """Return the number of an event that was numbered."""
-    row = await tx.row(_SEQUENCE, {"id": event.id, "created_at": event.created_at})
-    assert row is not None, "an event is never deleted while its delivery waits"
-    number: int = row["sequence"]
-    return number
 
 
 async def merchants_waiting(tx: Transaction) -> list[tuple[MerchantId, bool]]:

@@ -98,29 +98,48 @@ _NUMBERED: LiteralString = """
     window each as (partition by merchant_id, livemode order by sequence, position)
 """
 
-# An endpoint that changed within `moment` of the event may or may not have been seen by it: both
-# times are taken before their commits. One that belongs to a payment was there before its events.
-_SUBSCRIBED: LiteralString = """
-    (w.events = '{}' or e.name = any(w.events))
-    and (w.deleted_at is null or w.deleted_at > e.created_at + %(moment)s)
-    and (w.disabled_at is null or w.disabled_at > e.created_at + %(moment)s)
-    and not exists (select from deliveries d where d.event_id = e.id and d.endpoint_id = w.id)
+# What each endpoint of a merchant was from when to when.
+_VERSIONS: LiteralString = """
+    select *, lead(since, 1, 'infinity') over (partition by endpoint_id order by version) as until
+      from endpoint_versions
 """
 
-# By far the most endpoints belong to one payment each, so they are joined by it and on their own.
+_UNTOLD: LiteralString = """
+    not exists (select from deliveries d where d.event_id = e.id and d.endpoint_id = w.id)
+"""
+
+# An endpoint that changed within `moment` of the event may or may not have been seen by it: both
+# times are taken before their commits. By far the most endpoints belong to one payment each, so
+# they are joined by it and on their own; such a one was there before its payment's events, and may
+# be disabled, but never changes.
 _DELIVERY_MISSING: LiteralString = (
-    """
+    "with versions as (" + _VERSIONS + """)
     select e.id as event_id, w.id as endpoint_id
       from events e join endpoints w on w.merchant_id = e.merchant_id and w.livemode = e.livemode
-     where w.payment_id is null and w.created_at < e.created_at - %(moment)s
-       and """
-    + _SUBSCRIBED
-    + """
+      join versions v on v.endpoint_id = w.id
+           and v.since < e.created_at - %(moment)s and v.until > e.created_at + %(moment)s
+     where w.payment_id is null and v.is_enabled and (v.events = '{}' or e.name = any(v.events))
+       and """ + _UNTOLD + """
     union all
     select e.id, w.id
       from events e join endpoints w on w.payment_id = e.subject_id
-     where w.merchant_id = e.merchant_id and w.livemode = e.livemode and """
-    + _SUBSCRIBED
+     where w.merchant_id = e.merchant_id and w.livemode = e.livemode
+       and (w.disabled_at is null or w.disabled_at > e.created_at + %(moment)s)
+       and """ + _UNTOLD
+)
+
+# One is asked for when it is written: with its event, or when a merchant recovers what was missed.
+_DELIVERY_UNWANTED: LiteralString = (
+    "with versions as (" + _VERSIONS + """)
+    select d.id as delivery_id, d.event_id, d.endpoint_id
+      from deliveries d join events e on e.id = d.event_id
+      join endpoints w on w.id = d.endpoint_id
+     where w.payment_id is null and not exists (
+        select from versions v
+         where v.endpoint_id = w.id and v.is_enabled
+           and (v.events = '{}' or e.name = any(v.events))
+           and v.since <= d.created_at + %(moment)s and v.until >= d.created_at - %(moment)s)
+    """
 )
 
 _BREACHES: Mapping[Breach, LiteralString] = {
@@ -179,12 +198,7 @@ _BREACHES: Mapping[Breach, LiteralString] = {
         select event_id, endpoint_id, string_agg(id::text, ', ' order by id) as delivery_ids
           from deliveries group by event_id, endpoint_id having count(*) > 1
     """,
-    Breach.DELIVERY_UNWANTED: """
-        select d.id as delivery_id, d.event_id, d.endpoint_id
-          from deliveries d join events e on e.id = d.event_id
-          join endpoints w on w.id = d.endpoint_id
-         where w.events <> '{}' and not e.name = any(w.events)
-    """,
+    Breach.DELIVERY_UNWANTED: _DELIVERY_UNWANTED,
     Breach.DELIVERY_WITHOUT_EVENT: """
         select d.id as delivery_id, d.event_id from deliveries d where not exists (
             select from events e where e.id = d.event_id and e.created_at = d.event_created_at)
@@ -199,8 +213,11 @@ _BREACHES: Mapping[Breach, LiteralString] = {
          where state in ('exhausted', 'dropped') and reason = ''
     """,
     Breach.DELIVERY_FORGOTTEN: """
-        select id as delivery_id from deliveries
-         where state = 'scheduled' and (next_attempt_at is null or next_attempt_at < %(before)s)
+        select d.id as delivery_id from deliveries d join endpoints w on w.id = d.endpoint_id
+         where d.next_attempt_at < %(before)s
+            or (d.waits_since < %(before)s and coalesce(w.held_until, d.waits_since) < %(before)s
+                and not exists (select from deliveries other
+                                 where other.endpoint_id = w.id and other.begun_at >= %(before)s))
     """,
     Breach.DELIVERY_ASTRAY: """
         select d.id as delivery_id, d.event_id, d.endpoint_id

@@ -53,7 +53,7 @@ class Intent:
 
     fingerprint: bytes
     endpoint_id: str
-    endpoint_secret: str
+    signs_with: str         # the endpoint whose secret signs for its own; empty: it has none
     guard: PromptGuard
 
 
@@ -111,10 +111,11 @@ BEGIN: LiteralString = (
     + _FACT
     + """ from born), extra as (
         insert into endpoints
-            (id, merchant_id, livemode, url, secret, events, payment_id, created_at)
+            (id, merchant_id, livemode, url, dialect, events, signs_with, payment_id, created_at)
         select %(endpoint_id)s, %(merchant_id)s, %(livemode)s, %(callback_url)s,
-            %(endpoint_secret)s, '{}', %(id)s, %(created_at)s
-        from born where %(callback_url)s <> ''
+            signer.dialect, '{}', signer.id, born.id, %(created_at)s
+        from born join endpoints signer on signer.id = %(signs_with)s
+        where %(callback_url)s <> ''
     )
     select exists (select from claimed) as is_new, exists (select from born) as is_born,
         (select count(*) from (
@@ -157,11 +158,12 @@ CHANGE: LiteralString = (
         from moved, unnest(%(event_ids)s::text[], %(event_names)s::text[], %(event_data)s::bytea[])
             with ordinality as each (id, name, data, place)
         order by each.place
-        returning id, name, merchant_id, livemode
+        returning id, name, position
     ), due as (
         insert into deliveries
-            (event_id, event_created_at, endpoint_id, state, next_attempt_at, created_at)
-        select told.id, %(heard_at)s, endpoints.id, 'scheduled', %(heard_at)s, %(heard_at)s
+            (event_id, event_created_at, endpoint_id, follows, state, next_attempt_at, created_at)
+        select told.id, %(heard_at)s, endpoints.id, %(follows)s, 'scheduled', %(heard_at)s,
+            %(heard_at)s
         from told join (
             select id, events from endpoints
              where payment_id is null
@@ -171,6 +173,7 @@ CHANGE: LiteralString = (
             select id, events from endpoints
              where payment_id = %(id)s and deleted_at is null and disabled_at is null
         ) as endpoints on endpoints.events = '{}' or told.name = any(endpoints.events)
+        order by told.position
         returning id
     ), prompt_closed as (
         delete from open_prompts
@@ -185,7 +188,7 @@ CHANGE: LiteralString = (
             where open_prompts.opened_at < %(forgotten)s
         returning payment_id
     )
-    select array(select id from due order by id) as deliveries,
+    select (select count(*) from due) as deliveries,
         %(opens_prompt)s and not exists (select from prompt_opened) as is_another_open
       from moved
     """
@@ -216,9 +219,7 @@ async def begin(tx: Transaction, change: Change, intent: Intent) -> bool:
     guard = intent.guard
     values = _values(change, sealer) | {
         "fingerprint": intent.fingerprint, "endpoint_id": intent.endpoint_id,
-        "endpoint_secret": sealer.seal(
-            f"endpoints.secret {intent.endpoint_id}", intent.endpoint_secret.encode(),
-        ),
+        "signs_with": intent.signs_with,
         "forgotten": guard.forgotten, "hour_ago": guard.hour_ago, "prompts_max": guard.prompts_max,
     }
     row = await tx.row(BEGIN, values)
@@ -244,8 +245,8 @@ async def _open_prompt(
 
 async def apply(
     tx: Transaction, change: Change, told: Sequence[Told], *, forgotten: datetime,
-) -> list[int]:
-    """Write a change whole and return the deliveries that are due.
+) -> None:
+    """Write a change whole. The workers are woken when the transaction commits, if need be.
 
     A prompt that was opened before `forgotten` is off the phone by itself.
 
@@ -260,6 +261,7 @@ async def apply(
         "event_names": [each.name.value for each in told],
         "event_data": [sealed_data(each.id, each.data, sealer) for each in told],
         "forgotten": forgotten,
+        "follows": change.may_follow or len(told) > 1,
     }
     try:
         row = await tx.row(CHANGE, values)
@@ -270,8 +272,8 @@ async def apply(
     assert row is not None, "the row was locked, so nobody else can have moved it"
     if row["is_another_open"]:
         raise PromptOpen(await _open_prompt(tx, change.after, forgotten))
-    deliveries: list[int] = row["deliveries"]
-    return deliveries
+    if row["deliveries"]:
+        tx.wake_workers()
 
 
 async def lock(tx: Transaction, payment_id: PaymentId) -> Payment | None:

@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, LiteralString
 
@@ -20,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from hakika.domain.errors import Unavailable
 from hakika.store.keyring import Keyring, Sealer
+from hakika.store.wakes import Waker
 
 inside: ContextVar[bool] = ContextVar("inside_a_transaction", default=False)
 
@@ -66,6 +67,11 @@ class Transaction:
 
     connection: Connection
     keyring: Keyring
+    wakes: list[bool] = field(default_factory=list)    # filled once there is something to send
+
+    def wake_workers(self) -> None:
+        """Tell the workers of new deliveries, once the transaction is committed."""
+        self.wakes.append(True)
 
     async def sealer(self, owner: str) -> Sealer:
         """Return what seals and opens what belongs to a merchant, or to INSTANCE."""
@@ -122,6 +128,7 @@ class Store:
     pool: Pool
     conninfo: str
     keyring: Keyring
+    waker: Waker
     around: Around = nothing_around
 
     @asynccontextmanager
@@ -137,9 +144,12 @@ class Store:
         try:
             with self.around("database.transaction"):
                 async with self._connection() as connection, connection.transaction():
-                    yield Transaction(connection, self.keyring)
+                    tx = Transaction(connection, self.keyring)
+                    yield tx
         finally:
             inside.reset(token)
+        if tx.wakes:
+            self.waker.wake()
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:
@@ -177,6 +187,7 @@ class Store:
 
     async def close(self) -> None:
         """Close every connection."""
+        await self.waker.close()
         await self.pool.close()
 
 
@@ -207,4 +218,4 @@ async def open_store(
             "The database does not answer.",
             hint="Check HAKIKA_DATABASE_URL and that the server runs.",
         ) from error
-    return Store(pool, conninfo, keyring, around)
+    return Store(pool, conninfo, keyring, Waker(pool), around)

@@ -1,1 +1,1 @@
-"""The door that nobody knocks on: background jobs and periodic rounds. Start with `app.py`."""
+"""The door that nobody knocks on: deliveries and periodic rounds. Start with `app.py`."""

@@ -1,4 +1,4 @@
-"""The rounds that a worker makes besides its jobs: what, and how often.
+"""The rounds that a worker makes besides its deliveries: what, and how often.
 
 Each is safe to be made by every worker at once: what is due is held by moving its time ahead.
 """
@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hakika.services import callbacks, checks, limits, queue, request_log, webhooks
+from hakika.services import callbacks, checks, endpoint_health, limits, request_log
 from hakika.services.runtime import Runtime, make_months_ahead
 
 
@@ -25,9 +25,8 @@ class Round:
 ROUNDS = (
     # Half a second: a check is due to the second, and an idle round is one indexed read.
     Round("look_again", checks.look_again, 0.5),
-    Round("rescue_deliveries", webhooks.rescue, 5),
+    Round("drop_unwanted", endpoint_health.drop_unwanted, 5),
     Round("quarantine", callbacks.try_again, 30),
-    Round("prune_queue", queue.prune, 3600),
     Round("months_ahead", make_months_ahead, 6 * 3600),
     Round("drop_old_requests", request_log.drop_old, 6 * 3600),
     Round("forget_full_quotas", limits.forget_full, 3600),

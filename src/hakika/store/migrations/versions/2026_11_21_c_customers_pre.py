@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hakika.store.migrations.plain import run
 
-revision = "2026_11_21_d"
-down_revision = "2026_11_21_c"
+revision = "2026_11_21_c"
+down_revision = "2026_11_21_b"
 
 SQL = """\
 create table customers (

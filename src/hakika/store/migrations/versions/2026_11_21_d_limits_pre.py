@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from hakika.store.migrations.plain import run
 
-revision = "2026_11_21_e"
-down_revision = "2026_11_21_d"
+revision = "2026_11_21_d"
+down_revision = "2026_11_21_c"
 
 SQL = """\
 -- Not worth a write-ahead log: after a crash everybody's quota is full.
