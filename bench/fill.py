@@ -119,7 +119,7 @@ async def fill(
     """
     async with rt.store.pool.connection() as connection:
         count = await _count(connection)
-        async with rt.store.reading() as tx:
+        async with rt.store.autocommit() as tx:
             sealer = await tx.sealer(merchant_id)
         rows = await (await connection.execute(
             "select * from payments where id = any(%s)", [list(templates)],

@@ -22,7 +22,7 @@ async def test_a_filled_store_has_as_many_of_everything_and_can_be_read(database
 
     async with books.runtime(database_url) as rt:
         await fill.fill(rt, shop, templates=[template], until=UNTIL, progress=lambda *_: None)
-        async with rt.store.reading() as tx:
+        async with rt.store.autocommit() as tx:
             (found,) = await payment_search.find(
                 tx, Filter(search=fill.receipt_of(UNTIL - 1)), merchant_id=shop, livemode=False,
                 limit=2,

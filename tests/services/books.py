@@ -23,7 +23,7 @@ from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import paybill
 from hakika.domain.webhook import Endpoint
 from hakika.services import customers, merchants
-from hakika.services.facts import record, with_next_check
+from hakika.services.facts import record_heard, with_next_check
 from hakika.services.runtime import Runtime, open_runtime
 from hakika.settings import read_settings
 from hakika.store import deliveries, events, payments, webhooks
@@ -126,7 +126,7 @@ async def bear(url: str) -> dict[str, str]:
                 own |= {"address": "https://shop.example/own", "customer": names["customer"]}
             names[name] = await _born(rt, owner, key=f"key-{name}", **own)
             for fact in story:
-                await record(rt, PaymentId(names[name]), _named(fact, name))
+                await _hear(rt, names[name], _named(fact, name))
         await _deliver_some(rt, merchants_of=(shop, other))
         return names | _told(url, names)
 
@@ -178,6 +178,10 @@ async def _born(
     return payment.id
 
 
+async def _hear(rt: Runtime, payment_id: str, fact: Fact) -> None:
+    await record_heard(rt, PaymentId(payment_id), lambda _: fact)
+
+
 def _named(fact: Fact, name: str) -> Fact:
     """Return the fact with the ids that Daraja would have given."""
     if fact.kind in {Kind.PAID, Kind.MISPAID}:
@@ -195,7 +199,7 @@ async def _deliver_some(rt: Runtime, *, merchants_of: tuple[MerchantId, ...]) ->
         async with rt.store.transaction() as tx:
             await events.number(tx, owner, livemode=False)
     now = rt.now()
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         turn = await deliveries.turn(tx, [], Place(free=50, rooms={}), now=now, lease=now)
         ended = [
             Ended(taken, Answer(200), Verdict(DeliveryState.SUCCEEDED)) for taken in turn.begun

@@ -217,7 +217,7 @@ class TestTheQuestion:
             payment = await frugal.pending(Money.shillings(shillings))
             names[payment.checkout_request_id] = name
             if unknown:
-                await record(world.rt, payment.id, Fact(Kind.DOUBTED, Source.STK_CALLBACK))
+                await record(world.rt, payment, Fact(Kind.DOUBTED, Source.STK_CALLBACK))
 
         await has("small and old", 100)
         await has("large and old", 5_000)

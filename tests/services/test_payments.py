@@ -25,7 +25,7 @@ from hakika.domain.msisdn import Msisdn
 from hakika.domain.patience import SENDING_SECONDS_MAX
 from hakika.domain.payment import State, advance
 from hakika.services import checks, payments, webhooks
-from hakika.services.facts import with_next_check, write
+from hakika.services.facts import with_next_check
 from hakika.services.killpoints import KillPoint
 from hakika.services.payments import Asked, Order
 from hakika.store import payments as store
@@ -254,7 +254,7 @@ class TestTheSameKey:
                 Fact(Kind.UNREACHABLE, Source.DARAJA, attempt=2),
             ):
                 change = with_next_check(world.rt, advance(payment, fact, now=world.rt.now()))
-                await write(world.rt, tx, change)
+                await store.apply(tx, change, (), forgotten=world.rt.now())
                 payment = change.after
         with pytest.raises(IdempotencyKeyInProgress):
             await waiting

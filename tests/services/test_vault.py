@@ -56,7 +56,7 @@ async def another_process(world: World, **settings: str) -> AsyncIterator[Runtim
 async def test_what_is_sealed_opens_for_its_owner_in_its_place_alone(world: World):
     """A value copied to another row, field or merchant must not be read there as if it were so."""
     other = await merchants.create(world.rt, "Another")
-    async with world.rt.store.reading() as tx:
+    async with world.rt.store.autocommit() as tx:
         mine, theirs = await tx.sealer(world.key.merchant_id), await tx.sealer(other.id)
         ours = await tx.sealer(INSTANCE)
     sealed = mine.seal("payments.private pay_1", b"254708374149")

@@ -59,7 +59,7 @@ async def test_nothing_is_asked_while_daraja_says_that_it_is_too_much(store):
 
 async def waiting(store: Store, now: datetime) -> list[PaymentId]:
     """The payments that are due to be asked about."""
-    async with store.reading() as tx:
+    async with store.autocommit() as tx:
         found = await checks.waiting(tx, SHORTCODE, livemode=False, now=now)
     return [each.id for each in found]
 
@@ -115,7 +115,7 @@ async def test_a_crashed_payment_is_found_behind_any_queue_for_queries(store, me
     settled = await pending(store, merchant_id, key="settled")
     await hear(store, settled, PAID)
 
-    async with store.reading() as tx:
+    async with store.autocommit() as tx:
         due = await checks.due_by_clock(tx, now=NOON, overdue=NOON, lapsing=NOON)
 
     assert {crashed.id, overdue} == set(due)

@@ -19,7 +19,7 @@ async def number(store: Store, merchant_id: MerchantId) -> None:
 
 
 async def listed(store: Store, merchant_id: MerchantId, *, after: int = 0) -> list[int]:
-    async with store.reading() as tx:
+    async with store.autocommit() as tx:
         found = await events.after(
             tx, after, merchant_id=merchant_id, livemode=False, limit=1000,
         )
@@ -58,7 +58,7 @@ async def test_events_of_one_payment_are_numbered_as_they_happened(store, mercha
     )
     await number(store, merchant_id)
 
-    async with store.reading() as tx:
+    async with store.autocommit() as tx:
         found = await events.after(tx, 0, merchant_id=merchant_id, livemode=False, limit=1000)
     told: dict[str, list[str]] = {}
     for event in found:

@@ -108,9 +108,9 @@ async def test_when_every_connection_is_busy_callers_are_told_to_come_back(datab
     narrow = await open_store(database_url, connections_max=1, keyring=keyring())
     began = time.monotonic()
 
-    async with narrow.reading():
+    async with narrow.autocommit():
         with pytest.raises(StoreUnavailable, match="no free connection"):
-            async with narrow.reading():
+            async with narrow.autocommit():
                 pass
     await narrow.close()
 
@@ -120,8 +120,8 @@ async def test_when_every_connection_is_busy_callers_are_told_to_come_back(datab
 async def test_a_lost_connection_is_replaced(store):
     """PostgreSQL restarts for every update; we must not."""
     with pytest.raises(StoreUnavailable):
-        async with store.reading() as tx:
+        async with store.autocommit() as tx:
             await tx.execute("select pg_terminate_backend(pg_backend_pid())")
 
-    async with store.reading() as tx:
+    async with store.autocommit() as tx:
         assert await tx.row("select 1 as one") == {"one": 1}

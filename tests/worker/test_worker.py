@@ -25,14 +25,15 @@ WAIT_SECONDS_MAX = 20.0
 ANOTHER_PROCESS = """
 import asyncio, sys
 from hakika.domain.fact import Fact, Kind, Reason, Source
-from hakika.services.facts import record
+from hakika.services.facts import record_heard
 from hakika.services.runtime import open_runtime
 from tests.services.world import settings_of
 
 async def hear(database_url, payment_id):
     async with open_runtime(settings_of(database_url, "http://127.0.0.1:1")) as rt:
         reason = Reason("payer_canceled", "1032", "Canceled.", "Canceled.", "Imeghairiwa.")
-        await record(rt, payment_id, Fact(Kind.CANCELED, Source.STK_CALLBACK, reason=reason))
+        fact = Fact(Kind.CANCELED, Source.STK_CALLBACK, reason=reason)
+        await record_heard(rt, payment_id, lambda _: fact)
 
 asyncio.run(hear(*sys.argv[1:]))
 """

@@ -41,7 +41,7 @@ SECONDS_WITHOUT_CREDENTIALS = 600
 async def look_again(rt: Runtime) -> int:
     """Do one round over everything that is due; return how many payments were looked at."""
     minded = await _mind_the_clocks(rt)
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         waited_on = await checks.shortcodes_waited_on(tx, now=rt.now())
     asked = await asyncio.gather(
         *(_ask_most_urgent(rt, shortcode, livemode=mode) for shortcode, mode in waited_on),
@@ -52,7 +52,7 @@ async def look_again(rt: Runtime) -> int:
 async def _mind_the_clocks(rt: Runtime) -> int:
     """Look at the payments that need no query, however long the queue for queries is."""
     now = rt.now()
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         due = await checks.due_by_clock(
             tx, now=now, overdue=now - rt.patience.seconds(OVERDUE_SECONDS),
             lapsing=now - rt.patience.seconds(LAPSE_SECONDS),
@@ -87,7 +87,7 @@ def _said_by_the_clock(rt: Runtime, payment: Payment) -> Fact | None:
 async def _ask_most_urgent(rt: Runtime, shortcode: str, *, livemode: bool) -> int:
     """Ask about the payments of a short code, most urgent first, while budget and round last."""
     now = rt.now()
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         if not await checks.has_budget(tx, shortcode, livemode=livemode, now=now):
             return 0
         waiting = await checks.waiting(tx, shortcode, livemode=livemode, now=now)

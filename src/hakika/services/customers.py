@@ -46,7 +46,7 @@ def _new(rt: Runtime, key: ApiKey, details: Details) -> Customer:
 
 async def _exists(rt: Runtime, key: ApiKey, phone: Msisdn | None) -> CustomerExists:
     assert phone is not None, "nothing else of a customer is unique"
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         other = await customers.with_phone(
             tx, phone, merchant_id=key.merchant_id, livemode=key.livemode,
         )
@@ -56,7 +56,7 @@ async def _exists(rt: Runtime, key: ApiKey, phone: Msisdn | None) -> CustomerExi
 
 async def read(rt: Runtime, key: ApiKey, customer_id: CustomerId) -> Customer:
     """Return a living customer of this key's merchant and mode. Raises: NotFound."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         customer = await customers.read(
             tx, customer_id, merchant_id=key.merchant_id, livemode=key.livemode,
         )
@@ -116,7 +116,7 @@ async def erase(rt: Runtime, key: ApiKey, customer_id: CustomerId) -> None:
 
 async def find(rt: Runtime, key: ApiKey, sought: Sought, *, limit: int) -> list[Customer]:
     """Return up to `limit` living customers of this key's merchant and mode, newest first."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await customers.find(
             tx, sought, merchant_id=key.merchant_id, livemode=key.livemode, limit=limit,
         )
@@ -127,7 +127,7 @@ async def payments_of(
 ) -> list[Payment]:
     """Return up to `limit` payments that name a living customer, newest first. Raises: NotFound."""
     await read(rt, key, customer_id)
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await payment_search.find(
             tx, Filter(customer_id=customer_id, before=before),
             merchant_id=key.merchant_id, livemode=key.livemode, limit=limit,

@@ -17,7 +17,7 @@ from hakika.store.transaction import Transaction
 
 async def find(rt: Runtime, key: ApiKey, wanted: Filter, *, limit: int) -> list[Delivery]:
     """Return up to `limit` deliveries of this key's merchant and mode, the newest events first."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await delivery_search.find(
             tx, wanted, merchant_id=key.merchant_id, livemode=key.livemode, limit=limit,
         )
@@ -27,7 +27,7 @@ async def read(
     rt: Runtime, key: ApiKey, delivery_id: DeliveryId,
 ) -> tuple[Delivery, list[Attempt]]:
     """Return a delivery and every try at it, oldest first. Raises: NotFound."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         delivery = await _found(tx, key, delivery_id)
         return delivery, await delivery_search.attempts(
             tx, delivery_id, merchant_id=key.merchant_id, livemode=key.livemode,
@@ -36,7 +36,7 @@ async def read(
 
 async def read_one(rt: Runtime, key: ApiKey, delivery_id: DeliveryId) -> Delivery:
     """Return a delivery. Raises: NotFound."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await _found(tx, key, delivery_id)
 
 

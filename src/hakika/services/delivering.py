@@ -94,7 +94,7 @@ class Desk:
             return 0
         now = self._rt.now()
         try:
-            async with self._rt.store.reading() as tx:
+            async with self._rt.store.autocommit() as tx:
                 done = await deliveries.turn(
                     tx, ended, place, now=now, lease=now + self._rt.patience.seconds(LEASE_SECONDS),
                 )
@@ -135,7 +135,7 @@ class Desk:
         now = self._loop.time()
         if now - self._lanes_seen_at < LANES_SECONDS:
             return
-        async with self._rt.store.reading() as tx:
+        async with self._rt.store.autocommit() as tx:
             found = await deliveries.waiting(tx, now=self._rt.now())
         self._lanes_seen_at = now
         self._waiting = found
@@ -209,7 +209,7 @@ class Desk:
         for each in ended:
             now = self._rt.now()
             try:
-                async with self._rt.store.reading() as tx:
+                async with self._rt.store.autocommit() as tx:
                     await deliveries.turn(tx, [each], None, now=now, lease=now)
             except StatementRefused:
                 log.exception("attempt_not_written", delivery=each.taken.id)

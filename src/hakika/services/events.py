@@ -43,7 +43,7 @@ def _as_seen_by(key: ApiKey, event: Event) -> Event:
 
 
 async def _look(rt: Runtime, key: ApiKey, sequence: int, *, limit: int) -> list[Event]:
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         if not await events.are_unnumbered(tx, key.merchant_id, livemode=key.livemode):
             return await _after(tx, key, sequence, limit=limit)
     async with rt.store.transaction() as tx:

@@ -68,7 +68,7 @@ class Page:
 
     async def _read(self, store: Store) -> Gauges | None:
         try:
-            async with store.reading() as tx:
+            async with store.autocommit() as tx:
                 return await gauges.read(tx)
         except StoreUnavailable:
             return None

@@ -75,7 +75,7 @@ def _minted(rt: Runtime, merchant_id: MerchantId, wanted: Wanted) -> tuple[ApiKe
 
 async def find(rt: Runtime, by: ApiKey | None = None) -> list[ApiKey]:
     """Return the keys of `by`'s merchant and mode, oldest first; without `by` everybody's."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await keys.find(tx, *_within(by))
 
 
@@ -175,17 +175,17 @@ async def authenticate(
 
 
 async def _living_handles(rt: Runtime) -> frozenset[str]:
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await keys.living_handles(tx, now=rt.now())
 
 
 async def _looked_up(rt: Runtime, handle: str) -> ApiKey | None:
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await keys.named(tx, handle)
 
 
 async def _touch(rt: Runtime, key: ApiKey) -> None:
     """Note that a key was used: by who has all of it, not by who knows its handle."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         await keys.touch(tx, key, now=rt.now())
     rt.keys.forget(key.handle)

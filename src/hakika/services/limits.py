@@ -149,7 +149,7 @@ def open_limits(settings: Settings) -> Limits:
 
 async def forget_full(rt: Runtime) -> int:
     """Forget what all processes know of quotas that are full again; return of how many."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await table.prune(tx)
 
 
@@ -170,7 +170,7 @@ async def share(limits: Limits, store: Store, ticks: Callable[[], int]) -> int:
         for (name, subject), count in counts.items()
     }
     try:
-        async with store.reading() as tx:
+        async with store.autocommit() as tx:
             full_in = await table.take(tx, taken)
     except (StoreUnavailable, StatementRefused) as error:
         log.warning("limits_not_shared", why=str(error))

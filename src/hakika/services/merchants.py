@@ -31,13 +31,13 @@ async def create(rt: Runtime, name: str) -> Merchant:
 
 async def all_of_them(rt: Runtime) -> list[Merchant]:
     """Return merchants, oldest first."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await merchants.all_of_them(tx)
 
 
 async def read(rt: Runtime, merchant_id: MerchantId) -> Merchant:
     """Return one merchant. Raises: NotFound."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         merchant = await merchants.read(tx, merchant_id)
     if merchant is None:
         raise NotFound(f"There is no merchant {merchant_id}.")
@@ -78,7 +78,7 @@ async def collections_stop(
     """Return why and since when this merchant collects nothing live, or None: it does collect."""
 
     async def look() -> tuple[str, datetime] | None:
-        async with rt.store.reading() as tx:
+        async with rt.store.autocommit() as tx:
             return await merchants.stopped(tx, merchant_id, INSTANCE)
 
     return await rt.stops.get(merchant_id, look)

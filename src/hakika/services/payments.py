@@ -129,18 +129,18 @@ async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
         fingerprint=_fingerprint(rt, order), endpoint_id=rt.new_id("whe"), signs_with=signer,
         guard=_guard(rt),
     )
+    names_a_customer = order.customer is not None or order.customer_id is not None
     try:
-        async with rt.store.transaction() as tx:
+        # A payment alone is one statement; a customer is made beside it, or not at all.
+        async with rt.store.transaction() if names_a_customer else rt.store.autocommit() as tx:
             customer_id = await _customer(rt, tx, key, order)
             change = _intent(rt, key, order, account.shortcode, customer_id)
             if not await payments.begin(tx, change, intent):
                 raise _Repeated
-            if order.callback_url and not signer:
-                raise _nothing_to_sign_with()
     except _Repeated:
         return None
-    except PromptOpen as prompt:
-        raise _prompt_is_open(prompt.payment_id) from None
+    except PromptOpen:
+        raise await _prompt_is_open(rt, change.after) from None
     except TooManyPrompts:
         raise PromptedTooOften(
             f"This phone was asked {rt.settings.prompts_per_hour_max} times in the last hour.",
@@ -165,7 +165,7 @@ def _fingerprint(rt: Runtime, order: Order) -> bytes:
 
 
 async def _is_claimed(rt: Runtime, key: ApiKey, order: Order) -> bool:
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         claim = await idempotency.claim(
             tx, order.idempotency_key, merchant_id=key.merchant_id, livemode=key.livemode,
         )
@@ -181,7 +181,10 @@ def _guard(rt: Runtime) -> PromptGuard:
     )
 
 
-def _prompt_is_open(payment_id: PaymentId | None) -> PromptIsOpen:
+async def _prompt_is_open(rt: Runtime, payment: Payment) -> PromptIsOpen:
+    """Return the refusal, which names the payment whose prompt it is, if it is open still."""
+    async with rt.store.autocommit() as tx:
+        payment_id = await payments.open_prompt(tx, payment, forgotten=_guard(rt).forgotten)
     named = f"of payment {payment_id} " if payment_id else ""
     return PromptIsOpen(f"The prompt {named}is still on this phone.")
 
@@ -190,17 +193,17 @@ async def _signer_for_its_own_address(rt: Runtime, key: ApiKey) -> str:
     """Return the endpoint whose secret signs webhooks to a payment's own address: the first one.
 
     A secret of its own would have to be shown in the answer, and kept with every repetition of it.
-    Empty without any endpoint: that refuses a new order, and never the repetition of an old one.
+
+    Raises:
+        Invalid: there is no endpoint.
     """
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         endpoints = await webhooks.endpoints(
             tx, merchant_id=key.merchant_id, livemode=key.livemode,
         )
-    return endpoints[0].id if endpoints else ""
-
-
-def _nothing_to_sign_with() -> Invalid:
-    return Invalid(
+    if endpoints:
+        return endpoints[0].id
+    raise Invalid(
         "A callback_url needs a registered webhook endpoint, whose secret signs it too.",
         field="callback_url", code="callback_url_without_endpoint",
         hint="Register one first: POST /v1/webhook-endpoints.",
@@ -230,7 +233,7 @@ def _asked(payment: Payment) -> Fact:
 
 async def _repeated(rt: Runtime, key: ApiKey, order: Order) -> Asked:
     """Answer a key that was used before; when its payment was never sent, try that one again."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         claim = await idempotency.claim(
             tx, order.idempotency_key, merchant_id=key.merchant_id, livemode=key.livemode,
         )
@@ -259,9 +262,9 @@ async def _asked_again(rt: Runtime, payment: Payment) -> Change:
     if payment.livemode:
         await merchants.refuse_stopped(rt, payment.merchant_id)
     try:
-        return await record(rt, payment.id, _asked(payment))
-    except PromptOpen as prompt:
-        raise _prompt_is_open(prompt.payment_id) from None
+        return await record(rt, payment, _asked(payment))
+    except PromptOpen:
+        raise await _prompt_is_open(rt, payment) from None
 
 
 async def _push(rt: Runtime, payment: Payment) -> Asked:
@@ -271,7 +274,7 @@ async def _push(rt: Runtime, payment: Payment) -> Asked:
         fact, wait_seconds = await _ask_daraja(rt, payment)
         call.outcome = fact.kind.value
     rt.passing(KillPoint.AFTER_PUSH)
-    change = await _record_outcome(rt, payment.id, fact)
+    change = await _record_outcome(rt, payment, fact)
     rt.passing(KillPoint.AFTER_OUTCOME)
     if fact.kind is Kind.UNREACHABLE and change.after.state is State.UNSENT:
         raise ProviderUnreachable(
@@ -324,7 +327,7 @@ def _without_credentials(attempt: int) -> Fact:
     return Fact(Kind.UNREACHABLE, Source.DARAJA, attempt=attempt, note=note)
 
 
-async def _record_outcome(rt: Runtime, payment_id: PaymentId, fact: Fact) -> Change:
+async def _record_outcome(rt: Runtime, payment: Payment, fact: Fact) -> Change:
     """Record what came of a push; worth a few tries, because the push cannot be repeated.
 
     When the database stays away, the payment is left in *sending*: the sweep makes it *unknown*,
@@ -332,15 +335,15 @@ async def _record_outcome(rt: Runtime, payment_id: PaymentId, fact: Fact) -> Cha
     """
     for _ in range(OUTCOME_TRIES_MAX - 1):
         try:
-            return await record(rt, payment_id, fact, keep_answer=fact.kind is not Kind.UNREACHABLE)
+            return await record(rt, payment, fact, keep_answer=fact.kind is not Kind.UNREACHABLE)
         except StoreUnavailable:
             await asyncio.sleep(OUTCOME_WAIT_SECONDS)
-    return await record(rt, payment_id, fact, keep_answer=fact.kind is not Kind.UNREACHABLE)
+    return await record(rt, payment, fact, keep_answer=fact.kind is not Kind.UNREACHABLE)
 
 
 async def read(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> Payment:
     """Return a payment of this key's merchant and mode. Raises: NotFound."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         payment = await payments.read(
             tx, payment_id, merchant_id=key.merchant_id, livemode=key.livemode,
         )
@@ -352,13 +355,13 @@ async def read(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> Payment:
 async def timeline(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> list[HeardFact]:
     """Return everything heard about a payment, oldest first. Raises: NotFound."""
     payment = await read(rt, key, payment_id)
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await payments.heard(tx, payment)
 
 
 async def find(rt: Runtime, key: ApiKey, wanted: Filter, *, limit: int) -> list[Payment]:
     """Return up to `limit` payments of this key's merchant and mode, newest first."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await payment_search.find(
             tx, wanted, merchant_id=key.merchant_id, livemode=key.livemode, limit=limit,
         )

@@ -108,7 +108,7 @@ def _check_fit(rt: Runtime, account: Credentials) -> None:
 
 async def find(rt: Runtime, key: ApiKey) -> list[Provider]:
     """Return the short codes of this key's merchant and mode, oldest first."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await providers.of(tx, key.merchant_id, livemode=key.livemode)
 
 
@@ -190,7 +190,7 @@ async def account_of(rt: Runtime, payment: Payment) -> Credentials | None:
 
 async def _recent(rt: Runtime, merchant_id: MerchantId, *, livemode: bool) -> list[Provider]:
     async def look() -> list[Provider]:
-        async with rt.store.reading() as tx:
+        async with rt.store.autocommit() as tx:
             return await providers.of(tx, merchant_id, livemode=livemode)
 
     return await rt.providers.get(_name(merchant_id, livemode=livemode), look)

@@ -9,5 +9,5 @@ from hakika.store.gauges import QueueDepth
 
 async def depth(rt: Runtime) -> QueueDepth:
     """Return how many deliveries are to be made."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await gauges.queue(tx)

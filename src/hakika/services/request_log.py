@@ -67,7 +67,7 @@ async def _write(rt: Runtime, notes: list[Note]) -> None:
         requests.append(_logged(rt, note))
         if place % MASKED_IN_A_ROW_MAX == 0:
             await asyncio.sleep(0)
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         await request_log.add(tx, requests)
 
 
@@ -92,7 +92,7 @@ def _logged(rt: Runtime, note: Note) -> LoggedRequest:
 
 async def find(rt: Runtime, key: ApiKey, wanted: Filter, *, limit: int) -> list[LoggedRequest]:
     """Return up to `limit` requests of this key's merchant and mode, newest first."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await request_log.find(
             tx, wanted, merchant_id=key.merchant_id, livemode=key.livemode, limit=limit,
         )
@@ -103,7 +103,7 @@ async def find_any(
 ) -> list[LoggedRequest]:
     """Return up to `limit` requests of everybody, or of one merchant, newest first."""
     wanted = Filter(since=rt.now() - KEPT_FOR, status=status)
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await request_log.find_any(tx, wanted, merchant_id=merchant_id, limit=limit)
 
 

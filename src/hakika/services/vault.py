@@ -63,7 +63,7 @@ def new_master_key(kms_key_id: str = "") -> str:
 
 async def status(store: Store) -> dict[str, int]:
     """Return how many data keys each master key wraps, by the master key's name."""
-    async with store.reading() as tx:
+    async with store.autocommit() as tx:
         return await keyring.count_by_master(tx)
 
 

@@ -132,7 +132,7 @@ def _checked_description(text: str) -> str:
 
 async def endpoints(rt: Runtime, key: ApiKey) -> list[Endpoint]:
     """Return the endpoints of this key's merchant and mode."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await webhooks.endpoints(
             tx, merchant_id=key.merchant_id, livemode=key.livemode,
         )
@@ -140,7 +140,7 @@ async def endpoints(rt: Runtime, key: ApiKey) -> list[Endpoint]:
 
 async def read_endpoint(rt: Runtime, key: ApiKey, endpoint_id: EndpointId) -> Endpoint:
     """Return one endpoint. Raises: NotFound."""
-    async with rt.store.reading() as tx:
+    async with rt.store.autocommit() as tx:
         return await _found(tx, key, endpoint_id)
 
 

@@ -1,6 +1,7 @@
-"""Idempotency keys: read a claim, and keep the answer once it is given.
+"""Idempotency keys: read a claim, and seal the answer that is kept with it.
 
-The claim itself is made in the statement that bears the payment (`payments.begin`).
+The claim itself is made in the statement that bears the payment (`payments.begin`), and the answer
+is written in the one that moves it (`payments.apply`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any, LiteralString
 
 from hakika.domain.idempotency import Claim
 from hakika.domain.ids import MerchantId, PaymentId
+from hakika.store.keyring import Sealer
 from hakika.store.transaction import Transaction
 
 CLAIM: LiteralString = """
@@ -18,12 +20,6 @@ CLAIM: LiteralString = """
       from idempotency_keys
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s
        and operation = 'payments' and key = %(key)s
-"""
-
-KEEP: LiteralString = """
-    update idempotency_keys set answer = %(answer)s
-     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
-       and operation = 'payments' and key = %(key)s and answer is null
 """
 
 
@@ -43,20 +39,10 @@ async def claim(
     )
 
 
-async def keep_answer(
-    tx: Transaction, key: str, *, payment_id: PaymentId, merchant_id: MerchantId, livemode: bool,
-    answer: Mapping[str, Any],
-) -> None:
-    """Keep the answer that every repetition of this key will get. The first one stands."""
-    sealer = await tx.sealer(merchant_id)
+def sealed_answer(payment_id: PaymentId, answer: Mapping[str, Any], sealer: Sealer) -> bytes:
+    """Return the answer that every repetition of a payment's key will get, as it is kept."""
     text = json.dumps(answer, separators=(",", ":"), ensure_ascii=False)
-    await tx.execute(
-        KEEP,
-        {
-            "merchant_id": merchant_id, "livemode": livemode, "key": key,
-            "answer": sealer.seal(_place(payment_id), text.encode()),
-        },
-    )
+    return sealer.seal(_place(payment_id), text.encode())
 
 
 def _place(payment_id: str) -> str:

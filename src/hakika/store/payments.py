@@ -1,13 +1,15 @@
-"""Payments and their facts: born, locked, moved, read.
+"""Payments and their facts: born, moved, read.
 
 A change is one statement: the moved payment, its new fact, the events it makes and a delivery for
-each endpoint that wants them are written together or not at all. What names a person, or was
-written by one, is sealed: `private` of a payment and of a fact.
+each endpoint that wants them are written together or not at all, and only when nobody else has
+moved the payment meanwhile. What must not be written raises inside of the statement (`refuse`).
+What names a person, or was written by one, is sealed: `private` of a payment and of a fact.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -36,15 +38,16 @@ class ReceiptTaken(Exception):
 
 
 class PromptOpen(Exception):
-    """A prompt is on this phone already. It closed a moment ago when `payment_id` is None."""
-
-    def __init__(self, payment_id: PaymentId | None) -> None:
-        self.payment_id = payment_id
-        super().__init__(payment_id)
+    """A prompt of another payment is on this phone already: `open_prompt` tells of which."""
 
 
 class TooManyPrompts(Exception):
     """This phone was asked as often in the last hour as it may be."""
+
+
+# What the database's function `refuse` raises: its code, and what each of its words means.
+REFUSED = "HK001"
+REFUSALS = {"prompt_open": PromptOpen, "too_many_prompts": TooManyPrompts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +120,14 @@ BEGIN: LiteralString = (
         from born join endpoints signer on signer.id = %(signs_with)s
         where %(callback_url)s <> ''
     )
-    select exists (select from claimed) as is_new, exists (select from born) as is_born,
-        (select count(*) from (
-            select 1 from payments where phone_hash = %(phone_hash)s and livemode = %(livemode)s
-               and created_at > %(hour_ago)s limit %(prompts_max)s) as lately) as prompts
+    select exists (select from born) as is_born,
+        case when %(rings)s and exists (select from claimed) then
+            case when (select count(*) from (
+                    select from payments where phone_hash = %(phone_hash)s
+                       and livemode = %(livemode)s and created_at > %(hour_ago)s
+                     limit %(prompts_max)s) as lately) >= %(prompts_max)s
+                then refuse('too_many_prompts')
+                when not exists (select from prompted) then refuse('prompt_open') end end
     """
 )
 
@@ -130,7 +137,7 @@ _OPEN_PROMPT: LiteralString = """
        and phone_hash = %(phone_hash)s and opened_at >= %(forgotten)s
 """
 
-# `facts_count` is the version: it grows with every fact, so nobody else has moved the payment.
+# `facts_count` is the version: it grows with every fact. Whoever was overtaken writes nothing.
 CHANGE: LiteralString = (
     """
     with moved as (
@@ -175,9 +182,15 @@ CHANGE: LiteralString = (
         ) as endpoints on endpoints.events = '{}' or told.name = any(endpoints.events)
         order by told.position
         returning id
+    ), kept as (
+        update idempotency_keys set answer = %(answer)s
+         where %(answer)s::bytea is not null and answer is null
+           and (merchant_id, livemode) in (select merchant_id, livemode from moved)
+           and operation = 'payments' and key = %(idempotency_key)s
     ), prompt_closed as (
         delete from open_prompts
-         where %(closes_prompt)s and merchant_id = %(merchant_id)s and livemode = %(livemode)s
+         where %(closes_prompt)s and (merchant_id, livemode) in (
+                select merchant_id, livemode from moved)
            and phone_hash = %(phone_hash)s and payment_id = %(id)s
     ), prompt_opened as (
         insert into open_prompts (merchant_id, livemode, phone_hash, payment_id, opened_at)
@@ -189,12 +202,15 @@ CHANGE: LiteralString = (
         returning payment_id
     )
     select (select count(*) from due) as deliveries,
-        %(opens_prompt)s and not exists (select from prompt_opened) as is_another_open
+        case when %(opens_prompt)s and not exists (select from prompt_opened)
+            then refuse('prompt_open') end
       from moved
     """
 )
 
 LOCK: LiteralString = "select " + COLUMNS + " from payments where id = %(id)s for update"
+
+GET: LiteralString = "select " + COLUMNS + " from payments where id = %(id)s"
 
 READ: LiteralString = (
     "select " + COLUMNS + " from payments where id = %(id)s and merchant_id = %(merchant_id)s"
@@ -213,7 +229,7 @@ async def begin(tx: Transaction, change: Change, intent: Intent) -> bool:
     Returns False, and writes nothing, when the key was claimed before.
 
     Raises:
-        PromptOpen, TooManyPrompts: the payer is not to be asked now. Let the transaction fail.
+        PromptOpen, TooManyPrompts: the payer is not to be asked now. Nothing was written.
     """
     sealer = await tx.sealer(change.after.merchant_id)
     guard = intent.guard
@@ -222,17 +238,14 @@ async def begin(tx: Transaction, change: Change, intent: Intent) -> bool:
         "signs_with": intent.signs_with,
         "forgotten": guard.forgotten, "hour_ago": guard.hour_ago, "prompts_max": guard.prompts_max,
     }
-    row = await tx.row(BEGIN, values)
+    with _refusals():
+        row = await tx.row(BEGIN, values)
     assert row is not None, "it selects one row, whatever it did"
-    if row["is_new"] and values["rings"] and row["prompts"] >= guard.prompts_max:
-        raise TooManyPrompts(guard.prompts_max)
-    if row["is_new"] and not row["is_born"]:
-        raise PromptOpen(await _open_prompt(tx, change.after, guard.forgotten))
     return bool(row["is_born"])
 
 
-async def _open_prompt(
-    tx: Transaction, payment: Payment, forgotten: datetime,
+async def open_prompt(
+    tx: Transaction, payment: Payment, *, forgotten: datetime,
 ) -> PaymentId | None:
     """Return the payment whose prompt is on the payer's phone now, or None."""
     sealer = await tx.sealer(payment.merchant_id)
@@ -245,14 +258,16 @@ async def _open_prompt(
 
 async def apply(
     tx: Transaction, change: Change, told: Sequence[Told], *, forgotten: datetime,
-) -> None:
-    """Write a change whole. The workers are woken when the transaction commits, if need be.
+    answer: bytes | None = None,
+) -> bool:
+    """Write a change whole; return False, with nothing written, when somebody was faster.
 
-    A prompt that was opened before `forgotten` is off the phone by itself.
+    A prompt that was opened before `forgotten` is off the phone by itself. `answer`, sealed, is
+    kept for all repetitions of the payment's idempotency key; the first one stands. The workers are
+    woken when all is committed, if need be.
 
     Raises:
-        PromptOpen: it would be sent now, and another prompt is on the phone. Let the transaction
-            fail.
+        PromptOpen: it would be sent now, and another prompt is on the phone.
         ReceiptTaken: another payment has this receipt. Record a contradiction instead.
     """
     sealer = await tx.sealer(change.after.merchant_id)
@@ -261,19 +276,36 @@ async def apply(
         "event_names": [each.name.value for each in told],
         "event_data": [sealed_data(each.id, each.data, sealer) for each in told],
         "forgotten": forgotten,
-        "follows": change.may_follow or len(told) > 1,
+        "follows": change.may_follow or len(told) > 1, "answer": answer,
     }
     try:
-        row = await tx.row(CHANGE, values)
+        with _refusals():
+            row = await tx.row(CHANGE, values)
     except psycopg.errors.UniqueViolation as error:
         if error.diag.constraint_name == "payments_receipt_key":
             raise ReceiptTaken(change.fact.receipt) from error
         raise
-    assert row is not None, "the row was locked, so nobody else can have moved it"
-    if row["is_another_open"]:
-        raise PromptOpen(await _open_prompt(tx, change.after, forgotten))
+    if row is None:
+        return False
     if row["deliveries"]:
         tx.wake_workers()
+    return True
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Raise what a statement refused by our own function `refuse`."""
+    try:
+        yield
+    except psycopg.DatabaseError as error:
+        if error.sqlstate != REFUSED:
+            raise
+        raise REFUSALS[error.diag.message_primary or ""] from None
+
+
+async def get(tx: Transaction, payment_id: PaymentId) -> Payment | None:
+    """Return the payment as it stands, or None."""
+    return await opened(tx, await tx.row(GET, {"id": payment_id}))
 
 
 async def lock(tx: Transaction, payment_id: PaymentId) -> Payment | None:

@@ -50,7 +50,7 @@ class StoredToken:
 
 async def get(store: Store, key: str) -> StoredToken | None:
     """Return the newest token of an app, or None. It may have expired."""
-    async with store.reading() as tx:
+    async with store.autocommit() as tx:
         row = await tx.row(_GET, {"key": key})
         if row is None:
             return None
@@ -60,13 +60,13 @@ async def get(store: Store, key: str) -> StoredToken | None:
 
 async def lease(store: Store, key: str, *, life: timedelta) -> bool:
     """Say whether this process is the one that may fetch a new token, for as long as `life`."""
-    async with store.reading() as tx:
+    async with store.autocommit() as tx:
         return await tx.row(_LEASE, {"key": key, "life": life}) is not None
 
 
 async def put(store: Store, key: str, token: StoredToken) -> None:
     """Keep a new token and end the lease."""
-    async with store.reading() as tx:
+    async with store.autocommit() as tx:
         sealer = await tx.sealer(INSTANCE)
         value = sealer.seal(_place(key), token.value.encode())
         await tx.execute(_PUT, {"key": key, "value": value, "expires_at": token.expires_at})
@@ -74,7 +74,7 @@ async def put(store: Store, key: str, token: StoredToken) -> None:
 
 async def drop(store: Store, key: str, value: str) -> None:
     """Forget a token that was refused, unless another has replaced it already."""
-    async with store.reading() as tx:
+    async with store.autocommit() as tx:
         row, sealer = await tx.row(_GET, {"key": key}), await tx.sealer(INSTANCE)
         if row is not None and sealer.open(_place(key), row["value"]).decode() == value:
             await tx.execute(_DROP, {"key": key, "sealed": row["value"]})

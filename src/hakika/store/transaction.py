@@ -63,14 +63,14 @@ class StatementRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Transaction:
-    """An open transaction; or, from `reading`, a connection whose statements stand alone."""
+    """An open transaction; or, from `autocommit`, a connection of which each statement is one."""
 
     connection: Connection
     keyring: Keyring
     wakes: list[bool] = field(default_factory=list)    # filled once there is something to send
 
     def wake_workers(self) -> None:
-        """Tell the workers of new deliveries, once the transaction is committed."""
+        """Tell the workers of new deliveries, once everything is committed."""
         self.wakes.append(True)
 
     async def sealer(self, owner: str) -> Sealer:
@@ -152,15 +152,19 @@ class Store:
             self.waker.wake()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[Transaction]:
-        """Lend a connection for statements that each stand alone.
+    async def autocommit(self) -> AsyncIterator[Transaction]:
+        """Lend a connection of which each statement is a transaction: one exchange, not three.
 
         Raises:
-            StoreUnavailable: no connection, or it was lost. Reading again is always safe.
+            StoreUnavailable: no connection, or it was lost. Reading again is always safe; what a
+                statement wrote is an open question, as at a commit.
         """
-        with self.around("database.reading"):
+        with self.around("database.autocommit"):
             async with self._connection() as connection:
-                yield Transaction(connection, self.keyring)
+                tx = Transaction(connection, self.keyring)
+                yield tx
+        if tx.wakes:
+            self.waker.wake()
 
     def load(self) -> PoolLoad:
         """Return how the connections are used just now."""

@@ -145,6 +145,13 @@ create table open_prompts (
     primary key (merchant_id, livemode, phone_hash)
 );
 
+-- Raised inside of a statement, it takes back all that the statement wrote: see store/payments.py.
+create function refuse(why text) returns boolean language plpgsql as $$
+begin
+    raise exception using errcode = 'HK001', message = why;
+end
+$$;
+
 create table idempotency_keys (
     merchant_id   text not null references merchants,
     livemode      boolean not null,
