@@ -124,7 +124,7 @@ async def test_a_payment_is_one_trace_and_holds_no_secret(
         "hakika.payment": payment["id"], "hakika.outcome": "accepted",
     }
     inside = [span.name for span in collector.spans() if span.trace_id == asked.trace_id]
-    assert inside.count("database.transaction") >= 2
+    assert inside.count("database.autocommit") >= 2
     assert collector.named("POST /c/{token}")
     post = collector.named("webhook.post")
     assert attributes(post)["hakika.outcome"] == "unanswered"

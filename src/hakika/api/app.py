@@ -38,8 +38,7 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, customers, events, webhooks, deliveries, merchant, keys, request_log, callbacks,
-        health,
+        payments, customers, events, webhooks, deliveries, merchant, keys, request_log, health,
     )
 )
 
@@ -72,7 +71,7 @@ def create_app(
     app = FastAPI(
         title="Hakika", version=hakika.__version__, description=DESCRIPTION, lifespan=lifespan,
         docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
-        redirect_slashes=False, telemetry=NO_TELEMETRY_OF_ITS_OWN,
+        routes=[callbacks.ROUTE], redirect_slashes=False, telemetry=NO_TELEMETRY_OF_ITS_OWN,
         middleware=[
             Middleware(RequestId), Middleware(Observed, telemetry=telemetry),
             Middleware(Entrance), Middleware(errors.CatchEverything),

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from hakika.api.auth import OPEN, SCHEMES
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
 from hakika.api.inputs import PaymentRequest
 from hakika.api.merchant_bodies import (
@@ -110,9 +111,12 @@ def openapi(app: FastAPI) -> dict[str, Any]:
     document["components"]["schemas"] |= extra["$defs"]
     for unused in ("HTTPValidationError", "ValidationError"):  # the framework's own problem
         document["components"]["schemas"].pop(unused, None)
-    for methods in document["paths"].values():
+    document["components"]["securitySchemes"] = SCHEMES
+    for path, methods in document["paths"].items():
         for operation in methods.values():
             operation["responses"].pop("422" if not _reads_key(operation) else "", None)
+            if path not in OPEN:
+                operation["security"] = [{name: []} for name in SCHEMES]
     return document
 
 
