@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import psycopg
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
 
+from hakika.domain.ids import PaymentId
 from hakika.domain.payment import State
 from hakika.services import callbacks
 from hakika.services.callbacks import RETRY_SECONDS, TRIES_MAX, Arrival
+from hakika.services.pushed import PAYMENTS_MAX
 from hakika.store.transaction import StoreUnavailable
 from tests.services.world import SAFARICOM, STRANGER, World, canceled, open_world, paid
 
@@ -309,3 +312,40 @@ class TestWhatIsSaid:
 
         (held,) = world.quarantined()
         assert (held["reason"], held["raw"], held["next_try_at"]) == ("unreadable", raw, None)
+
+
+class TestWhatAProcessRemembers:
+    """A callback is judged by the payment as it stood after its push, and that may be old."""
+
+    async def test_an_old_memory_overwrites_nothing(self, world: World):
+        """Another process heard the outcome already; this one hears it again, or something else."""
+        payment = await world.pending()
+        remembered = world.rt.pushed.recall(payment.id)
+        assert remembered is not None
+        await world.call_back(payment, paid(payment))
+        world.rt.pushed.remember(remembered)
+        await world.call_back(payment, canceled(payment))
+
+        assert (await world.read(payment.id)).state is State.COMPLETED
+        assert await world.facts(payment.id) == ["asked", "accepted", "paid", "canceled"]
+        assert world.events(payment.id) == ["payment.completed"]
+
+    async def test_a_memory_alone_puts_nothing_aside(self, world: World):
+        """It does not know the id that Daraja gave meanwhile; the row does."""
+        payment = await world.pending()
+        remembered = world.rt.pushed.recall(payment.id)
+        assert remembered is not None
+        world.rt.pushed.remember(replace(remembered, checkout_request_id="ws_CO_of_another"))
+        await world.call_back(payment, paid(payment))
+
+        assert (await world.read(payment.id)).state is State.COMPLETED
+        assert world.quarantined() == []
+
+    async def test_what_is_remembered_is_bounded(self, world: World):
+        """A flood of payments that nobody answers must not fill the memory."""
+        first = await world.read((await world.ask()).data["id"])
+        for number in range(PAYMENTS_MAX):
+            world.rt.pushed.remember(replace(first, id=PaymentId(f"pay_{number}")))
+
+        assert world.rt.pushed.recall(first.id) is None
+        assert world.rt.pushed.recall(PaymentId("pay_0")) is not None

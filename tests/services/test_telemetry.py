@@ -92,6 +92,7 @@ async def test_the_time_to_the_outcome_is_measured_from_the_birth(world, counted
     payment = await world.pending()
     world.change("update payments set created_at = created_at - interval '40 seconds',"
                  " asked_at = asked_at - interval '30 seconds' where id = '" + payment.id + "'")
+    world.rt.pushed.recall(payment.id)  # as if another process had pushed it
     await world.call_back(payment, paid(payment))
 
     final = counted("hakika_payment_final_seconds_sum", mode="test", outcome="completed")

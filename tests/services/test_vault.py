@@ -86,6 +86,7 @@ async def test_a_callback_about_a_row_that_does_not_open_is_kept(world: World):
     """Safaricom calls once: damage in our house must not lose what it said."""
     payment = await world.pending()
     world.change(f"update payments set private = 'x' where id = '{payment.id}'")
+    world.rt.pushed.recall(payment.id)  # as if another process had pushed it
 
     await world.call_back(payment, paid(payment))
 

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from base64 import b32decode, b32encode
 
 from hakika.domain.ids import PaymentId, bits_of, write
 
 PATH = "/c/"
 
 _ALPHABET = "0123456789abcdfghijklnoprtuvwxyz"
+_BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"  # RFC 4648's
+_OURS, _THEIRS = str.maketrans(_BASE32, _ALPHABET), str.maketrans(_ALPHABET, _BASE32)
 _ID_BYTES, _MAC_BYTES = 16, 16
 _LENGTH = 52  # 256 bits, 5 a character
+_PADDING = "===="
 
 
 def write_token(payment_id: PaymentId, *, key: bytes) -> str:
     """Return the token of a payment: its 128-bit id, then 128 bits that only we can make."""
     body = bits_of(payment_id).to_bytes(_ID_BYTES, "big")
-    number = int.from_bytes(body + _mac(body, key), "big")
-    return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(5 * (_LENGTH - 1), -1, -5))
+    return b32encode(body + _mac(body, key)).decode()[:_LENGTH].translate(_OURS)
 
 
 def read_token(token: str, *, key: bytes) -> PaymentId | None:
@@ -33,16 +36,9 @@ def read_token(token: str, *, key: bytes) -> PaymentId | None:
     """
     if len(token) != _LENGTH or not set(token) <= set(_ALPHABET):
         return None
-    number = 0
-    for character in token:
-        number = (number << 5) | _ALPHABET.index(character)
-    if number >> (8 * (_ID_BYTES + _MAC_BYTES)):
-        return None
-    whole = number.to_bytes(_ID_BYTES + _MAC_BYTES, "big")
-    body, mac = whole[:_ID_BYTES], whole[_ID_BYTES:]
-    if not hmac.compare_digest(mac, _mac(body, key)):
-        return None
-    return PaymentId(write("pay", int.from_bytes(body, "big")))
+    body = b32decode(token.translate(_THEIRS) + _PADDING)[:_ID_BYTES]
+    payment_id = PaymentId(write("pay", int.from_bytes(body, "big")))
+    return payment_id if hmac.compare_digest(token, write_token(payment_id, key=key)) else None
 
 
 def _mac(body: bytes, key: bytes) -> bytes:

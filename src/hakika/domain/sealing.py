@@ -78,7 +78,9 @@ class DataKey:
 
     def blind(self, kind: str, text: str) -> bytes:
         """Return 16 bytes that stand for `text` in an index: equal texts of one owner are equal."""
-        return hmac.digest(self._blind, f"{kind} {text}".encode(), hashlib.sha256)[:_BLIND_BYTES]
+        return hashlib.blake2b(
+            f"{kind} {text}".encode(), key=self._blind, digest_size=_BLIND_BYTES,
+        ).digest()
 
     def wrapped_by(self, master: MasterKey, *, nonce: bytes) -> bytes:
         """Return this key wrapped by another master."""

@@ -99,6 +99,7 @@ async def _interpret(rt: Runtime, arrival: Arrival, payment_id: PaymentId) -> No
     try:
         change = await record_heard(
             rt, payment_id, lambda payment: _judge(rt, payment, said, arrival),
+            seen=rt.pushed.recall(payment_id),
         )
         rt.telemetry.called_back(change)
     except Unheard:

@@ -63,7 +63,7 @@ async def _mind_the_clocks(rt: Runtime) -> int:
 async def _mind_the_clock(rt: Runtime, payment_id: PaymentId) -> bool:
     """Record what the passing of time says: a crash while sending, or a deadline that passed."""
     try:
-        await record_heard(rt, payment_id, lambda locked: _said_by_the_clock(rt, locked))
+        await record_heard(rt, payment_id, lambda seen: _said_by_the_clock(rt, seen))
     except Unheard:
         return False  # somebody was faster, or it is not due any more
     return True
@@ -135,7 +135,7 @@ async def _ask(rt: Runtime, payment: Payment) -> None:
         return
     if not answer.raw:
         return  # Daraja said nothing at all: no fact; the check is due again when our hold ends
-    await record_heard(rt, payment.id, lambda locked: _judge(rt, locked, answer))
+    await record_heard(rt, payment.id, lambda seen: _judge(rt, seen, answer), seen=payment)
     rt.passing(KillPoint.AFTER_CHECK_RECORDED)
 
 

@@ -56,17 +56,21 @@ async def record(
     return await _recorded(rt, _Hearing(payment.id, lambda _: fact, keep_answer), payment)
 
 
-async def record_heard(rt: Runtime, payment_id: PaymentId, hear: Hear) -> Change:
-    """Record the fact that `hear` finds when it sees the payment; it may be shown it twice.
+async def record_heard(
+    rt: Runtime, payment_id: PaymentId, hear: Hear, *, seen: Payment | None = None,
+) -> Change:
+    """Record the fact that `hear` finds when it sees the payment; it may see it more than once.
+
+    `seen` is the payment as it was some time ago, if its caller knows that.
 
     Raises:
         Unheard: `hear` returned None; nothing was written.
         NotFound, StoreUnavailable: as `record`.
     """
-    return await _recorded(rt, _Hearing(payment_id, hear))
+    return await _recorded(rt, _Hearing(payment_id, hear), seen)
 
 
-async def _recorded(rt: Runtime, hearing: _Hearing, seen: Payment | None = None) -> Change:
+async def _recorded(rt: Runtime, hearing: _Hearing, seen: Payment | None) -> Change:
     try:
         change = await _commit(rt, hearing, seen)
     except ReceiptTaken as taken:
@@ -80,37 +84,43 @@ async def _recorded(rt: Runtime, hearing: _Hearing, seen: Payment | None = None)
 
 
 async def _commit(rt: Runtime, hearing: _Hearing, seen: Payment | None) -> Change:
+    """Judge and write by a first look, which may be old; and if that will not do, by a held one."""
     async with rt.store.autocommit() as tx:
         seen = seen or await payments.get(tx, hearing.payment_id)
-        if change := await _move(rt, tx, hearing, seen):
+        change = _judged(rt, hearing, seen) if seen else None
+        if change is not None and await _is_written(rt, tx, hearing, change):
             return change
     async with rt.store.transaction() as tx:
         held = await payments.lock(tx, hearing.payment_id)
-        change = await _move(rt, tx, hearing, held)
-    assert change is not None, "the row was held, so nobody else can have moved it"
+        if held is None:
+            raise NotFound(f"There is no payment {hearing.payment_id}.")
+        change = _judged(rt, hearing, held)
+        if change is None:
+            raise Unheard(held)
+        is_written = await _is_written(rt, tx, hearing, change)
+        assert is_written, "the row is held, so nobody else can have moved it"
     return change
 
 
-async def _move(
-    rt: Runtime, tx: Transaction, hearing: _Hearing, payment: Payment | None,
-) -> Change | None:
-    """Judge and write, with the events and their deliveries; None when somebody was faster."""
-    if payment is None:
-        raise NotFound(f"There is no payment {hearing.payment_id}.")
+def _judged(rt: Runtime, hearing: _Hearing, payment: Payment) -> Change | None:
+    """Return what comes of the hearing; None when there is nothing to record."""
     fact = hearing.hear(payment)
     if fact is None:
-        raise Unheard(payment)
-    now = rt.now()
-    change = with_next_check(rt, advance(payment, fact, now=now))
-    data, answer = payment_data(change.after), None
+        return None
+    return with_next_check(rt, advance(payment, fact, now=rt.now()))
+
+
+async def _is_written(rt: Runtime, tx: Transaction, hearing: _Hearing, change: Change) -> bool:
+    """Write a change, its events and their deliveries; return False when somebody was faster."""
+    payment = change.after
+    data, answer = payment_data(payment), None
     if hearing.keep_answer:
         sealer = await tx.sealer(payment.merchant_id)
         answer = idempotency.sealed_answer(payment.id, data, sealer)
-    written = await payments.apply(
+    return await payments.apply(
         tx, change, [Told(EventId(rt.new_id("evt")), name, data) for name in change.events],
-        forgotten=rt.patience.prompts_forgotten(now=now), answer=answer,
+        forgotten=rt.patience.prompts_forgotten(now=change.heard_at), answer=answer,
     )
-    return change if written else None
 
 
 def with_next_check(rt: Runtime, change: Change) -> Change:

@@ -276,6 +276,7 @@ async def _push(rt: Runtime, payment: Payment) -> Asked:
     rt.passing(KillPoint.AFTER_PUSH)
     change = await _record_outcome(rt, payment, fact)
     rt.passing(KillPoint.AFTER_OUTCOME)
+    rt.pushed.remember(change.after)
     if fact.kind is Kind.UNREACHABLE and change.after.state is State.UNSENT:
         raise ProviderUnreachable(
             "M-Pesa could not be reached. Nothing was sent to the payer.",

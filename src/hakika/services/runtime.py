@@ -32,6 +32,7 @@ from hakika.services import vault
 from hakika.services.killpoints import Watcher, nobody_watches
 from hakika.services.limits import Limits, open_limits
 from hakika.services.notes import Notes
+from hakika.services.pushed import Pushed
 from hakika.services.recently import Recently
 from hakika.services.telemetry import Telemetry
 from hakika.services.tokens import SharedTokens
@@ -61,11 +62,16 @@ class Runtime:
     providers: Recently[list[Provider]]        # by merchant and mode
     stops: Recently[tuple[str, datetime] | None]  # by merchant: live collections switched off
     handles: Recently[frozenset[str]]          # of all living keys, by ""
+    pushed: Pushed
     limits: Limits
     notes: Notes                               # of requests, for the request log
     telemetry: Telemetry
     passing: Watcher = nobody_watches
+    # From HAKIKA_SECRET, which is not in the database: for callback addresses, for the digests of
+    # API keys, and for telling apart the bodies of repeated requests.
     _key: bytes = field(default=b"", repr=False)
+    pepper: bytes = field(default=b"", repr=False)
+    fingerprint_key: bytes = field(default=b"", repr=False)
 
     def now(self) -> datetime:
         """Return the time, UTC."""
@@ -102,16 +108,6 @@ class Runtime:
         """Return the payment whose callback address ends in `token`, or None."""
         return callback.read_token(token, key=self._key)
 
-    @property
-    def fingerprint_key(self) -> bytes:
-        """The key under which requests are told apart; it is not in the database."""
-        return hmac.digest(self._key, b"fingerprints", hashlib.sha256)
-
-    @property
-    def pepper(self) -> bytes:
-        """The key under which API keys are digested; it is not in the database."""
-        return hmac.digest(self._key, b"api keys", hashlib.sha256)
-
 
 @asynccontextmanager
 async def open_runtime(
@@ -130,6 +126,7 @@ async def open_runtime(
     """
     allow = AllowList.parse(settings.webhook_allowed_networks)
     telemetry = telemetry or Telemetry()
+    secret = settings.secret.get_secret_value().encode()
     async with AsyncExitStack() as parts:
         store = await open_store(
             settings.database_url.get_secret_value(),
@@ -149,9 +146,11 @@ async def open_runtime(
             patience=Patience(settings.pace),
             keys=Recently(time.monotonic), providers=Recently(time.monotonic),
             stops=Recently(time.monotonic), handles=Recently(time.monotonic),
-            limits=open_limits(settings), notes=Notes(),
+            pushed=Pushed(), limits=open_limits(settings), notes=Notes(),
             public_url=(settings.public_url or public_url).rstrip("/"),
-            telemetry=telemetry, passing=passing, _key=settings.secret.get_secret_value().encode(),
+            telemetry=telemetry, passing=passing, _key=secret,
+            pepper=hmac.digest(secret, b"api keys", hashlib.sha256),
+            fingerprint_key=hmac.digest(secret, b"fingerprints", hashlib.sha256),
         )
         await vault.prove(store, settings)
         await make_months_ahead(rt)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, LiteralString
 
 import psycopg
@@ -89,8 +90,7 @@ _FACT: LiteralString = """
         %(fact_private)s, %(facts_link)s
 """
 
-BEGIN: LiteralString = (
-    """
+_CLAIMED: LiteralString = """
     with claimed as (
         insert into idempotency_keys
             (merchant_id, livemode, operation, key, fingerprint, payment_id, created_at)
@@ -98,38 +98,40 @@ BEGIN: LiteralString = (
             %(id)s, %(created_at)s)
         on conflict do nothing
         returning payment_id
-    ), prompted as (
+    )
+"""
+
+_PROMPTED: LiteralString = """
+    , prompted as (
         insert into open_prompts (merchant_id, livemode, phone_hash, payment_id, opened_at)
         select %(merchant_id)s, %(livemode)s, %(phone_hash)s, payment_id, %(created_at)s
-          from claimed where %(rings)s
+          from claimed
         on conflict (merchant_id, livemode, phone_hash)
             do update set payment_id = excluded.payment_id, opened_at = excluded.opened_at
             where open_prompts.opened_at < %(forgotten)s
         returning payment_id
-    ), born as ("""
-    + _BORN
-    + """ from claimed where not %(rings)s or exists (select from prompted)
-        returning id
-    ), heard as ("""
-    + _FACT
-    + """ from born), extra as (
+    )
+"""
+
+_NOT_TO_BE_PROMPTED: LiteralString = """
+    , case when exists (select from claimed) then
+        case when (select count(*) from (
+                select from payments where phone_hash = %(phone_hash)s
+                   and livemode = %(livemode)s and created_at > %(hour_ago)s
+                 limit %(prompts_max)s) as lately) >= %(prompts_max)s
+            then refuse('too_many_prompts')
+            when not exists (select from prompted) then refuse('prompt_open') end end
+"""
+
+_OWN_ENDPOINT: LiteralString = """
+    , extra as (
         insert into endpoints
             (id, merchant_id, livemode, url, dialect, events, signs_with, payment_id, created_at)
         select %(endpoint_id)s, %(merchant_id)s, %(livemode)s, %(callback_url)s,
             signer.dialect, '{}', signer.id, born.id, %(created_at)s
         from born join endpoints signer on signer.id = %(signs_with)s
-        where %(callback_url)s <> ''
     )
-    select exists (select from born) as is_born,
-        case when %(rings)s and exists (select from claimed) then
-            case when (select count(*) from (
-                    select from payments where phone_hash = %(phone_hash)s
-                       and livemode = %(livemode)s and created_at > %(hour_ago)s
-                     limit %(prompts_max)s) as lately) >= %(prompts_max)s
-                then refuse('too_many_prompts')
-                when not exists (select from prompted) then refuse('prompt_open') end end
-    """
-)
+"""
 
 _OPEN_PROMPT: LiteralString = """
     select payment_id from open_prompts
@@ -138,8 +140,7 @@ _OPEN_PROMPT: LiteralString = """
 """
 
 # `facts_count` is the version: it grows with every fact. Whoever was overtaken writes nothing.
-CHANGE: LiteralString = (
-    """
+_MOVED: LiteralString = """
     with moved as (
         update payments set
             state = %(state)s, attempts = %(attempts)s,
@@ -156,9 +157,11 @@ CHANGE: LiteralString = (
             completed_at = %(completed_at)s
         where id = %(id)s and state = %(state_before)s and facts_count = %(facts_count_before)s
         returning id, merchant_id, livemode
-    ), heard as ("""
-    + _FACT
-    + """ from moved), told as (
+    )
+"""
+
+_TOLD: LiteralString = """
+    , told as (
         insert into events (id, merchant_id, livemode, name, subject_id, data, created_at)
         select each.id, moved.merchant_id, moved.livemode, each.name, moved.id, each.data,
             %(heard_at)s
@@ -182,31 +185,35 @@ CHANGE: LiteralString = (
         ) as endpoints on endpoints.events = '{}' or told.name = any(endpoints.events)
         order by told.position
         returning id
-    ), kept as (
+    )
+"""
+
+_ANSWERED: LiteralString = """
+    , answered as (
         update idempotency_keys set answer = %(answer)s
-         where %(answer)s::bytea is not null and answer is null
-           and (merchant_id, livemode) in (select merchant_id, livemode from moved)
-           and operation = 'payments' and key = %(idempotency_key)s
-    ), prompt_closed as (
+         where (merchant_id, livemode) in (select merchant_id, livemode from moved)
+           and operation = 'payments' and key = %(idempotency_key)s and answer is null
+    )
+"""
+
+_PROMPT_CLOSED: LiteralString = """
+    , prompt_closed as (
         delete from open_prompts
-         where %(closes_prompt)s and (merchant_id, livemode) in (
-                select merchant_id, livemode from moved)
+         where (merchant_id, livemode) in (select merchant_id, livemode from moved)
            and phone_hash = %(phone_hash)s and payment_id = %(id)s
-    ), prompt_opened as (
+    )
+"""
+
+_PROMPT_OPENED: LiteralString = """
+    , prompt_opened as (
         insert into open_prompts (merchant_id, livemode, phone_hash, payment_id, opened_at)
         select merchant_id, livemode, %(phone_hash)s, id, %(heard_at)s from moved
-         where %(opens_prompt)s
         on conflict (merchant_id, livemode, phone_hash)
             do update set payment_id = excluded.payment_id, opened_at = excluded.opened_at
             where open_prompts.opened_at < %(forgotten)s
         returning payment_id
     )
-    select (select count(*) from due) as deliveries,
-        case when %(opens_prompt)s and not exists (select from prompt_opened)
-            then refuse('prompt_open') end
-      from moved
-    """
-)
+"""
 
 LOCK: LiteralString = "select " + COLUMNS + " from payments where id = %(id)s for update"
 
@@ -231,17 +238,35 @@ async def begin(tx: Transaction, change: Change, intent: Intent) -> bool:
     Raises:
         PromptOpen, TooManyPrompts: the payer is not to be asked now. Nothing was written.
     """
-    sealer = await tx.sealer(change.after.merchant_id)
-    guard = intent.guard
+    payment, guard = change.after, intent.guard
+    sealer = await tx.sealer(payment.merchant_id)
     values = _values(change, sealer) | {
         "fingerprint": intent.fingerprint, "endpoint_id": intent.endpoint_id,
         "signs_with": intent.signs_with,
         "forgotten": guard.forgotten, "hour_ago": guard.hour_ago, "prompts_max": guard.prompts_max,
     }
+    statement = _begin(rings=rings_a_person(payment), has_own=bool(payment.callback_url))
     with _refusals():
-        row = await tx.row(BEGIN, values)
+        row = await tx.row(statement, values)
     assert row is not None, "it selects one row, whatever it did"
     return bool(row["is_born"])
+
+
+@cache
+def _begin(*, rings: bool, has_own: bool) -> LiteralString:
+    """Return the statement that bears a payment, with the parts that this one needs.
+
+    PostgreSQL opens every table and index that a statement names, used or not: all parts together
+    cost a third more.
+    """
+    return (
+        _CLAIMED + (_PROMPTED if rings else "")
+        + ", born as (" + _BORN + (" from prompted" if rings else " from claimed")
+        + " returning id), heard as (" + _FACT + " from born)"
+        + (_OWN_ENDPOINT if has_own else "")
+        + " select exists (select from born) as is_born"
+        + (_NOT_TO_BE_PROMPTED if rings else "")
+    )
 
 
 async def open_prompt(
@@ -270,7 +295,14 @@ async def apply(
         PromptOpen: it would be sent now, and another prompt is on the phone.
         ReceiptTaken: another payment has this receipt. Record a contradiction instead.
     """
-    sealer = await tx.sealer(change.after.merchant_id)
+    before, after = change.before, change.after
+    sealer = await tx.sealer(after.merchant_id)
+    rings = rings_a_person(after)
+    statement = _change(
+        tells=bool(told), answers=answer is not None,
+        closes=rings and after.state in NO_PROMPT and before.state not in NO_PROMPT,
+        opens=rings and after.state is State.SENDING and change.moved,
+    )
     values = _values(change, sealer) | {
         "event_ids": [each.id for each in told],
         "event_names": [each.name.value for each in told],
@@ -280,7 +312,7 @@ async def apply(
     }
     try:
         with _refusals():
-            row = await tx.row(CHANGE, values)
+            row = await tx.row(statement, values)
     except psycopg.errors.UniqueViolation as error:
         if error.diag.constraint_name == "payments_receipt_key":
             raise ReceiptTaken(change.fact.receipt) from error
@@ -290,6 +322,20 @@ async def apply(
     if row["deliveries"]:
         tx.wake_workers()
     return True
+
+
+@cache
+def _change(*, tells: bool, answers: bool, closes: bool, opens: bool) -> LiteralString:
+    """Return the statement that moves a payment, with the parts that this move needs: `_begin`."""
+    return (
+        _MOVED + ", heard as (" + _FACT + " from moved)"
+        + (_TOLD if tells else "") + (_ANSWERED if answers else "")
+        + (_PROMPT_CLOSED if closes else "") + (_PROMPT_OPENED if opens else "")
+        + (" select (select count(*) from due)" if tells else " select 0") + " as deliveries"
+        + (", case when not exists (select from prompt_opened) then refuse('prompt_open') end"
+           if opens else "")
+        + " from moved"
+    )
 
 
 @contextmanager
@@ -346,7 +392,4 @@ def _values(change: Change, sealer: Sealer) -> dict[str, Any]:
         "kind": fact.kind.value,
         "source": fact.source.value,
         "fact_private": sealed_fact(after, fact, sealer),
-        "rings": rings_a_person(after),
-        "opens_prompt": change.moved and after.state is State.SENDING and rings_a_person(after),
-        "closes_prompt": after.state in NO_PROMPT,
     }
