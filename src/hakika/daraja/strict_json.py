@@ -61,8 +61,10 @@ def text_at(fields: Mapping[str, object], *names: str) -> str:
     for name in names:
         value = fields.get(name)
         if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
-            printable = (sign if sign.isprintable() else " " for sign in str(value)[:TEXT_MAX])
-            return "".join(printable).strip()
+            text = str(value)[:TEXT_MAX]
+            if not text.isprintable():
+                text = "".join(sign if sign.isprintable() else " " for sign in text)
+            return text.strip()
     return ""
 
 

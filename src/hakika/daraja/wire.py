@@ -7,7 +7,6 @@ in `results.py`. Sources: daraja.md 5.1, 5.2 and 7.6, which name Safaricom's pag
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -71,7 +70,7 @@ class StkPush:
 
     def body(self) -> bytes:
         """Return the JSON to send. An empty description is left out: it alone is optional."""
-        fields = dataclasses.asdict(self)
+        fields = _fields(self)
         if not self.TransactionDesc:
             del fields["TransactionDesc"]
         return json.dumps(fields, separators=(",", ":")).encode()
@@ -115,7 +114,11 @@ class StkQuery:
 
     def body(self) -> bytes:
         """Return the JSON to send."""
-        return json.dumps(dataclasses.asdict(self), separators=(",", ":")).encode()
+        return json.dumps(_fields(self), separators=(",", ":")).encode()
+
+
+def _fields(message: StkPush | StkQuery) -> dict[str, int | str]:
+    return {name: getattr(message, name) for name in message.__slots__}
 
 
 def stk_query(credentials: Credentials, checkout_request_id: str, *, now: datetime) -> StkQuery:

@@ -41,7 +41,7 @@ LANES_SECONDS = 1.0
 
 # Under load, several deliveries share one exchange with the database; the first after a silence is
 # not delayed.
-GAP_SECONDS = 0.004
+GAP_SECONDS = 0.01
 
 # A database that is away for longer than this is not just being restarted.
 AWAY_SECONDS_MAX = 30.0

@@ -179,8 +179,12 @@ class Store:
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         try:
-            async with self.pool.connection(timeout=POOL_WAIT_SECONDS_MAX) as connection:
+            # Not by `pool.connection`, which asks for a commit that autocommit has no use for.
+            connection = await self.pool.getconn(timeout=POOL_WAIT_SECONDS_MAX)
+            try:
                 yield connection
+            finally:
+                await self.pool.putconn(connection)
         except PoolTimeout as error:
             raise StoreUnavailable("The database has no free connection just now.") from error
         except _AWAY as error:

@@ -16,8 +16,8 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-# One hint wakes for all that was committed by then: 200 a second are as good as 2,000.
-GAP_SECONDS = 0.005
+# One hint wakes for all that was committed by then: 100 a second are as good as 2,000.
+GAP_SECONDS = 0.01
 
 _LISTEN: LiteralString = "listen hakika_deliveries"
 _NOTIFY: LiteralString = "notify hakika_deliveries"
