@@ -110,7 +110,7 @@ def test_a_database_of_several_machines_needs_a_secret_of_all(here: Here, tmp_pa
         HAKIKA_DATABASE_URL="postgresql://hakika@127.0.0.1:1/hakika",
     )
 
-    assert said.returncode != 0
+    assert said.returncode == 2
     assert "HAKIKA_SECRET" in said.stderr
     assert not (tmp_path / "secret").exists()
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import structlog
 from pydantic import SecretStr
 
-from hakika.cli.failure import CommandFailed
+from hakika.cli.failure import EXIT_MISASKED, CommandFailed
 from hakika.cli.private_file import write_private
 from hakika.domain.sealing import KeyMalformed
 from hakika.kms import KmsFailed
@@ -107,6 +107,7 @@ def refuse_missing_secrets(settings: Settings) -> None:
             f"HAKIKA_DATABASE_URL is set, and {variable} is not.",
             hint=f"Set {variable} (or {variable}_FILE) to the same text on every machine, such as "
             "one made by `openssl rand -base64 32`, and keep it: it cannot be replaced if lost.",
+            exit_code=EXIT_MISASKED,
         )
 
 
@@ -128,11 +129,13 @@ async def refuse_wrong_keys(settings: Settings) -> None:
         raise CommandFailed(
             str(error), hint="Set HAKIKA_SECRET (or the file `secret` of the data folder) to what "
             "it was when this database was new, or restore the database that belongs to it.",
+            exit_code=EXIT_MISASKED,
         ) from error
     except MasterKeyMissing as error:
         raise CommandFailed(
             str(error), hint="Set HAKIKA_MASTER_KEY (or the file `master-key` of the data folder) "
             "to the one that is named; during a rotation, HAKIKA_MASTER_KEY_PREVIOUS too.",
+            exit_code=EXIT_MISASKED,
         ) from error
     finally:
         await store.close()
@@ -141,10 +144,13 @@ async def refuse_wrong_keys(settings: Settings) -> None:
 async def _opened(settings: Settings) -> Store:
     try:
         keyring = vault.open_keyring(settings)
-    except (KeyMalformed, KmsFailed) as error:
+    except KeyMalformed as error:
         raise CommandFailed(
             f"HAKIKA_MASTER_KEY cannot be used. {error}", hint="`hakika vault new-key` makes one.",
+            exit_code=EXIT_MISASKED,
         ) from error
+    except KmsFailed as error:
+        raise CommandFailed(f"HAKIKA_MASTER_KEY cannot be used. {error}") from error
     return await open_store(
         settings.database_url.get_secret_value(),
         connections_max=settings.database_connections_max, keyring=keyring,
