@@ -1,5 +1,7 @@
 """One process of Hakika for a story: an API or a worker, which may kill itself at a named point.
 
+Or one command of `hakika`, run to its end.
+
 Stories start many, and importing takes each of them longer than its work. So they are forked from a
 server that has imported everything once; each is a real process all the same.
 """
@@ -7,9 +9,11 @@ server that has imported everything once; each is a real process all the same.
 from __future__ import annotations
 
 import asyncio
+import io
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -18,12 +22,14 @@ from multiprocessing.context import ForkServerProcess
 import uvicorn
 
 from hakika.api.app import create_app
+from hakika.cli import main
 from hakika.services.killpoints import KillPoint, Watcher, nobody_watches
 from hakika.settings import Settings, read_settings
 from hakika.worker import app as worker
 
 READY_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 20
+COMMAND_SECONDS_MAX = 45
 
 _forks = multiprocessing.get_context("forkserver")
 _forks.set_forkserver_preload([__name__])
@@ -73,6 +79,43 @@ async def start(part: Part) -> Process:
     assert is_ready, f"the {part.role} did not start in time"
     ours.recv()  # raises EOFError when it ended instead
     return Process(process, f"http://127.0.0.1:{part.port}")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said, and its exit code."""
+
+    exit_code: int
+    output: str
+    errors: str
+
+
+async def command(*words: str, environment: Mapping[str, str]) -> Said:
+    """Run `hakika` with these words as a process of its own, to its end."""
+    ours, theirs = _forks.Pipe(duplex=False)
+    process = _forks.Process(target=_run_command, args=(words, dict(environment), theirs))
+    process.start()
+    theirs.close()
+    try:
+        has_ended = await asyncio.to_thread(ours.poll, COMMAND_SECONDS_MAX)
+        assert has_ended, f"hakika {' '.join(words)} does not end"
+        said: Said = ours.recv()
+        return said
+    finally:
+        process.kill()
+        await asyncio.to_thread(process.join)
+
+
+def _run_command(words: tuple[str, ...], environment: dict[str, str], said: Connection) -> None:
+    """Be the process."""
+    os.environ.update(environment)
+    sys.argv = ["hakika", *words]
+    sys.stdout, sys.stderr = output, errors = io.StringIO(), io.StringIO()
+    try:
+        main.run()
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+        said.send(Said(code, output.getvalue(), errors.getvalue()))
 
 
 def _run(part: Part, ready: Connection) -> None:

@@ -165,7 +165,8 @@ async def open_world(database_url: str, *, data: Path) -> AsyncIterator[World]:
     environment = {
         "HAKIKA_DATABASE_URL": database_url, "HAKIKA_SECRET": SECRET,
         "HAKIKA_MASTER_KEY": MASTER_KEY,
-        "HAKIKA_DARAJA_SANDBOX_URL": simulator_url, "HAKIKA_SANDBOX_CONSUMER_KEY": "key",
+        "HAKIKA_DARAJA_SANDBOX_URL": simulator_url, "HAKIKA_DARAJA_LIVE_URL": simulator_url,
+        "HAKIKA_SANDBOX_CONSUMER_KEY": "key",
         "HAKIKA_SANDBOX_CONSUMER_SECRET": "secret", "HAKIKA_PACE": str(SPEED),
         "HAKIKA_SANDBOX_QUERIES_PER_MINUTE": "600",
         "HAKIKA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8", "HAKIKA_LOG_LEVEL": "warning",
