@@ -15,8 +15,9 @@ from hakika.domain.sealing import SealBroken
 from hakika.services import webhooks
 from hakika.services.delivering import LEASE_SECONDS
 from hakika.services.killpoints import KillPoint
+from hakika.services.runtime import open_runtime
 from hakika.services.webhooks import Changed
-from tests.services.world import Died, World, canceled, open_world, paid
+from tests.services.world import PUBLIC_URL, Died, World, canceled, open_world, paid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -190,6 +191,24 @@ class TestATry:
 
         assert len(world.receiver.heard) == 1
         assert states(world) == ["sending", "succeeded"]
+
+    async def test_a_merchant_whose_data_key_does_not_open_stops_no_other(self, world: World):
+        """One damaged row must not silence every shop, and end every worker that looks at it."""
+        await world.add_endpoint("/other")
+        await world.completed()
+        damaged = await world.besides()
+        await damaged.add_endpoint("/damaged")
+        await damaged.completed()
+        world.change(
+            "update data_keys set wrapped = '\\x00' where owner ="
+            f" '{damaged.key.merchant_id}'",
+        )
+        async with open_runtime(world.rt.settings, public_url=PUBLIC_URL) as fresh:
+            with pytest.raises(SealBroken):
+                await world.deliver(rt=fresh)
+
+        assert [event["path"] for event in world.receiver.heard] == ["/other"]
+        assert states(world) == ["succeeded", "sending"]
 
 
 class TestTheNumber:

@@ -146,6 +146,7 @@ class Receiver:
     hanging: set[str] = field(default_factory=set)      # paths that never answer
     failing: set[str] = field(default_factory=set)      # paths that answer 500
     answers: dict[str, int] = field(default_factory=dict)  # paths that answer something else
+    poison: set[str] = field(default_factory=set)       # types of events that are answered by 500
     seconds: float = 0.0                                # that each answer takes
     headers: dict[str, str] = field(default_factory=dict)
     open: int = 0                                       # webhooks that wait for their answer
@@ -166,6 +167,8 @@ class Receiver:
             self.open -= 1
         if request.path in self.failing or request.path in self.answers:
             return web.Response(status=self.answers.get(request.path, 500))
+        if json.loads(body)["type"] in self.poison:
+            return web.Response(status=500)
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         return web.Response(status=status, text="as told", headers=self.headers)
 
@@ -185,6 +188,10 @@ class World:
         self.change(*_PUT_TO_REST.split(";")[:-1])
         vars(self.daraja).update(vars(Daraja(url=self.daraja.url)))
         vars(self.receiver).update(vars(Receiver(url=self.receiver.url)))
+        return replace(self, key=await _new_key(self.rt, livemode=False))
+
+    async def besides(self) -> World:
+        """Return this world, with everything that is in it, as another merchant finds it."""
         return replace(self, key=await _new_key(self.rt, livemode=False))
 
     async def live(self) -> World:

@@ -12,6 +12,7 @@ again when their lease is over.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, LiteralString
@@ -24,9 +25,10 @@ from hakika.domain.event import Event
 from hakika.domain.health import BROKEN_AFTER_FAILURES
 from hakika.domain.ids import DeliveryId, EndpointId
 from hakika.domain.lane import ROOM_AT_FIRST
+from hakika.domain.sealing import SealBroken
 from hakika.domain.webhook import secrets_at
 from hakika.store.events import event_of
-from hakika.store.keyring import Sealer
+from hakika.store.keyring import MasterKeyMissing, Sealer
 from hakika.store.transaction import Transaction
 from hakika.store.webhooks import opened_headers, previous_secret_place, secret_place
 
@@ -223,7 +225,7 @@ class Taken:
     lane: str
     begun_at: datetime
     row: DictRow
-    sealer: Sealer
+    sealer: Sealer | None              # None: the data key of its merchant does not open
 
     def __repr__(self) -> str:
         return f"Taken(delivery {self.id}, attempt {self.attempt})"
@@ -310,11 +312,14 @@ async def turn(
 
 
 async def _taken(tx: Transaction, row: DictRow, now: datetime) -> Taken:
+    sealer = None
+    with suppress(MasterKeyMissing, SealBroken):  # its own trouble, and not that of all others
+        sealer = await tx.sealer(row["merchant_id"])
     return Taken(
         id=DeliveryId(row["id"]), attempt=row["attempts"],
         tries=row["attempts"] - row["attempts_before"],
         endpoint_id=EndpointId(row["endpoint_id"]), lane=row["lane"], begun_at=now, row=row,
-        sealer=await tx.sealer(row["merchant_id"]),
+        sealer=sealer,
     )
 
 
@@ -333,6 +338,8 @@ def _place_values(place: Place, *, now: datetime, lease: datetime) -> dict[str, 
 def opened(taken: Taken) -> Letter:
     """Return what is to be sent. Raises: SealBroken."""
     row, sealer = taken.row, taken.sealer
+    if sealer is None:
+        raise SealBroken(f"the data key of {row['merchant_id']} does not open")
     signer, previous = row["signer_id"], row["previous_secret"]
     return Letter(
         url=row["url"], dialect=Dialect(row["dialect"]),
@@ -377,4 +384,6 @@ def answer_place(delivery_id: int, attempt: int) -> str:
 
 def _sealed_answer(ended: Ended) -> bytes:
     taken, body = ended.taken, ended.answer.body
-    return taken.sealer.seal(answer_place(taken.id, taken.attempt), body) if body else b""
+    if not body or taken.sealer is None:
+        return b""
+    return taken.sealer.seal(answer_place(taken.id, taken.attempt), body)
