@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest_asyncio
 from hakika.domain.ids import EndpointId
 from hakika.domain.retry import ATTEMPTS_MAX
 from hakika.domain.sealing import SealBroken
-from hakika.services import webhooks
+from hakika.services import deliveries, webhooks
 from hakika.services.delivering import LEASE_SECONDS
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import open_runtime
@@ -285,6 +286,27 @@ class TestInTurn:
         await world.deliver()
 
         assert states(world) == ["scheduled", "succeeded"]
+
+    async def test_recovered_events_hold_back_nothing_that_was_there_before(self, world: World):
+        """Earlier events with later deliveries, a screen of them: each would wait for the other."""
+        endpoint = await world.add_endpoint()
+        payments = [await world.pending() for _ in range(8)]
+        await webhooks.change_endpoint(world.rt, world.key, endpoint.id, Changed(enabled=False))
+        for payment in payments:
+            await world.call_back(payment, canceled(payment))
+        await webhooks.change_endpoint(world.rt, world.key, endpoint.id, Changed(enabled=True))
+        for payment in payments:
+            await world.call_back(payment, paid(payment))
+        world.change(
+            "update deliveries set state = 'waiting', next_attempt_at = null, waits_since = now()",
+        )
+        missed = await deliveries.recover(
+            world.rt, world.key, endpoint.id, since=world.rt.now() - timedelta(hours=1),
+        )
+        begun = await world.deliver()
+
+        assert missed == len(payments)
+        assert begun == 2 * len(payments)
 
     async def test_payments_do_not_wait_for_each_other(self, world: World):
         await world.add_endpoint()

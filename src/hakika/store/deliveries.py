@@ -85,7 +85,7 @@ _TAKE: LiteralString = (
                case when w.deleted_at is not null or w.disabled_at is not null then 'unwanted'
                     when w.held_until > %(now)s then 'held'
                     when seen.follows and seen.attempts = 0 and is_behind(
-                        seen.event_id, seen.event_created_at, seen.endpoint_id) then 'behind'
+                        seen.event_id, seen.event_created_at, seen.endpoint_id, seen.id) then 'behind'
                     else 'ready' end as verdict,
                least(
                    coalesce(free.room, %(room)s),

@@ -155,8 +155,9 @@ end
 $$;
 
 -- Whether an earlier event of the same subject has not had its first try at this endpoint, or is
--- having it now.
-create function is_behind(which text, at timestamptz, whom text) returns boolean
+-- having it now. Only deliveries that were written before this one count, so that the first in line
+-- never waits for one behind it: a recovered event may be earlier, and its delivery later.
+create function is_behind(which text, at timestamptz, whom text, delivery bigint) returns boolean
     language plpgsql stable as $$
 begin
     return exists (
@@ -164,6 +165,7 @@ begin
           join events earlier on earlier.subject_id = mine.subject_id
                and earlier.position < mine.position
           join deliveries other on other.endpoint_id = whom and other.event_id = earlier.id
+               and other.id < delivery
          where mine.id = which and mine.created_at = at
            and ((other.attempts = 0 and other.finished_at is null)
                 or (other.attempts = 1 and other.state = 'sending')));
