@@ -15,11 +15,11 @@ from structlog.testing import capture_logs
 
 from hakika.domain.errors import EndpointDisabled
 from hakika.domain.health import BROKEN_AFTER_FAILURES, HOLD_SECONDS
-from hakika.domain.webhook import Endpoint
+from hakika.domain.webhook import Endpoint, endpoint_data
 from hakika.services import deliveries, webhooks
 from hakika.services.verify import verify
 from hakika.services.webhooks import Changed
-from tests.services.world import World, open_world
+from tests.services.world import World, canceled, open_world
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -124,15 +124,47 @@ class TestOneThatFails:
     async def test_gets_everything_at_once_when_it_is_back(self, world: World):
         """Also what its own schedule would send hours later."""
         await world.add_endpoint()
-        await break_it(world)
-        for _ in range(5):
-            await world.completed()
+        await fail_for(world, 10 * MINUTE, step=2 * MINUTE)
         world.receiver.statuses = [200]
-        world.let_pass(HOLD_SECONDS + 1)
+        world.change(
+            "update deliveries set next_attempt_at = next_attempt_at + interval '5 hours'"
+            " where state = 'scheduled'",
+            "update endpoints set held_until = null",
+        )
+        await world.completed()
         await world.deliver()
         await world.deliver()
 
         await all_right(world)
+
+    async def test_gets_everything_at_once_when_its_address_is_mended(self, world: World):
+        """Whoever corrects a mistake in the address must not wait for hours to see it work."""
+        endpoint = await world.add_endpoint("/old")
+        await fail_for(world, 10 * MINUTE, step=2 * MINUTE)
+        world.receiver.statuses = [200]
+        await webhooks.change_endpoint(
+            world.rt, world.key, endpoint.id, Changed(url=world.receiver.url + "/new"),
+        )
+        await world.deliver()
+
+        await all_right(world)
+
+    async def test_events_that_always_fail_keep_their_own_schedule(self, world: World):
+        """Five of them in a row are no outage: their tries are to last for days, till a repair."""
+        endpoint = await world.add_endpoint()
+        world.receiver.poison = {"payment.canceled"}
+        for _ in range(BROKEN_AFTER_FAILURES):
+            payment = await world.pending()
+            await world.call_back(payment, canceled(payment))
+        for _ in range(6):
+            await world.deliver()
+            await world.completed()
+            world.let_pass(6)
+        await world.deliver()
+        tries = {each["attempts"] for each in world.deliveries() if each["state"] == "scheduled"}
+
+        assert not (await state_of(world, endpoint)).health.is_broken
+        assert tries == {2}
 
     async def test_a_single_event_that_always_fails_holds_nothing_back(self, world: World):
         """Between good ones it is an accident of that event. (F31)"""
@@ -145,6 +177,24 @@ class TestOneThatFails:
 
         assert not (await state_of(world, endpoint)).health.is_broken
         assert states(world).count("waiting") == 0
+
+    async def test_is_asked_with_what_it_has_not_refused_yet(self, world: World):
+        """Else events that always fail, one after another, would hold back all others for hours."""
+        await world.add_endpoint()
+        world.receiver.poison = {"payment.canceled"}
+        for _ in range(4 * BROKEN_AFTER_FAILURES):
+            payment = await world.pending()
+            await world.call_back(payment, canceled(payment))
+        await world.deliver()
+        world.change(
+            "update deliveries set attempts = 1, state = 'waiting', next_attempt_at = null,"
+            " waits_since = now()",
+            "update endpoints set failures = 5, held_until = null",
+        )
+        good = await world.completed()
+        await world.deliver()
+
+        assert good.id in {event["data"]["id"] for event in world.receiver.heard}
 
     @pytest.mark.parametrize("status", [429, 502, 504])
     async def test_that_is_overloaded_is_slowed_down_at_once(self, world: World, status: int):
@@ -207,7 +257,7 @@ class TestGone:
         assert gone.disabled_reason == "The endpoint answered 410 Gone."
 
     async def test_takes_no_other_with_it_and_tells_it(self, world: World):
-        await world.add_endpoint("/gone")
+        gone = await world.add_endpoint("/gone")
         await world.add_endpoint("/other")
         world.receiver.answers = {"/gone": 410}
         await world.completed()
@@ -219,6 +269,10 @@ class TestGone:
             ("/gone", "payment.completed"), ("/other", "endpoint.disabled"),
             ("/other", "payment.completed"),
         ]
+        (said,) = [
+            event["data"] for event in world.receiver.heard if event["type"] == "endpoint.disabled"
+        ]
+        assert said == endpoint_data(await state_of(world, gone))
 
 
 class TestDown:

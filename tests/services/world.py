@@ -167,7 +167,7 @@ class Receiver:
             self.open -= 1
         if request.path in self.failing or request.path in self.answers:
             return web.Response(status=self.answers.get(request.path, 500))
-        if json.loads(body)["type"] in self.poison:
+        if json.loads(body).get("type") in self.poison:
             return web.Response(status=500)
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         return web.Response(status=status, text="as told", headers=self.headers)

@@ -2,7 +2,7 @@
 
 Each delivery has its own schedule (`retry.py`). This is about the endpoint: one that fails again
 and again is left alone for a while, then asked with a single delivery; when that one is accepted,
-everything that waited goes out. So an endpoint that comes back is noticed within minutes, and a
+everything that waited goes out, and after a longer absence also what would be tried hours later. So an endpoint that comes back is noticed within minutes, and a
 dead one costs next to nothing.
 """
 
@@ -25,6 +25,10 @@ HOLD_SECONDS_MAX = 300
 # An endpoint may ask for more, within reason: after an hour we look whether it meant it.
 HOLD_ASKED_SECONDS_MAX = 3600
 
+# Who accepted something less than this ago was not away: what failed in between has its own trouble,
+# and would use up in minutes the tries that are to last for days.
+AWAY_AFTER = timedelta(seconds=HOLD_SECONDS_MAX)
+
 # Svix's rule (faults.md B4): everything failed for five days. A day without a failure breaks the
 # row: nobody knows how the endpoint was doing in between.
 DEAD_AFTER = timedelta(days=5)
@@ -44,6 +48,14 @@ class Health:
     def is_broken(self) -> bool:
         """Say whether it is asked with one delivery at a time."""
         return self.failures >= BROKEN_AFTER_FAILURES
+
+    def was_away(self, *, now: datetime) -> bool:
+        """Say whether an endpoint that accepts something `now` was away: all of it is tried again.
+
+        Its deliveries that failed within a shorter time stay on their own schedule.
+        """
+        since = self.failing_since
+        return self.is_broken and since is not None and now - since >= AWAY_AFTER
 
     @property
     def is_dead(self) -> bool:

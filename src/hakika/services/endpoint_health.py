@@ -31,12 +31,13 @@ async def note(rt: Runtime, endpoint_id: EndpointId, answers: Sequence[Answer]) 
         endpoint = await webhooks.lock(tx, endpoint_id)
         after = health.after(endpoint.health, answers, now=now)
         await webhooks.set_health(tx, endpoint_id, after)
+        endpoint, before = replace(endpoint, health=after), endpoint.health
         if any(answer.gone for answer in answers):
             await _disable(rt, tx, endpoint, GONE, now=now)
         elif after.is_dead:
             await _disable(rt, tx, endpoint, DEAD, now=now)
-    if endpoint.health.is_broken and not after.is_broken:
-        await _bring_forward(rt, endpoint_id)
+    if before.was_away(now=now) and not after.is_broken:
+        await bring_forward(rt, endpoint_id)
 
 
 async def drop_unwanted(rt: Runtime) -> int:
@@ -45,7 +46,7 @@ async def drop_unwanted(rt: Runtime) -> int:
         return await webhooks.drop_unwanted(tx, now=rt.now())
 
 
-async def _bring_forward(rt: Runtime, endpoint_id: EndpointId) -> None:
+async def bring_forward(rt: Runtime, endpoint_id: EndpointId) -> None:
     """Let everything that waits for a later try go in its turn: the endpoint takes it again."""
     while True:
         async with rt.store.transaction() as tx:

@@ -16,6 +16,7 @@ from hakika.domain.ids import EndpointId, EventId
 from hakika.domain.merchant import OVERLAP_SECONDS, ApiKey, check_overlap
 from hakika.domain.webhook import Endpoint, endpoint_data
 from hakika.outbound.addresses import check_url
+from hakika.services import endpoint_health
 from hakika.services.delivering import post
 from hakika.services.runtime import Runtime
 from hakika.store import webhooks
@@ -147,7 +148,8 @@ async def read_endpoint(rt: Runtime, key: ApiKey, endpoint_id: EndpointId) -> En
 async def change_endpoint(
     rt: Runtime, key: ApiKey, endpoint_id: EndpointId, changed: Changed,
 ) -> Endpoint:
-    """Change an endpoint; return it as it is then. A new address or a repair gets a fresh start.
+    """Change an endpoint; return it as it is then. A new address or a repair gets a fresh start:
+    what failed goes out now.
 
     Nothing goes to the old address any more, what was scheduled before included, but for what is
     on its way at this moment.
@@ -165,10 +167,13 @@ async def change_endpoint(
             after = replace(after, disabled_at=now, disabled_reason=DISABLED_BY_MERCHANT)
         if changed.enabled:
             after = replace(after, disabled_at=None, disabled_reason="")
-        if changed.enabled or after.url != endpoint.url:
+        is_mended = changed.enabled or after.url != endpoint.url
+        if is_mended:
             after = replace(after, health=FINE)
         await webhooks.change(tx, after, now=now)
         tx.wake_workers()
+    if is_mended:
+        await endpoint_health.bring_forward(rt, endpoint_id)
     return after
 
 

@@ -2,8 +2,10 @@
 
 Read `turn`. `_TAKE` is one statement. It looks at the deliveries that are due, in the order of
 their times, and at those that wait in the lanes that its caller draws from, and settles each:
-begun, left as it is, made to wait for its turn, or dropped with its endpoint. It also gives events
-their numbers, in one order of merchants, so that two workers never wait for each other in a ring.
+begun, left as it is, made to wait for its turn, or dropped with its endpoint. In a lane the least
+tried goes first: events that always fail are not to be all that a broken endpoint is asked with. It
+also gives events their numbers, in one order of merchants, so that two workers never wait for each
+other in a ring.
 
 A try is counted durably before anything is posted; a worker that dies leaves its deliveries due
 again when their lease is over.
@@ -77,7 +79,7 @@ _TAKE: LiteralString = (
          cross join lateral (
     """ + _LOOKED_AT + """
              where d.endpoint_id = from_endpoint.id and d.state = 'waiting'
-             order by d.id limit from_endpoint.most for update skip locked
+             order by d.attempts, d.id limit from_endpoint.most for update skip locked
          ) as turn
     ), judged as (
         select seen.*, lane, coalesce(w.rate_per_second, %(rate)s) as rate,
@@ -98,7 +100,7 @@ _TAKE: LiteralString = (
           left join free using (lane)
     ), placed as (
         select *, verdict = 'ready' and row_number() over (
-                   partition by lane, verdict order by id) <= room as fits
+                   partition by lane, verdict order by attempts, id) <= room as fits
           from judged
     ), chosen as (
         select *, count(*) filter (

@@ -109,7 +109,8 @@ create table deliveries (
 );
 
 create index deliveries_due on deliveries (next_attempt_at) where next_attempt_at is not null;
-create index deliveries_waiting on deliveries (endpoint_id, id) where state = 'waiting';
+create index deliveries_waiting on deliveries (endpoint_id, attempts, id)
+    where state = 'waiting';
 create index deliveries_retried on deliveries (endpoint_id, id)
     where state = 'scheduled' and attempts > 0;
 create index deliveries_missed on deliveries (endpoint_id, event_id)
