@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from hakika.domain.ids import EndpointId
 from hakika.domain.lane import (
     AT_HAND_MAX,
+    DRAWN_BEYOND,
     POSTED_MAX,
     ROOM_AT_FIRST,
     SLOW_MAX,
     SLOW_SECONDS,
+    WAITING_MAX,
     Lanes,
+    Waiting,
 )
 
 QUICK_MAX = 50
@@ -82,3 +86,36 @@ def test_only_lanes_with_something_under_way_are_told():
 
     assert lanes.rooms(now=0) == {B: ROOM_AT_FIRST - 1}
     assert (lanes.is_idle(A), lanes.is_idle(B)) == (True, False)
+
+
+def waiting_in(lane: str, count: int) -> dict[EndpointId, str]:
+    return {EndpointId(f"whe_{lane}_{number}"): lane for number in range(count)}
+
+
+class TestWaiting:
+    def test_what_waits_is_drawn_where_there_is_room(self):
+        waiting = Waiting()
+        waiting.note(waiting_in(A, 1) | waiting_in(B, 1))
+
+        assert waiting.draw({A: 3, B: 0}.__getitem__) == {EndpointId("whe_whe_a_0"): 3}
+
+    def test_a_lane_of_very_many_addresses_costs_what_a_lane_of_some_does(self):
+        """At a host that hangs, each payment has an address of its own: there may be 50,000."""
+        waiting = Waiting()
+        waiting.note(waiting_in(A, 10 * WAITING_MAX))
+        waiting.note(waiting_in(B, 1))
+        drawn = waiting.draw(lambda _: ROOM_AT_FIRST)
+        waiting.forget(waiting_in(A, WAITING_MAX))
+
+        assert list(drawn.values()) == [ROOM_AT_FIRST] * (ROOM_AT_FIRST + DRAWN_BEYOND + 1)
+        assert list(waiting.draw(lambda _: 1)) == [*waiting_in(B, 1)]
+
+    def test_what_is_forgotten_is_drawn_no_more(self):
+        waiting = Waiting()
+        waiting.note(waiting_in(A, 2))
+        waiting.forget([EndpointId("whe_whe_a_0")])
+        left = list(waiting.draw(lambda _: 1))
+        waiting.forget([EndpointId("whe_whe_a_1")])
+
+        assert left == [EndpointId("whe_whe_a_1")]
+        assert not waiting

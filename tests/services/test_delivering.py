@@ -18,7 +18,8 @@ from hakika.services.delivering import LEASE_SECONDS
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import open_runtime
 from hakika.services.webhooks import Changed
-from tests.services.world import PUBLIC_URL, Died, World, canceled, open_world, paid
+from hakika.store import lanes
+from tests.services.world import PUBLIC_URL, Died, World, canceled, open_world, order, paid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -363,6 +364,33 @@ class TestABusyEndpoint:
         await asyncio.wait({working})
 
         assert 1 <= under_way.count(hanging.id) <= 2
+
+    async def test_very_many_addresses_of_payments_hide_no_endpoint(self, world: World):
+        """Some are looked at each time, in turn, and each endpoint of a merchant every time."""
+        for number in range(3):
+            await world.add_endpoint(f"/hook-{number}")
+        for number in range(4):
+            asked = await world.ask(order(callback_url=f"{world.receiver.url}/own-{number}"))
+            payment = await world.read(asked.data["id"])
+            await world.call_back(payment, paid(payment))
+        world.change(
+            "update deliveries set state = 'waiting', next_attempt_at = null, waits_since = now()",
+        )
+        ids = sorted({each["endpoint_id"] for each in world.deliveries()})
+        ordinary = {row["id"] for row in world.rows(
+            "select id from endpoints where payment_id is null and merchant_id = %s",
+            world.key.merchant_id,
+        )}
+        looks, after = [], ""
+        for _ in range(3):
+            async with world.rt.store.autocommit() as tx:
+                found, after = await lanes.waiting(tx, after=after, now=world.rt.now(), limit=3)
+            looks.append((set(found), after))
+
+        assert looks == [
+            (ordinary | set(ids[:3]), ids[2]), (ordinary | set(ids[3:6]), ids[5]),
+            (ordinary | {ids[6]}, ""),
+        ]
 
     async def test_its_own_rate_is_kept(self, world: World):
         """One worker or ten: it is counted in the database."""

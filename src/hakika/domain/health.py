@@ -2,8 +2,8 @@
 
 Each delivery has its own schedule (`retry.py`). This is about the endpoint: one that fails again
 and again is left alone for a while, then asked with a single delivery; when that one is accepted,
-everything that waited goes out, and after a longer absence also what would be tried hours later. So an endpoint that comes back is noticed within minutes, and a
-dead one costs next to nothing.
+everything that waited goes out, and after a longer absence also what would be tried hours later. So
+an endpoint that comes back is noticed within minutes, and a dead one costs next to nothing.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ HOLD_SECONDS_MAX = 300
 # An endpoint may ask for more, within reason: after an hour we look whether it meant it.
 HOLD_ASKED_SECONDS_MAX = 3600
 
-# Who accepted something less than this ago was not away: what failed in between has its own trouble,
-# and would use up in minutes the tries that are to last for days.
+# Who accepted something less than this ago was not away: what failed in between has trouble of its
+# own, and would use up in minutes the tries that are to last for days.
 AWAY_AFTER = timedelta(seconds=HOLD_SECONDS_MAX)
 
 # Svix's rule (faults.md B4): everything failed for five days. A day without a failure breaks the

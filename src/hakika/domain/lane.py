@@ -15,7 +15,10 @@ when a place is free, and no exchange with the database has to be waited for.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+
+from hakika.domain.ids import EndpointId
 
 POSTED_MAX = 8
 AT_HAND_MAX = 16
@@ -29,6 +32,14 @@ SLOW_SECONDS = 1.0
 
 # Slow ones beside the quick ones. Together they stay below the connections of one process.
 SLOW_MAX = 400
+
+# Endpoints that are remembered to have something waiting, in each lane: more than it could take in
+# the second until somebody looks again. Payments' own addresses can be very many in one lane.
+WAITING_MAX = 256
+
+# Endpoints of one lane that are asked at once what waits for them, beyond those it has room for:
+# with some it is another's turn first.
+DRAWN_BEYOND = 4
 
 # Lanes whose width is remembered: a payment's own address comes once, and need not be.
 REMEMBERED_MAX = 10_000
@@ -86,3 +97,41 @@ class Lanes:
 
     def _width(self, lane: str) -> int:
         return self._widths.get(lane, ROOM_AT_FIRST)
+
+
+class Waiting:
+    """The endpoints for which deliveries wait until there is room in their lanes."""
+
+    def __init__(self) -> None:
+        self._lanes: dict[str, dict[EndpointId, None]] = {}    # in the order in which they came
+        self._lane_of: dict[EndpointId, str] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._lane_of)
+
+    def note(self, found: Mapping[EndpointId, str]) -> None:
+        """Remember endpoints and their lanes, as many of one lane as are worth it."""
+        for endpoint_id, lane in found.items():
+            in_lane = self._lanes.setdefault(lane, {})
+            if len(in_lane) < WAITING_MAX:
+                in_lane[endpoint_id] = None
+                self._lane_of[endpoint_id] = lane
+
+    def forget(self, endpoints: Iterable[EndpointId]) -> None:
+        """Forget endpoints for which nothing waits, or for which it is not the time."""
+        for endpoint_id in endpoints:
+            lane = self._lane_of.pop(endpoint_id)
+            del self._lanes[lane][endpoint_id]
+            if not self._lanes[lane]:
+                del self._lanes[lane]
+
+    def draw(self, room_of: Callable[[str], int]) -> dict[EndpointId, int]:
+        """Return of which endpoints to take what waits, and how many of each, by their lanes' room.
+
+        Of a lane of many endpoints a few: there would not be room for more.
+        """
+        return {
+            endpoint_id: room
+            for lane, in_lane in self._lanes.items() if (room := room_of(lane)) > 0
+            for endpoint_id in islice(in_lane, room + DRAWN_BEYOND)
+        }

@@ -18,13 +18,14 @@ from hakika.domain import retry
 from hakika.domain.delivery import Answer, DeliveryState, Verdict, judge
 from hakika.domain.dialect import CONTENT_TYPE, write
 from hakika.domain.ids import EndpointId
-from hakika.domain.lane import POSTED_MAX, SLOW_SECONDS, Lanes
+from hakika.domain.lane import POSTED_MAX, SLOW_SECONDS, Lanes, Waiting
 from hakika.services import endpoint_health
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
 from hakika.services.telemetry import outcome_of_post
 from hakika.store import deliveries
-from hakika.store.deliveries import Ended, Letter, Place, Taken, Turn
+from hakika.store import lanes as store_lanes
+from hakika.store.deliveries import Ended, Letter, Place, Taken
 from hakika.store.transaction import StatementRefused, StoreUnavailable
 from hakika.store.wakes import WakeLost, hear
 
@@ -63,8 +64,9 @@ class Desk:
         self._lanes = Lanes(rt.settings.worker_deliveries_max)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended: list[Ended] = []
-        self._waiting: dict[EndpointId, str] = {}           # endpoints, and their lanes
+        self._waiting = Waiting()
         self._lanes_seen_at = -LANES_SECONDS
+        self._lanes_seen_to = ""                            # the endpoint after which to look on
         self._gates: dict[str, asyncio.Semaphore] = {}      # lanes: what may be posted at once
         self._is_left = False
         self.changed = asyncio.Event()                      # a turn would find something to do
@@ -109,16 +111,11 @@ class Desk:
         self._note(ended, done.recovered)
         if place is not None:
             self._is_left = done.is_left or len(done.begun) == place.free
-            self._remember(place, done)
+            self._waiting.forget(place.draw.keys() - done.waiting.keys())
+            self._waiting.note(done.waiting)
         for taken in done.begun:
             self._begin(taken)
         return len(done.begun)
-
-    def _remember(self, place: Place, done: Turn) -> None:
-        """Note for which endpoints something waits for room. Nothing is drawn from held ones."""
-        for endpoint_id in place.draw.keys() - done.waiting.keys():
-            self._waiting.pop(endpoint_id, None)
-        self._waiting.update(done.waiting)
 
     async def break_off(self) -> None:
         """Stop what is under way; it is due again when its lease is over."""
@@ -128,17 +125,16 @@ class Desk:
             await asyncio.wait(self._tasks)
 
     async def _find_lanes(self) -> None:
-        """Look now and then in which lanes deliveries wait: others, or an earlier life, left some.
-
-        A lane in which nothing waits any more is forgotten by it, too.
-        """
+        """Look now and then where deliveries wait: others, or an earlier life, left some."""
         now = self._loop.time()
         if now - self._lanes_seen_at < LANES_SECONDS:
             return
         async with self._rt.store.autocommit() as tx:
-            found = await deliveries.waiting(tx, now=self._rt.now())
+            found, self._lanes_seen_to = await store_lanes.waiting(
+                tx, after=self._lanes_seen_to, now=self._rt.now(),
+            )
         self._lanes_seen_at = now
-        self._waiting = found
+        self._waiting.note(found)
 
     def _place(self) -> Place | None:
         now = self._loop.time()
@@ -147,10 +143,7 @@ class Desk:
             return None
         return Place(
             free=free, rooms=self._lanes.rooms(now=now),
-            draw={
-                endpoint_id: room for endpoint_id, lane in self._waiting.items()
-                if (room := self._lanes.room(lane, now=now)) > 0
-            },
+            draw=self._waiting.draw(lambda lane: self._lanes.room(lane, now=now)),
             rate_per_second=self._rt.settings.webhook_rate_per_second,
         )
 

@@ -31,6 +31,7 @@ from hakika.domain.sealing import SealBroken
 from hakika.domain.webhook import secrets_at
 from hakika.store.events import event_of
 from hakika.store.keyring import MasterKeyMissing, Sealer
+from hakika.store.lanes import LANE
 from hakika.store.transaction import Transaction
 from hakika.store.webhooks import opened_headers, previous_secret_place, secret_place
 
@@ -42,12 +43,6 @@ LEFT_MAX = 32
 BEHIND_MAX = 4
 
 LOST = "The worker that made this try never said what came of it."
-
-# An endpoint is its own lane; payments' own addresses at one host of one merchant share one.
-_LANE: LiteralString = """
-    case when w.payment_id is null then w.id
-         else w.merchant_id || ' ' || split_part(w.url, '/', 3) end
-"""
 
 _LOOKED_AT: LiteralString = """
     select d.id, d.event_id, d.event_created_at, d.endpoint_id, d.follows, d.state, d.attempts,
@@ -87,7 +82,8 @@ _TAKE: LiteralString = (
                case when w.deleted_at is not null or w.disabled_at is not null then 'unwanted'
                     when w.held_until > %(now)s then 'held'
                     when seen.follows and seen.attempts = 0 and is_behind(
-                        seen.event_id, seen.event_created_at, seen.endpoint_id, seen.id) then 'behind'
+                        seen.event_id, seen.event_created_at, seen.endpoint_id, seen.id)
+                        then 'behind'
                     else 'ready' end as verdict,
                least(
                    coalesce(free.room, %(room)s),
@@ -96,7 +92,7 @@ _TAKE: LiteralString = (
                ) as room
           from (select * from due union all select * from drawn) as seen
           join endpoints w on w.id = seen.endpoint_id
-         cross join lateral (select """ + _LANE + """ as lane) as named
+         cross join lateral (select """ + LANE + """ as lane) as named
           left join free using (lane)
     ), placed as (
         select *, verdict = 'ready' and row_number() over (
@@ -198,23 +194,6 @@ _FINISH: LiteralString = """
     )
     select id from endpoints where id = any(%(accepted)s) and failures > 0
 """
-
-_WAITING: LiteralString = (
-    """
-    with recursive lane_of as (
-        (select endpoint_id from deliveries where state = 'waiting' order by endpoint_id limit 1)
-        union all
-        select (select endpoint_id from deliveries
-                 where state = 'waiting' and endpoint_id > lane_of.endpoint_id
-                 order by endpoint_id limit 1)
-          from lane_of where lane_of.endpoint_id is not null
-    )
-    select w.id, """ + _LANE + """ as lane
-      from lane_of join endpoints w on w.id = lane_of.endpoint_id
-     where w.held_until is null or w.held_until <= %(now)s
-    """
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -369,13 +348,6 @@ def _ended_values(ended: Sequence[Ended], *, now: datetime) -> dict[str, Any]:
         "due": [each.verdict.next_attempt_at for each in ended],
         "accepted": list({each.taken.endpoint_id for each in ended if each.answer.accepted}),
         "now": now,
-    }
-
-
-async def waiting(tx: Transaction, *, now: datetime) -> dict[EndpointId, str]:
-    """Return endpoints for which deliveries wait and may go when there is room, and their lanes."""
-    return {
-        EndpointId(row["id"]): row["lane"] for row in await tx.rows(_WAITING, {"now": now})
     }
 
 
