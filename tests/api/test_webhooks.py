@@ -209,6 +209,7 @@ async def test_what_is_disabled_is_not_recovered_and_says_so(shop):
 
     assert nothing.data == {"recovered": 0}
     assert refused.problem == (409, "endpoint_disabled", [])
+    assert "Retry-After" not in refused.headers  # it never passes by itself
     assert missed.data == {"recovered": 1}
 
 

@@ -26,6 +26,7 @@ from hakika.domain.errors import (
     FieldError,
     Forbidden,
     HakikaError,
+    IdempotencyKeyInProgress,
     IdempotencyKeyReused,
     Invalid,
     NotFound,
@@ -55,7 +56,8 @@ _STATUS: Sequence[tuple[type[HakikaError], HTTPStatus]] = (
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
-_CONFLICT_RETRY_SECONDS = 1
+# No other conflict passes by itself: there the hint says what to do.
+_IN_PROGRESS_RETRY_SECONDS = 1
 
 
 def problem(
@@ -106,8 +108,8 @@ def problem_of(request: Request, error: HakikaError) -> Response:
     headers = {}
     if isinstance(error, TooMany | Unavailable):
         headers["Retry-After"] = str(error.retry_after_seconds)
-    if isinstance(error, Conflict):
-        headers["Retry-After"] = str(_CONFLICT_RETRY_SECONDS)
+    if isinstance(error, IdempotencyKeyInProgress):
+        headers["Retry-After"] = str(_IN_PROGRESS_RETRY_SECONDS)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
     return problem(
