@@ -366,6 +366,28 @@ class TestDown:
         assert missed == 1
         assert len(world.receiver.heard) == 1
 
+    @pytest.mark.parametrize("seconds", [-10, 10])
+    async def test_what_happened_as_it_was_disabled_or_enabled_is_recovered(
+        self, world: World, seconds: int,
+    ):
+        """An event says when it was heard, a change when it was asked for: both commit later."""
+        endpoint = await world.add_endpoint()
+        await webhooks.change_endpoint(
+            world.rt, world.key, endpoint.id, Changed(enabled=False),
+        )
+        await world.completed()
+        await webhooks.change_endpoint(
+            world.rt, world.key, endpoint.id, Changed(enabled=True),
+        )
+        world.change(
+            f"update endpoint_versions set since = since + interval '{seconds} seconds'"
+            f" where endpoint_id = '{endpoint.id}'",
+            "update endpoints set created_at = created_at - interval '1 hour'",
+        )
+
+        assert await recover(world, endpoint) == 1
+        assert await recover(world, endpoint) == 0
+
     async def test_a_dead_one_hears_what_is_left_of_its_time(self, world: World):
         """Nothing of a day without a failure counts: nobody knows how it was doing then."""
         endpoint = await world.add_endpoint()

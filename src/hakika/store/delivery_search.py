@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
 from psycopg.rows import DictRow
@@ -19,6 +19,9 @@ from hakika.store.transaction import Transaction
 
 # Deliveries that one statement asks for again.
 RECOVERED_AT_ONCE = 1000
+
+# For so long before and after an endpoint was disabled, what it wanted is looked for too.
+MOMENT = timedelta(minutes=1)
 
 _COLUMNS: LiteralString = """
     d.id, d.event_id, d.event_created_at, d.endpoint_id, d.state, d.attempts, d.reason,
@@ -115,7 +118,8 @@ _RECOVER: LiteralString = """
     select count(*) from again
 """
 
-# What nobody wrote a delivery for, because the endpoint was disabled when it happened.
+# What nobody wrote a delivery for, because the endpoint was disabled when it happened. The times of
+# an event and of a change are taken before their commits, so either may be seen in the other's.
 _RECOVER_UNTOLD: LiteralString = """
     with away as (
         select since, lead(since, 1, 'infinity') over (order by version) as until, is_enabled
@@ -125,8 +129,9 @@ _RECOVER_UNTOLD: LiteralString = """
           from endpoints w
           join away on not away.is_enabled
           join events e on e.merchant_id = w.merchant_id and e.livemode = w.livemode
-               and e.created_at >= away.since and e.created_at < away.until
-               and e.created_at >= %(since)s
+               and e.created_at >= away.since - %(moment)s
+               and e.created_at < away.until + %(moment)s
+               and e.created_at >= greatest(w.created_at, %(since)s)
          where w.id = %(endpoint_id)s and (w.events = '{}' or e.name = any(w.events))
            and e.subject_id <> w.id
            and not exists (select from deliveries d
@@ -210,6 +215,7 @@ async def recover(
     """
     values = {
         "endpoint_id": endpoint_id, "since": since, "now": now, "limit": RECOVERED_AT_ONCE,
+        "moment": MOMENT,
     }
     count = 0
     statements: Sequence[LiteralString] = (_RECOVER, _RECOVER_UNTOLD)
