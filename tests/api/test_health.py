@@ -58,7 +58,7 @@ async def test_without_its_database_it_is_alive_and_not_ready(session, simulator
     assert callback.status == 503  # not made durable: if Safaricom calls again, we win
     assert "hakika_database_up 0.0" in metrics
     assert "hakika_http_request_seconds_count" in metrics
-    assert "hakika_queue_jobs" not in metrics
+    assert "hakika_queue_deliveries" not in metrics
 
 
 def _shut(url: str, *, is_shut: bool) -> None:

@@ -102,8 +102,8 @@ def test_every_series_that_is_asked_for_exists() -> None:
 @pytest.mark.parametrize(("expression", "said"), [
     ("rate(hakika_payments_total[5m])", "no series hakika_payments_total"),
     ("hakika_webhook_lag_seconds", "no series hakika_webhook_lag_seconds"),
-    ('hakika_queue_jobs{status="held"}', "hakika_queue_jobs has no label status"),
-    ('hakika_queue_jobs{state="stuck"}', "state is never stuck"),
+    ('hakika_queue_deliveries{status="held"}', "hakika_queue_deliveries has no label status"),
+    ('hakika_queue_deliveries{state="stuck"}', "state is never stuck"),
     ('sum(hakika_daraja_call_seconds_sum{outcome=~"silent|lost"})', "outcome is never lost"),
 ])
 def test_what_does_not_exist_is_seen(expression: str, said: str) -> None:

@@ -151,7 +151,7 @@ async def test_quarantine_and_queue_and_unnumbered_events_are_seen(world):
     found = await shown(world)
 
     assert found["hakika_quarantine", "unreadable", "kept"] == 1
-    assert found["hakika_queue_jobs", "due"] == 1
+    assert found["hakika_queue_deliveries", "due"] == 1
     assert found["hakika_queue_oldest_due_seconds",] < 60
     assert found["hakika_events_unnumbered",] >= 1
 
@@ -210,7 +210,7 @@ async def test_a_database_that_hangs_does_not_hold_up_the_page(world, monkeypatc
     for each in hanging:
         assert b"hakika_database_up 0.0" in each
         assert b"hakika_callback_seconds_count" in each
-        assert b"hakika_queue_jobs" not in each
+        assert b"hakika_queue_deliveries" not in each
     assert b"hakika_database_up 1.0" in free
 
 

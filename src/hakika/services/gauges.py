@@ -106,7 +106,7 @@ def _families(found: Gauges) -> Iterator[Family]:
     yield from _payments(found)
     yield from _endpoints(found)
     queue = found.queue
-    yield _family(metrics.QUEUE_JOBS, (
+    yield _family(metrics.QUEUE_DELIVERIES, (
         ((state,), getattr(queue, state)) for state in ("due", "parked", "waiting", "running")
     ))
     yield _family(metrics.QUEUE_OLDEST_SECONDS, [((), queue.oldest_due_seconds)])

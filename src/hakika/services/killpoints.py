@@ -24,7 +24,7 @@ class KillPoint(StrEnum):
     AFTER_CHECK_RECORDED = "after_check_recorded"          # the answer is written
     AFTER_ATTEMPT_BEGUN = "after_attempt_begun"            # a try is counted, nothing is posted
     AFTER_POST = "after_post"                              # the merchant has it, nothing is written
-    AFTER_ATTEMPT_FINISHED = "after_attempt_finished"      # the try is written, its job is not done
+    AFTER_ATTEMPT_FINISHED = "after_attempt_finished"      # the try is written
 
 
 Watcher = Callable[[KillPoint], None]

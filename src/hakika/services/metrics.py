@@ -171,8 +171,8 @@ ENDPOINT_SUCCESS_SECONDS = Metric(
     "How long ago the endpoint last took a delivery. Missing when that is not among the newest "
     "5,000 of all.", ("endpoint",),
 )
-QUEUE_JOBS = Metric(
-    "hakika_queue_jobs", _GAUGE,
+QUEUE_DELIVERIES = Metric(
+    "hakika_queue_deliveries", _GAUGE,
     "Deliveries that are `due`, `parked` (wait for their time), `waiting` (for their turn at an "
     "endpoint) or `running`; each counted up to 10,000.", ("state",),
 )
@@ -196,6 +196,6 @@ LOOKED_AT = (
 READ = (
     NEWEST, NEWEST_SECONDS, OPEN, OPEN_OLDEST_SECONDS, CHECKS_DUE, CHECKS_OLDEST_SECONDS,
     BUDGET_WAIT_SECONDS, ENDPOINT_PENDING, ENDPOINT_DUE_SECONDS, ENDPOINT_FAILING_SECONDS,
-    ENDPOINT_SUCCESS_SECONDS, QUEUE_JOBS, QUEUE_OLDEST_SECONDS, QUARANTINE, UNNUMBERED,
+    ENDPOINT_SUCCESS_SECONDS, QUEUE_DELIVERIES, QUEUE_OLDEST_SECONDS, QUARANTINE, UNNUMBERED,
 )
 EVERYTHING = (*COUNTED, *LOOKED_AT, *READ)
