@@ -32,8 +32,6 @@ router = APIRouter(prefix="/v1/payments", tags=["payments"])
 Reader = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_READ))]
 Writer = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_WRITE))]
 
-PAGE_MAX = 100
-
 
 @router.post(
     "", status_code=HTTPStatus.ACCEPTED, summary="Ask a payer for money",

@@ -61,11 +61,6 @@ _AFTER: LiteralString = """
      order by sequence limit %(limit)s
 """
 
-_MERCHANTS_WAITING: LiteralString = """
-    select distinct merchant_id, livemode from events where sequence is null limit 1000
-"""
-
-
 @dataclass(frozen=True, slots=True)
 class Told:
     """An event to be written: its id, its name, and its subject as merchants see it."""
@@ -128,12 +123,6 @@ async def after(
     )
     sealer = await tx.sealer(merchant_id)
     return [event_of(row, sealer) for row in rows]
-
-
-async def merchants_waiting(tx: Transaction) -> list[tuple[MerchantId, bool]]:
-    """Return the merchants and modes that have unnumbered events."""
-    rows = await tx.rows(_MERCHANTS_WAITING)
-    return [(MerchantId(row["merchant_id"]), row["livemode"]) for row in rows]
 
 
 def sealed_data(event_id: str, data: Mapping[str, Any], sealer: Sealer) -> bytes:
