@@ -29,8 +29,9 @@ def test_what_is_nobodys_secret_is_kept_as_it_was():
 @pytest.mark.parametrize("name", [
     "consumer_key", "consumer_secret", "passkey", "webhook_secret", "secret", "api_key", "apiKey",
     "password", "security_credential", "initiator_password", "token", "access_token", "pin",
+    "headers",
 ])
-@pytest.mark.parametrize("value", ["s3cret", 1234, ["s3cret"], {"inner": 1}])
+@pytest.mark.parametrize("value", ["s3cret", 1234, ["s3cret"], {"X-Shop": "s3cret"}])
 def test_a_secret_is_hidden_by_its_name(name, value):
     """Credentials are sent to us, and must end in the vault and nowhere else."""
     shown = json.dumps(kept(**{name: value}))

@@ -29,9 +29,10 @@ _PATH_CHARACTERS_MAX = 500
 # Nothing that is shorter looks like a number of a person, or like a secret.
 _MASKED_CHARACTERS_MIN = 7
 
+# Headers are a webhook endpoint's own: a way into somebody's system, whatever they are called.
 _SECRET_NAMES = re.compile(
     r"password|passkey|passphrase|secret|authorization|api_?key|consumer_?key|token|cookie"
-    r"|credential|^pin$|private_?key|initiator",
+    r"|credential|^pin$|private_?key|initiator|^headers$",
     re.IGNORECASE,
 )
 _PERSON_NAMES = re.compile(
@@ -94,16 +95,16 @@ def masked_path(path: str) -> str:
 
 def masked(name: str, value: Any) -> Any:
     """Return `value`, which stands under `name`, with every secret and every person hidden."""
+    if value is None or isinstance(value, bool) or value == "":
+        return value
+    hides_secrets, hides_people = _meaning(name)
+    if hides_secrets:
+        return HIDDEN
     match value:
         case dict():
             return {_masked_name(each): masked(each, inner) for each, inner in value.items()}
         case list():
             return [masked(name, each) for each in value]
-        case None | bool() | "":
-            return value
-    hides_secrets, hides_people = _meaning(name)
-    if hides_secrets:
-        return HIDDEN
     text = value if isinstance(value, str) else str(value)
     shown = _masked_text(text)
     if hides_people:
