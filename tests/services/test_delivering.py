@@ -213,6 +213,20 @@ class TestATry:
         assert states(world) == ["succeeded", "sending"]
 
 
+class TestLookedAt:
+    async def test_a_delivery_shows_its_newest_tries_and_not_a_million(self, world: World):
+        """Each may hold 20,000 bytes, and a merchant may redeliver as often as they like."""
+        each = await told(world)
+        await world.deliver()
+        world.change(
+            "insert into attempts (delivery_id, attempt, started_at, status, version)"
+            f" select {each['id']}, number, now(), 500, 1 from generate_series(2, 150) number",
+        )
+        _, attempts = await deliveries.read(world.rt, world.key, each["id"])
+
+        assert [attempt.number for attempt in attempts] == list(range(51, 151))
+
+
 class TestTheNumber:
     async def test_every_event_has_one_before_it_is_sent(self, world: World):
         """In the order of the commits, whichever is sent first: by it a merchant sees a gap."""

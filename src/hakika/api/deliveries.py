@@ -52,7 +52,7 @@ async def find(
     responses=answers(bodies.DeliveryWithAttemptsAnswer, HTTPStatus.OK, 401, 403, 404),
 )
 async def read(rt: Rt, key: Reader, delivery_id: str) -> Response:
-    """Read a delivery and every try at it: what was posted, what came back, how long it took."""
+    """Read a delivery and its newest 100 tries: what was posted, what came back, how long."""
     delivery, attempts = await deliveries.read(rt, key, ids.delivery_id(delivery_id))
     return JSONResponse({"success": True, "data": _delivery_data(delivery) | {
         "attempts_made": [_attempt_data(each) for each in attempts],

@@ -67,9 +67,9 @@ class AttemptData(BaseModel):
 
 
 class DeliveryWithAttemptsData(DeliveryData):
-    """A delivery with every try at it, oldest first."""
+    """A delivery with the tries at it."""
 
-    attempts_made: list[AttemptData]
+    attempts_made: list[AttemptData] = Field(description="The newest 100, oldest first.")
 
 
 class DeliveryAnswer(BaseModel):
@@ -80,7 +80,7 @@ class DeliveryAnswer(BaseModel):
 
 
 class DeliveryWithAttemptsAnswer(BaseModel):
-    """One delivery, with every try at it."""
+    """One delivery, with the tries at it."""
 
     success: Literal[True] = True
     data: DeliveryWithAttemptsData

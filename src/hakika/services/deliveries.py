@@ -26,7 +26,7 @@ async def find(rt: Runtime, key: ApiKey, wanted: Filter, *, limit: int) -> list[
 async def read(
     rt: Runtime, key: ApiKey, delivery_id: DeliveryId,
 ) -> tuple[Delivery, list[Attempt]]:
-    """Return a delivery and every try at it, oldest first. Raises: NotFound."""
+    """Return a delivery and the newest tries at it, oldest first. Raises: NotFound."""
     async with rt.store.autocommit() as tx:
         delivery = await _found(tx, key, delivery_id)
         return delivery, await delivery_search.attempts(

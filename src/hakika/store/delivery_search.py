@@ -1,4 +1,4 @@
-"""Deliveries as their merchant looks at them: listed, read with every try, asked for again."""
+"""Deliveries as their merchant looks at them: listed, read with their tries, asked for again."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from hakika.domain.ids import DeliveryId, EndpointId, EventId, MerchantId
 from hakika.store.deliveries import answer_place
 from hakika.store.events import event_of
 from hakika.store.transaction import Transaction
+
+# Who redelivers again and again makes more, of 20,000 bytes and more each.
+ATTEMPTS_SHOWN_MAX = 100
 
 # Deliveries that one statement asks for again.
 RECOVERED_AT_ONCE = 1000
@@ -93,7 +96,7 @@ _ATTEMPTS: LiteralString = (
       left join endpoint_versions v on v.endpoint_id = w.id and v.version = a.version
      where""",
     )
-    + " order by a.attempt, a.started_at"
+    + " order by a.attempt desc, a.started_at desc limit %(limit)s"
 )
 
 # From now on its tries are counted anew. One that is under way stays so.
@@ -189,14 +192,15 @@ async def read(
 async def attempts(
     tx: Transaction, delivery_id: DeliveryId, *, merchant_id: MerchantId, livemode: bool,
 ) -> list[Attempt]:
-    """Return every try at a delivery, oldest first, with what was sent and what came back."""
-    rows = await tx.rows(
-        _ATTEMPTS, {"id": delivery_id, "merchant_id": merchant_id, "livemode": livemode},
-    )
+    """Return the newest tries at a delivery, oldest first: what was sent, and what came back."""
+    rows = await tx.rows(_ATTEMPTS, {
+        "id": delivery_id, "merchant_id": merchant_id, "livemode": livemode,
+        "limit": ATTEMPTS_SHOWN_MAX,
+    })
     sealer = await tx.sealer(merchant_id)
     return [_attempt_of(row, event_of(row, sealer), sealer.open(
         answer_place(delivery_id, row["attempt"]), row["answer"],
-    ) if row["answer"] else b"") for row in rows]
+    ) if row["answer"] else b"") for row in reversed(rows)]
 
 
 async def again(tx: Transaction, delivery_id: DeliveryId, *, now: datetime) -> None:
