@@ -323,6 +323,25 @@ class TestLookingAtDeliveries:
         assert {each.endpoint_id for each in exhausted} == {one.id}
         assert len(exhausted) == 3
 
+    @pytest.mark.parametrize("state", list(DeliveryState))
+    async def test_each_state_has_a_list_of_its_own(self, world: World, state: DeliveryState):
+        """Three statements, for what is open, what was missed and the rest, and one answer."""
+        await world.add_endpoint()
+        for _ in DeliveryState:
+            await world.completed()
+        for one, each in zip(DeliveryState, world.deliveries(), strict=True):
+            world.change(
+                f"update deliveries set state = '{one}', reason = 'x',"
+                f" next_attempt_at = case when '{one}' in ('scheduled', 'sending')"
+                " then now() end,"
+                f" waits_since = case when '{one}' = 'waiting' then now() end,"
+                f" finished_at = case when '{one}' not in ('scheduled', 'sending', 'waiting')"
+                f" then now() end where id = {each['id']}",
+            )
+        found = await deliveries.find(world.rt, world.key, Filter(state=state), limit=100)
+
+        assert [each.state for each in found] == [state]
+
     async def test_one_to_a_payments_own_address_is_found_by_its_event(self, world: World):
         await world.add_endpoint(events=[EventName.PAYMENT_FAILED])
         asked = await world.ask(order(callback_url=world.receiver.url + "/own"))

@@ -74,6 +74,14 @@ _LIST_MISSED: LiteralString = (
     + _LIST_ENDS
 )
 
+# So are those that are due or under way, of everybody together: by their own index they are found
+# first, else all that is finished would be read for them.
+_LIST_OPEN: LiteralString = (
+    "with open as materialized (select * from deliveries where next_attempt_at is not null) "
+    + _LIST.replace("from deliveries each", "from open each")
+)
+_OPEN = frozenset({DeliveryState.SCHEDULED, DeliveryState.SENDING})
+
 _OWN: LiteralString = """
       from deliveries d join endpoints w on w.id = d.endpoint_id
       join events e on e.id = d.event_id and e.created_at = d.event_created_at
@@ -169,7 +177,7 @@ async def find(
 
     Deliveries to payments' own addresses are among them when their event or endpoint is asked for.
     """
-    rows = await tx.rows(_LIST_MISSED if wanted.state in MISSED else _LIST, {
+    rows = await tx.rows(_list_of(wanted.state), {
         "merchant_id": merchant_id, "livemode": livemode, "limit": limit,
         "endpoint_id": wanted.endpoint_id, "event_id": wanted.event_id,
         "state": wanted.state.value if wanted.state else None,
@@ -177,6 +185,12 @@ async def find(
         "before_endpoint": wanted.after.endpoint_id if wanted.after else None,
     })
     return [_delivery_of(row) for row in rows]
+
+
+def _list_of(state: DeliveryState | None) -> LiteralString:
+    if state in MISSED:
+        return _LIST_MISSED
+    return _LIST_OPEN if state in _OPEN else _LIST
 
 
 async def read(
