@@ -94,7 +94,7 @@ DELIVERED: LiteralString = """
      where event_id = %(event_id)s
 """
 
-CONNECTIONS_MAX = 10   # as many as Hakika has by default
+CONNECTIONS_MAX = 5    # as many as Hakika has by default
 
 _NAIROBI = timezone(timedelta(hours=3))
 _THANKS = b'{"ResultCode":0,"ResultDesc":"Accepted"}'

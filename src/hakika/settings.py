@@ -170,7 +170,7 @@ class Settings(BaseSettings):
         60.0, gt=0, description="Status queries a minute for one live short code.",
     )
     database_connections_max: int = Field(
-        10, ge=2, description="Database connections of one process.",
+        5, ge=2, description="Database connections of one process.",
     )
     worker_deliveries_max: int = Field(
         50, ge=2, le=100,

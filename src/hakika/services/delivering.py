@@ -40,9 +40,9 @@ LOOK_SECONDS = 0.5
 # How often it looks for lanes in which others left deliveries waiting.
 LANES_SECONDS = 1.0
 
-# Under load, several deliveries share one exchange with the database; the first after a silence is
-# not delayed.
-GAP_SECONDS = 0.01
+# After an exchange with the database, rest so many times as long as it took: the busier the machine
+# is, the more deliveries share one exchange. The first after a silence is not delayed.
+REST = 2.0
 
 # A database that is away for longer than this is not just being restarted.
 AWAY_SECONDS_MAX = 30.0
@@ -306,10 +306,12 @@ async def _work(rt: Runtime, desk: Desk, hints: asyncio.Event, stop: asyncio.Eve
             await asyncio.sleep(AGAIN_SECONDS)
         if taking:
             looked_at = started_at
+        ended_at = loop.time()
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await desk.changed.wait()
-        await asyncio.sleep(max(0.0, started_at + GAP_SECONDS - loop.time()))
+        rested_at = ended_at + REST * (ended_at - started_at)
+        await asyncio.sleep(max(0.0, rested_at - loop.time()))
 
 
 async def _hear(rt: Runtime, desk: Desk, hints: asyncio.Event) -> None:

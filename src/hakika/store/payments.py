@@ -176,9 +176,8 @@ _TOLD: LiteralString = """
             %(heard_at)s
         from told join (
             select id, events from endpoints
-             where payment_id is null
-               and (merchant_id, livemode) in (select merchant_id, livemode from moved)
-               and deleted_at is null and disabled_at is null
+             where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+               and payment_id is null and deleted_at is null and disabled_at is null
             union all
             select id, events from endpoints
              where payment_id = %(id)s and deleted_at is null and disabled_at is null
@@ -191,16 +190,18 @@ _TOLD: LiteralString = """
 _ANSWERED: LiteralString = """
     , answered as (
         update idempotency_keys set answer = %(answer)s
-         where (merchant_id, livemode) in (select merchant_id, livemode from moved)
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s
            and operation = 'payments' and key = %(idempotency_key)s and answer is null
+           and exists (select from moved)
     )
 """
 
 _PROMPT_CLOSED: LiteralString = """
     , prompt_closed as (
         delete from open_prompts
-         where (merchant_id, livemode) in (select merchant_id, livemode from moved)
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s
            and phone_hash = %(phone_hash)s and payment_id = %(id)s
+           and exists (select from moved)
     )
 """
 
