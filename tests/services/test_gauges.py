@@ -161,7 +161,8 @@ async def test_the_connections_are_shown(world):
         found = await shown(world)
 
     assert found["hakika_database_connections", "once", "in_use"] == 1
-    assert found["hakika_database_connections_max", "once"] == 10
+    most = world.rt.settings.database_connections_max
+    assert found["hakika_database_connections_max", "once"] == most
     assert found["hakika_database_waiting", "once"] == 0
     assert found["hakika_database_up",] == 1
 

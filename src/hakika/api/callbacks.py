@@ -7,10 +7,10 @@ payment come through it.
 from __future__ import annotations
 
 from fastapi import Request, Response
-from fastapi.responses import JSONResponse
 from starlette.routing import Route
 
 from hakika.api.addresses import client_address, peer_address
+from hakika.api.answer import Answer
 from hakika.api.auth import running
 from hakika.api.requests import BODY_BYTES_MAX
 from hakika.domain.callback import PATH
@@ -30,7 +30,7 @@ async def receive(request: Request) -> Response:
         token=request.path_params["token"], raw=await _beginning(request),
         source_address=_source(request, rt),
     ))
-    return JSONResponse(THANKS)
+    return Answer(THANKS)
 
 
 ROUTE = Route(PATH + "{token}", receive, methods=["POST"])

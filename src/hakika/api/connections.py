@@ -12,10 +12,10 @@ import uuid
 from http import HTTPStatus
 from typing import Any
 
-from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from hakika.api.answer import Answer
 from hakika.api.errors import PROBLEM_JSON, problem_fields
 from hakika.domain.callback import PATH
 from hakika.settings import Settings
@@ -213,7 +213,7 @@ def _raw_problem(status: HTTPStatus) -> bytes:
 
 async def _too_many_connections(scope: Scope, receive: Receive, send: Send) -> None:
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    answer: ASGIApp = JSONResponse(
+    answer: ASGIApp = Answer(
         _problem(status, instance=scope["path"]), status, media_type=PROBLEM_JSON,
         headers={"Connection": "close", "Retry-After": str(_RETRY_SECONDS)},
     )

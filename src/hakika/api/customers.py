@@ -6,10 +6,10 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import JSONResponse
 
 from hakika.api import customers_bodies as bodies
 from hakika.api import schemas
+from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.requests import read_bytes, read_model, read_object
@@ -42,7 +42,7 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
         name=wanted.name, phone=wanted.phone, email=wanted.email, reference=wanted.reference,
         metadata=wanted.metadata,
     ))
-    return JSONResponse(
+    return Answer(
         {"success": True, "data": customer_data(customer)}, HTTPStatus.CREATED,
         headers={"Location": f"/v1/customers/{customer.id}"},
     )
@@ -58,7 +58,7 @@ async def find(
     """List customers, newest first. A search finds whole words: what is stored is sealed."""
     found = await customers.find(rt, key, _sought(wanted), limit=wanted.limit + 1)
     page, more = found[:wanted.limit], len(found) > wanted.limit
-    return JSONResponse({
+    return Answer({
         "success": True,
         "data": [customer_data(each) for each in page],
         "page": {"next": page[-1].id if more else None},
@@ -88,7 +88,7 @@ def _phone(text: str) -> Msisdn | None:
 async def read(rt: Rt, key: Reader, customer_id: str) -> Response:
     """Read one customer."""
     customer = await customers.read(rt, key, ids.customer_id(customer_id))
-    return JSONResponse({"success": True, "data": customer_data(customer)})
+    return Answer({"success": True, "data": customer_data(customer)})
 
 
 @router.patch(
@@ -103,7 +103,7 @@ async def change(request: Request, rt: Rt, key: Writer, customer_id: str) -> Res
         rt, key, ids.customer_id(customer_id),
         {name: getattr(wanted, name) for name in wanted.model_fields_set},
     )
-    return JSONResponse({"success": True, "data": customer_data(customer)})
+    return Answer({"success": True, "data": customer_data(customer)})
 
 
 @router.delete(
@@ -130,7 +130,7 @@ async def payments(
         before=PaymentId(wanted.cursor) if wanted.cursor else None,
     )
     page, more = found[:wanted.limit], len(found) > wanted.limit
-    return JSONResponse({
+    return Answer({
         "success": True,
         "data": [payment_data(each) for each in page],
         "page": {"next": page[-1].id if more else None},

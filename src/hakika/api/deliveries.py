@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
-from fastapi.responses import JSONResponse
 
 from hakika.api import delivery_bodies as bodies
+from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers
 from hakika.api.webhook_bodies import sent
@@ -41,7 +41,7 @@ async def find(
         after=await _last(rt, key, query.cursor) if query.cursor else None,
     ), limit=query.limit)
     full = len(found) == query.limit
-    return JSONResponse({
+    return Answer({
         "success": True, "data": [_delivery_data(each) for each in found],
         "page": {"next": ids.written_delivery_id(found[-1].id) if full else None},
     })
@@ -54,7 +54,7 @@ async def find(
 async def read(rt: Rt, key: Reader, delivery_id: str) -> Response:
     """Read a delivery and its newest 100 tries: what was posted, what came back, how long."""
     delivery, attempts = await deliveries.read(rt, key, ids.delivery_id(delivery_id))
-    return JSONResponse({"success": True, "data": _delivery_data(delivery) | {
+    return Answer({"success": True, "data": _delivery_data(delivery) | {
         "attempts_made": [_attempt_data(each) for each in attempts],
     }})
 
@@ -66,7 +66,7 @@ async def read(rt: Rt, key: Reader, delivery_id: str) -> Response:
 async def redeliver(rt: Rt, key: Writer, delivery_id: str) -> Response:
     """Deliver an event once more, also one that was delivered, exhausted or dropped."""
     delivery = await deliveries.redeliver(rt, key, ids.delivery_id(delivery_id))
-    return JSONResponse(
+    return Answer(
         {"success": True, "data": _delivery_data(delivery)}, HTTPStatus.ACCEPTED,
     )
 

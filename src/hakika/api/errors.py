@@ -13,11 +13,11 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hakika.api.answer import Answer
 from hakika.api.telemetry import route_of
 from hakika.domain.errors import (
     BodyTooLarge,
@@ -71,7 +71,7 @@ def problem(
         status, code=code, detail=detail, hint=hint, instance=request.url.path,
         request_id=request.state.request_id, errors=errors,
     )
-    return JSONResponse(body | dict(extra or {}), status, headers=headers, media_type=PROBLEM_JSON)
+    return Answer(body | dict(extra or {}), status, headers=headers, media_type=PROBLEM_JSON)
 
 
 def problem_fields(

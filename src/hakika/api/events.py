@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
-from fastapi.responses import JSONResponse
 
 from hakika.api import inputs, schemas
+from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers
 from hakika.domain.event import envelope
@@ -30,7 +30,7 @@ async def after(
     found = await events.after(
         rt, key, wanted.after, limit=wanted.limit, wait_seconds=wanted.wait,
     )
-    return JSONResponse({
+    return Answer({
         "success": True,
         "data": [envelope(each) for each in found],
         "page": {"next": str(found[-1].sequence) if len(found) == wanted.limit else None},

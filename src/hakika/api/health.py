@@ -5,9 +5,9 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from fastapi import APIRouter, Response
-from fastapi.responses import JSONResponse
 
 from hakika.api import schemas
+from hakika.api.answer import Answer
 from hakika.api.auth import Rt
 from hakika.api.documents import answers
 from hakika.services import queue
@@ -21,7 +21,7 @@ router = APIRouter(tags=["health"])
 )
 async def alive() -> Response:
     """Answer 200 whenever the process can answer at all."""
-    return JSONResponse({"success": True, "data": {"status": "alive"}})
+    return Answer({"success": True, "data": {"status": "alive"}})
 
 
 @router.get(
@@ -31,7 +31,7 @@ async def alive() -> Response:
 async def ready(rt: Rt) -> Response:
     """Answer 200 when the database can be reached, with how much is to be delivered."""
     depth = await queue.depth(rt)
-    return JSONResponse({"success": True, "data": {
+    return Answer({"success": True, "data": {
         "status": "ready",
         "queue": {
             "due": depth.due, "parked": depth.parked, "running": depth.running,

@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
 
 from hakika.api import merchant_bodies as bodies
+from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.requests import read_bytes, read_model, read_object
@@ -41,7 +41,7 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
 
 
 def _shown_once(key: ApiKey, text: str) -> Response:
-    return JSONResponse(
+    return Answer(
         {"success": True, "data": key_data(key) | {"api_key": text}}, HTTPStatus.CREATED,
     )
 
@@ -52,7 +52,7 @@ def _shown_once(key: ApiKey, text: str) -> Response:
 async def find(rt: Rt, key: Reader) -> Response:
     """List the keys of this merchant and mode, oldest first, dead ones too."""
     found = await keys.find(rt, key)
-    return JSONResponse({
+    return Answer({
         "success": True, "data": [key_data(each) for each in found], "page": {"next": None},
     })
 
@@ -79,4 +79,4 @@ async def rotate(request: Request, rt: Rt, key: Writer, key_id: str) -> Response
 async def revoke(rt: Rt, key: Writer, key_id: str) -> Response:
     """End a key, within a second in every process, and for good."""
     revoked = await keys.revoke(rt, ids.key_id(key_id), by=key)
-    return JSONResponse({"success": True, "data": key_data(revoked)})
+    return Answer({"success": True, "data": key_data(revoked)})

@@ -7,9 +7,9 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import JSONResponse
 
 from hakika.api import merchant_bodies as bodies
+from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.requests import read_bytes, read_model, read_object
@@ -37,7 +37,7 @@ WhichShortcode = Annotated[
 async def read(rt: Rt, key: Reader) -> Response:
     """Read the merchant that this key is of."""
     merchant = await merchants.read(rt, key.merchant_id)
-    return JSONResponse({"success": True, "data": {
+    return Answer({"success": True, "data": {
         "id": merchant.id, "name": merchant.name, "created_at": written(merchant.created_at),
     }})
 
@@ -67,7 +67,7 @@ async def put(request: Request, rt: Rt, key: Writer) -> Response:
         result_url=wanted.result_url, timeout_url=wanted.timeout_url,
         nominated_number=wanted.nominated_number, is_default=wanted.default,
     ))
-    return JSONResponse({"success": True, "data": provider_data(provider)})
+    return Answer({"success": True, "data": provider_data(provider)})
 
 
 def _shortcode(wanted: bodies.MpesaCredentials) -> shortcode.Shortcode:
@@ -89,7 +89,7 @@ def _shortcode(wanted: bodies.MpesaCredentials) -> shortcode.Shortcode:
 async def find(rt: Rt, key: Reader) -> Response:
     """List the short codes of this merchant and mode, every secret masked."""
     found = await providers.find(rt, key)
-    return JSONResponse({
+    return Answer({
         "success": True, "data": [provider_data(each) for each in found], "page": {"next": None},
     })
 
@@ -101,7 +101,7 @@ async def find(rt: Rt, key: Reader) -> Response:
 async def validate(rt: Rt, key: Writer, shortcode: WhichShortcode = "") -> Response:
     """Fetch an access token with the credentials that are kept, and say what came of it."""
     provider = await providers.validate(rt, key, shortcode)
-    return JSONResponse({"success": True, "data": provider_data(provider)})
+    return Answer({"success": True, "data": provider_data(provider)})
 
 
 @router.delete(
@@ -158,4 +158,4 @@ def _collections(stop: tuple[str, datetime] | None) -> Response:
     data: dict[str, Any] = {"enabled": stop is None, "reason": None, "stopped_at": None}
     if stop is not None:
         data |= {"reason": stop[0] or None, "stopped_at": written(stop[1])}
-    return JSONResponse({"success": True, "data": data})
+    return Answer({"success": True, "data": data})

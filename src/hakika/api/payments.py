@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
-from fastapi.responses import JSONResponse
 
 from hakika.api import inputs, schemas
+from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.errors import problem
@@ -88,7 +88,7 @@ def _asked(request: Request, asked: Asked) -> Response:
         headers["Idempotent-Replayed"] = "true"
     if asked.was_refused:
         return _refused(request, asked.data, headers)
-    return JSONResponse(
+    return Answer(
         {"success": True, "data": asked.data}, HTTPStatus.ACCEPTED, headers=headers,
     )
 
@@ -120,7 +120,7 @@ async def find(
     """List payments, newest first."""
     found = await payments.find(rt, key, _filter(wanted), limit=wanted.limit + 1)
     page, more = found[:wanted.limit], len(found) > wanted.limit
-    return JSONResponse({
+    return Answer({
         "success": True,
         "data": [payment_data(each) for each in page],
         "page": {"next": page[-1].id if more else None},
@@ -164,7 +164,7 @@ def _phone(text: str | None) -> str | None:
 async def read(rt: Rt, key: Reader, payment_id: str) -> Response:
     """Read one payment."""
     payment = await payments.read(rt, key, ids.payment_id(payment_id))
-    return JSONResponse({"success": True, "data": payment_data(payment)})
+    return Answer({"success": True, "data": payment_data(payment)})
 
 
 @router.get(
@@ -174,7 +174,7 @@ async def read(rt: Rt, key: Reader, payment_id: str) -> Response:
 async def timeline(rt: Rt, key: Reader, payment_id: str) -> Response:
     """Read every fact about one payment, oldest first, each chained to the one before."""
     heard = await payments.timeline(rt, key, ids.payment_id(payment_id))
-    return JSONResponse({"success": True, "data": [_fact_data(each) for each in heard]})
+    return Answer({"success": True, "data": [_fact_data(each) for each in heard]})
 
 
 def _fact_data(heard: HeardFact) -> dict[str, Any]:
@@ -194,4 +194,4 @@ async def check(rt: Rt, key: Writer, payment_id: str) -> Response:
     """Ask Daraja what became of a payment, within the query budget of the short code."""
     payment = await payments.read(rt, key, ids.payment_id(payment_id))
     checked = await checks.check_now(rt, key, payment)
-    return JSONResponse({"success": True, "data": payment_data(checked)})
+    return Answer({"success": True, "data": payment_data(checked)})

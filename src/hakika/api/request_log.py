@@ -6,8 +6,8 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
-from fastapi.responses import JSONResponse
 
+from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers
 from hakika.api.request_log_bodies import RequestAnswer, RequestQuery, RequestsAnswer
@@ -38,7 +38,7 @@ async def find(rt: Rt, key: Auditor, wanted: Annotated[RequestQuery, Query()]) -
         before=wanted.cursor,
     ), limit=wanted.limit + 1)
     page, more = found[:wanted.limit], len(found) > wanted.limit
-    return JSONResponse({
+    return Answer({
         "success": True, "data": [request_data(each) for each in page],
         "page": {"next": page[-1].id if more else None},
     })
@@ -51,4 +51,4 @@ async def find(rt: Rt, key: Auditor, wanted: Annotated[RequestQuery, Query()]) -
 async def read(rt: Rt, key: Auditor, request_id: str) -> Response:
     """Read one request by its `id`, which is not its X-Request-Id."""
     found = await request_log.read(rt, key, ids.logged_request_id(request_id))
-    return JSONResponse({"success": True, "data": request_data(found)})
+    return Answer({"success": True, "data": request_data(found)})

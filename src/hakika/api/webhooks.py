@@ -6,9 +6,9 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.responses import JSONResponse
 
 from hakika.api import webhook_bodies as bodies
+from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.merchant_bodies import OverlapRequest
@@ -39,7 +39,7 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
         description=wanted.description, headers=wanted.headers,
         rate_per_second=wanted.rate_per_second,
     ))
-    return JSONResponse(
+    return Answer(
         {"success": True, "data": _with_secret(endpoint)}, HTTPStatus.CREATED,
         headers={"Location": f"/v1/webhook-endpoints/{endpoint.id}"},
     )
@@ -52,7 +52,7 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
 async def find(rt: Rt, key: Reader) -> Response:
     """List endpoints, without their secrets."""
     found = await webhooks.endpoints(rt, key)
-    return JSONResponse({
+    return Answer({
         "success": True, "data": [endpoint_data(each) for each in found], "page": {"next": None},
     })
 
@@ -64,7 +64,7 @@ async def find(rt: Rt, key: Reader) -> Response:
 async def read(rt: Rt, key: Reader, endpoint_id: str) -> Response:
     """Read one endpoint: what it wants, and how it is doing."""
     endpoint = await webhooks.read_endpoint(rt, key, ids.endpoint_id(endpoint_id))
-    return JSONResponse({"success": True, "data": endpoint_data(endpoint)})
+    return Answer({"success": True, "data": endpoint_data(endpoint)})
 
 
 @router.patch(
@@ -81,7 +81,7 @@ async def change(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Res
         description=wanted.description, headers=wanted.headers, rate_per_second=rate,
         enabled=wanted.enabled,
     ))
-    return JSONResponse({"success": True, "data": endpoint_data(endpoint)})
+    return Answer({"success": True, "data": endpoint_data(endpoint)})
 
 
 @router.delete(
@@ -107,7 +107,7 @@ async def rotate(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Res
     endpoint = await webhooks.rotate_secret(
         rt, key, ids.endpoint_id(endpoint_id), overlap_seconds=wanted.overlap_seconds,
     )
-    return JSONResponse({"success": True, "data": _with_secret(endpoint)})
+    return Answer({"success": True, "data": _with_secret(endpoint)})
 
 
 @router.post(
@@ -118,7 +118,7 @@ async def test(rt: Rt, key: Writer, endpoint_id: str) -> Response:
     """Post an `endpoint.test` now and show what comes back. It has no sequence and is not kept."""
     tried = await webhooks.try_endpoint(rt, key, ids.endpoint_id(endpoint_id))
     answer = tried.answer
-    return JSONResponse({"success": True, "data": {
+    return Answer({"success": True, "data": {
         "accepted": answer.accepted, "duration_ms": answer.duration_ms,
         "error": answer.error or None,
         "request": bodies.sent(tried.url, dict(tried.message.headers), tried.message.body),
@@ -137,7 +137,7 @@ async def recover(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Re
     missed = await deliveries.recover(
         rt, key, ids.endpoint_id(endpoint_id), since=wanted.since,
     )
-    return JSONResponse({"success": True, "data": {"recovered": missed}})
+    return Answer({"success": True, "data": {"recovered": missed}})
 
 
 @router.put(
@@ -154,7 +154,7 @@ async def set_only(request: Request, rt: Rt, key: Writer) -> Response:
         raise Invalid(
             error.message, field="webhook_url", code=error.errors[0].code, hint=error.hint,
         ) from None
-    return JSONResponse({"success": True, "data": _with_secret(endpoint)})
+    return Answer({"success": True, "data": _with_secret(endpoint)})
 
 
 def _with_secret(endpoint: Endpoint) -> dict[str, Any]:

@@ -7,12 +7,13 @@ in `results.py`. Sources: daraja.md 5.1, 5.2 and 7.6, which name Safaricom's pag
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+
+import orjson
 
 from hakika.daraja.credentials import (
     NAIROBI,
@@ -73,7 +74,7 @@ class StkPush:
         fields = _fields(self)
         if not self.TransactionDesc:
             del fields["TransactionDesc"]
-        return json.dumps(fields, separators=(",", ":")).encode()
+        return orjson.dumps(fields)
 
 
 def stk_push(
@@ -114,7 +115,7 @@ class StkQuery:
 
     def body(self) -> bytes:
         """Return the JSON to send."""
-        return json.dumps(_fields(self), separators=(",", ":")).encode()
+        return orjson.dumps(_fields(self))
 
 
 def _fields(message: StkPush | StkQuery) -> dict[str, int | str]:

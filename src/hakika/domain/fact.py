@@ -7,10 +7,11 @@ hash of the row before it for the same payment, so that an edit, a deletion or a
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum, StrEnum
+
+import orjson
 
 from hakika.domain.money import Money
 
@@ -114,15 +115,15 @@ def link(
     `state` is the payment's state after the fact, so that the decision is chained with its ground.
     `salt` is the payment's own.
     """
-    content = json.dumps(
+    content = orjson.dumps(
         {
             "payment": payment_id, "sequence": sequence, "heard_at": heard_at.isoformat(),
             "state": state, "kind": fact.kind, "source": fact.source, **details(fact),
             "raw": hashlib.sha256(fact.raw).hexdigest(), "before": before.hex(), "salt": salt,
         },
-        sort_keys=True, separators=(",", ":"),
+        option=orjson.OPT_SORT_KEYS,
     )
-    return hashlib.sha256(content.encode()).digest()
+    return hashlib.sha256(content).digest()
 
 
 def details(fact: Fact) -> dict[str, str | int]:

@@ -10,12 +10,13 @@ put before a person.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+import orjson
 
 from hakika.domain import fact as facts
 from hakika.domain.event import EventName
@@ -227,17 +228,14 @@ def born(payment: Payment) -> Payment:
     The customer's id is in it: it names nobody by itself and outlives the customer's erasure, and
     whoever moves a payment to another customer moves somebody's purchases.
     """
-    content = json.dumps(
-        [
-            payment.id, payment.merchant_id, payment.livemode, payment.amount.cents,
-            payment.payer.digits, payment.shortcode.kind, payment.shortcode.number,
-            payment.shortcode.store_number, payment.reference, payment.description,
-            sorted(payment.metadata.items()), payment.callback_url, payment.idempotency_key,
-            payment.created_at.isoformat(), payment.salt, payment.customer_id,
-        ],
-        separators=(",", ":"),
-    )
-    return replace(payment, facts_link=hashlib.sha256(content.encode()).digest())
+    content = orjson.dumps([
+        payment.id, payment.merchant_id, payment.livemode, payment.amount.cents,
+        payment.payer.digits, payment.shortcode.kind, payment.shortcode.number,
+        payment.shortcode.store_number, payment.reference, payment.description,
+        sorted(payment.metadata.items()), payment.callback_url, payment.idempotency_key,
+        payment.created_at.isoformat(), payment.salt, payment.customer_id,
+    ])
+    return replace(payment, facts_link=hashlib.sha256(content).digest())
 
 
 def _cell(payment: Payment, fact: Fact) -> State | Cell:

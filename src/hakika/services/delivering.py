@@ -43,6 +43,7 @@ LANES_SECONDS = 1.0
 # After an exchange with the database, rest so many times as long as it took: the busier the machine
 # is, the more deliveries share one exchange. The first after a silence is not delayed.
 REST = 2.0
+REST_SECONDS_MAX = 0.05
 
 # A database that is away for longer than this is not just being restarted.
 AWAY_SECONDS_MAX = 30.0
@@ -310,7 +311,7 @@ async def _work(rt: Runtime, desk: Desk, hints: asyncio.Event, stop: asyncio.Eve
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await desk.changed.wait()
-        rested_at = ended_at + REST * (ended_at - started_at)
+        rested_at = ended_at + min(REST * (ended_at - started_at), REST_SECONDS_MAX)
         await asyncio.sleep(max(0.0, rested_at - loop.time()))
 
 

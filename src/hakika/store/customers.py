@@ -6,11 +6,11 @@ of the row lets payments go on naming the customer.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
+import orjson
 import psycopg
 from psycopg import sql
 
@@ -180,13 +180,12 @@ def _sought_values(sought: Sought, sealer: Sealer) -> dict[str, Any]:
 def _values(customer: Customer, sealer: Sealer) -> dict[str, Any]:
     details = customer.details
     phone = details.phone.digits if details.phone else None
-    private = json.dumps(
+    private = orjson.dumps(
         [details.name, phone, details.email, details.reference, dict(details.metadata)],
-        separators=(",", ":"), ensure_ascii=False,
     )
     return {
         "id": customer.id, "merchant_id": customer.merchant_id, "livemode": customer.livemode,
-        "private": sealer.seal(_place(customer.id), private.encode()),
+        "private": sealer.seal(_place(customer.id), private),
         "phone_hash": sealer.blind(PHONE, phone) if phone else None,
         "word_hashes": sorted(sealer.blind(_WORD, word) for word in words_of(details)),
         "created_at": customer.created_at, "updated_at": customer.updated_at,
@@ -195,7 +194,7 @@ def _values(customer: Customer, sealer: Sealer) -> dict[str, Any]:
 
 def customer_of(row: dict[str, Any], sealer: Sealer) -> Customer:
     """Return the customer of one row. Raises: SealBroken."""
-    name, phone, email, reference, metadata = json.loads(
+    name, phone, email, reference, metadata = orjson.loads(
         sealer.open(_place(row["id"]), row["private"]),
     )
     return Customer(

@@ -7,11 +7,12 @@ time per merchant, to everything that is committed by then: no gaps, and in comm
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
+
+import orjson
 
 from hakika.domain.event import Event, EventName
 from hakika.domain.ids import DeliveryId, EventId, MerchantId
@@ -127,15 +128,12 @@ async def after(
 
 def sealed_data(event_id: str, data: Mapping[str, Any], sealer: Sealer) -> bytes:
     """Return the data of an event as it is kept."""
-    return sealer.seal(
-        f"events.data {event_id}",
-        json.dumps(data, separators=(",", ":"), ensure_ascii=False).encode(),
-    )
+    return sealer.seal(f"events.data {event_id}", orjson.dumps(data))
 
 
 def opened_data(event_id: str, sealed: bytes, sealer: Sealer) -> dict[str, Any]:
     """Return the data of an event. Raises: SealBroken."""
-    data: dict[str, Any] = json.loads(sealer.open(f"events.data {event_id}", sealed))
+    data: dict[str, Any] = orjson.loads(sealer.open(f"events.data {event_id}", sealed))
     return data
 
 

@@ -6,9 +6,10 @@ is written in the one that moves it (`payments.apply`).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, LiteralString
+
+import orjson
 
 from hakika.domain.idempotency import Claim
 from hakika.domain.ids import MerchantId, PaymentId
@@ -33,7 +34,7 @@ async def claim(
     answer = None
     if row["answer"] is not None:
         sealer = await tx.sealer(merchant_id)
-        answer = json.loads(sealer.open(_place(row["payment_id"]), row["answer"]))
+        answer = orjson.loads(sealer.open(_place(row["payment_id"]), row["answer"]))
     return Claim(
         fingerprint=row["fingerprint"], payment_id=PaymentId(row["payment_id"]), answer=answer,
     )
@@ -41,8 +42,7 @@ async def claim(
 
 def sealed_answer(payment_id: PaymentId, answer: Mapping[str, Any], sealer: Sealer) -> bytes:
     """Return the answer that every repetition of a payment's key will get, as it is kept."""
-    text = json.dumps(answer, separators=(",", ":"), ensure_ascii=False)
-    return sealer.seal(_place(payment_id), text.encode())
+    return sealer.seal(_place(payment_id), orjson.dumps(answer))
 
 
 def _place(payment_id: str) -> str:

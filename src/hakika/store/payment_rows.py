@@ -6,10 +6,11 @@ was heard. Beside the first stand blind indexes, by which a payment can be found
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+import orjson
 
 from hakika.domain import fact as facts
 from hakika.domain.fact import Fact, Kind, Reason, Source, Strength
@@ -74,14 +75,11 @@ def payment_values(payment: Payment, sealer: Sealer) -> dict[str, Any]:
 
 
 def _private(payment: Payment) -> bytes:
-    return json.dumps(
-        [
-            payment.payer.digits, payment.reference, payment.description, dict(payment.metadata),
-            payment.checkout_request_id, payment.salt,
-            payment.failure.daraja_message if payment.failure else "",
-        ],
-        separators=(",", ":"), ensure_ascii=False,
-    ).encode()
+    return orjson.dumps([
+        payment.payer.digits, payment.reference, payment.description, dict(payment.metadata),
+        payment.checkout_request_id, payment.salt,
+        payment.failure.daraja_message if payment.failure else "",
+    ])
 
 
 def _checkout_hash(payment: Payment, sealer: Sealer) -> bytes | None:
@@ -93,8 +91,8 @@ def _checkout_hash(payment: Payment, sealer: Sealer) -> bytes | None:
 
 def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
     """Return the payment of one row. Raises: SealBroken."""
-    phone, reference, description, metadata, checkout_request_id, salt, daraja_message = json.loads(
-        sealer.open(f"payments.private {row['id']}", row["private"]),
+    phone, reference, description, metadata, checkout_request_id, salt, daraja_message = (
+        orjson.loads(sealer.open(f"payments.private {row['id']}", row["private"]))
     )
     received = row["amount_received_cents"]
     failure = None
@@ -127,7 +125,7 @@ def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
 
 def sealed_fact(payment: Payment, fact: Fact, sealer: Sealer) -> bytes:
     """Return the newest fact of `payment` as it is kept: its details, and the raw body behind."""
-    details = json.dumps(facts.details(fact), separators=(",", ":"), ensure_ascii=False).encode()
+    details = orjson.dumps(facts.details(fact))
     return sealer.seal(_place(payment.id, payment.facts_count), details + b"\n" + fact.raw)
 
 
@@ -141,7 +139,7 @@ def heard_of(row: dict[str, Any], sealer: Sealer) -> HeardFact:
     details, _, raw = opened.partition(b"\n")
     return HeardFact(
         sequence=row["sequence"], heard_at=row["heard_at"], kind=Kind(row["kind"]),
-        source=Source(row["source"]), state=State(row["state"]), details=json.loads(details),
+        source=Source(row["source"]), state=State(row["state"]), details=orjson.loads(details),
         raw=raw, link=row["link"],
     )
 

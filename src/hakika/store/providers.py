@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, LiteralString
+
+import orjson
 
 from hakika.domain.ids import MerchantId, ProviderId
 from hakika.domain.provider import Provider, Secrets
@@ -110,14 +111,14 @@ def _place(provider_id: str) -> str:
 
 
 def _private(provider: Provider) -> bytes:
-    return json.dumps(asdict(provider.secrets) | {
+    return orjson.dumps(asdict(provider.secrets) | {
         "result_url": provider.result_url, "timeout_url": provider.timeout_url,
         "nominated_number": provider.nominated_number,
-    }).encode()
+    })
 
 
 def _provider_of(row: dict[str, Any], sealer: Sealer) -> Provider:
-    private = json.loads(sealer.open(_place(row["id"]), row["private"]))
+    private = orjson.loads(sealer.open(_place(row["id"]), row["private"]))
     beside = {name: private.pop(name) for name in ("result_url", "timeout_url", "nominated_number")}
     return Provider(
         id=ProviderId(row["id"]), merchant_id=MerchantId(row["merchant_id"]),

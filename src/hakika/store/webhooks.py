@@ -7,9 +7,10 @@ never changes, and is signed with the secret of the endpoint that `signs_with` n
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import Any, LiteralString
+
+import orjson
 
 from hakika.domain.dialect import Dialect
 from hakika.domain.event import EventName
@@ -296,12 +297,12 @@ def opened_headers(endpoint_id: str, sealed: bytes, sealer: Sealer) -> dict[str,
     """Return a merchant's own headers. Raises: SealBroken."""
     if not sealed:
         return {}
-    headers: dict[str, str] = json.loads(sealer.open(f"endpoints.headers {endpoint_id}", sealed))
+    headers: dict[str, str] = orjson.loads(sealer.open(f"endpoints.headers {endpoint_id}", sealed))
     return headers
 
 
 def _values(endpoint: Endpoint, sealer: Sealer) -> dict[str, Any]:
-    headers = json.dumps(dict(endpoint.headers)).encode()
+    headers = orjson.dumps(dict(endpoint.headers))
     return {
         "id": endpoint.id, "url": endpoint.url, "dialect": endpoint.dialect.value,
         "events": sorted(name.value for name in endpoint.events),
