@@ -42,8 +42,8 @@ LANES_SECONDS = 1.0
 
 # After an exchange with the database, rest so many times as long as it took: the busier the machine
 # is, the more deliveries share one exchange. The first after a silence is not delayed.
-REST = 2.0
-REST_SECONDS_MAX = 0.05
+REST = 1.0
+REST_SECONDS_MAX = 0.01
 
 # A database that is away for longer than this is not just being restarted.
 AWAY_SECONDS_MAX = 30.0
