@@ -118,4 +118,4 @@ class TestWaiting:
         waiting.forget([EndpointId("whe_whe_a_1")])
 
         assert left == [EndpointId("whe_whe_a_1")]
-        assert not waiting
+        assert not list(waiting.lanes)

@@ -106,8 +106,10 @@ class Waiting:
         self._lanes: dict[str, dict[EndpointId, None]] = {}    # in the order in which they came
         self._lane_of: dict[EndpointId, str] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._lane_of)
+    @property
+    def lanes(self) -> Iterable[str]:
+        """The lanes in which something waits."""
+        return self._lanes.keys()
 
     def note(self, found: Mapping[EndpointId, str]) -> None:
         """Remember endpoints and their lanes, as many of one lane as are worth it."""

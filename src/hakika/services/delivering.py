@@ -69,7 +69,8 @@ class Desk:
         self._lanes_seen_at = -LANES_SECONDS
         self._lanes_seen_to = ""                            # the endpoint after which to look on
         self._gates: dict[str, asyncio.Semaphore] = {}      # lanes: what may be posted at once
-        self._is_left = False
+        self._full: Set[str] = frozenset()                  # lanes in which more is due
+        self._is_cut = False                                # more may be due, in whatever lane
         self.changed = asyncio.Event()                      # a turn would find something to do
         self.broke: list[BaseException] = []                # what our own code did to tries
 
@@ -81,7 +82,10 @@ class Desk:
     @property
     def has_more(self) -> bool:
         """Say whether more may begin as soon as there is room."""
-        return self._is_left or bool(self._waiting)
+        now = self._loop.time()
+        return self._is_cut or any(
+            self._lanes.room(lane, now=now) for lane in (*self._full, *self._waiting.lanes)
+        )
 
     async def turn(self, *, taking: bool) -> int:
         """End what ended and, with `taking`, begin what may begin; return how many began.
@@ -111,7 +115,7 @@ class Desk:
             self._rt.passing(KillPoint.AFTER_ATTEMPT_FINISHED)
         self._note(ended, done.recovered)
         if place is not None:
-            self._is_left = done.is_left or len(done.begun) == place.free
+            self._full, self._is_cut = done.full, len(done.begun) == place.free
             self._waiting.forget(place.draw.keys() - done.waiting.keys())
             self._waiting.note(done.waiting)
         for taken in done.begun:

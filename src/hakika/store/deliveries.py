@@ -35,9 +35,12 @@ from hakika.store.lanes import LANE
 from hakika.store.transaction import Transaction
 from hakika.store.webhooks import opened_headers, previous_secret_place, secret_place
 
-# A few that cannot begin now stay due, and are looked at again in a moment. When there are more,
-# they would hide what is behind them, so they wait in their lanes instead.
-LEFT_MAX = 32
+# A few that cannot begin now stay due, and are looked at, and locked, by each exchange. When there
+# are more, they wait in their lanes instead.
+LEFT_MAX = 4
+
+# Of what is due, so many more are looked at than could begin: some of them cannot.
+BEYOND = 32
 
 # Of those that wait, a few may wait for one that is under way: they are passed over.
 BEHIND_MAX = 4
@@ -67,7 +70,7 @@ _TAKE: LiteralString = (
     ), due as (
     """ + _LOOKED_AT + """
          where d.next_attempt_at <= %(now)s
-         order by d.next_attempt_at limit %(limit)s + %(left_max)s for update skip locked
+         order by d.next_attempt_at limit %(limit)s + %(beyond)s for update skip locked
     ), drawn as (
         select turn.* from unnest(%(draw)s::text[], %(draw_most)s::integer[])
                as from_endpoint (id, most)
@@ -145,7 +148,7 @@ _TAKE: LiteralString = (
     select begun.*, w.url, w.dialect, w.headers, w.version, signer.id as signer_id, signer.secret,
            signer.previous_secret, signer.previous_until,
            events.merchant_id, events.livemode, events.name, events.subject_id, events.data,
-           events.created_at, waits.waiting, waits.is_left,
+           events.created_at, waits.waiting, waits.full_lanes,
            case when begun.id is null then null else coalesce(events.sequence, number_of(
                events.id, events.created_at, events.merchant_id, events.livemode)) end as sequence
       from (
@@ -154,8 +157,8 @@ _TAKE: LiteralString = (
                     where verdict in ('ready', 'behind') and id not in (select id from beginning)
                       and (state = 'waiting' or id in (select id from made_to_wait))
                ) as waiting,
-               exists (select from chosen where verdict = 'ready'
-                         and id not in (select id from beginning)) as is_left
+               array(select distinct lane from chosen where verdict = 'ready'
+                        and id not in (select id from beginning)) as full_lanes
       ) as waits
       left join begun on true
       left join endpoints w on w.id = begun.endpoint_id
@@ -218,7 +221,7 @@ class Turn:
 
     begun: Sequence[Taken]
     waiting: Mapping[EndpointId, str]          # endpoints and lanes in which some wait for room
-    is_left: bool                              # more could begin when there is room
+    full: Set[str]                             # lanes in which more could begin with more room
     recovered: Set[EndpointId]                 # they accepted one, and had failed before
 
 
@@ -287,7 +290,7 @@ async def turn(
             EndpointId(endpoint_id): lane
             for lane, endpoint_id in (rows[0]["waiting"] if rows else [])
         },
-        is_left=bool(rows and rows[0]["is_left"]),
+        full=set(rows[0]["full_lanes"] if rows else ()),
         recovered={EndpointId(row["id"]) for row in recovered},
     )
 
@@ -310,7 +313,7 @@ def _place_values(place: Place, *, now: datetime, lease: datetime) -> dict[str, 
         "draw": list(place.draw), "draw_most": [
             min(room, place.free) + BEHIND_MAX for room in place.draw.values()
         ],
-        "rate": place.rate_per_second, "limit": place.free, "left_max": LEFT_MAX,
+        "rate": place.rate_per_second, "limit": place.free, "left_max": LEFT_MAX, "beyond": BEYOND,
         "room": ROOM_AT_FIRST,
         "broken": BROKEN_AFTER_FAILURES, "lost": LOST, "now": now, "lease": lease,
     }
