@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from hakika.api import customers_bodies as bodies
 from hakika.api import schemas
-from hakika.api.answer import Answer
+from hakika.api.answer import Answer, page_of
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.requests import read_bytes, read_model, read_object
@@ -57,12 +57,7 @@ async def find(
 ) -> Response:
     """List customers, newest first. A search finds whole words: what is stored is sealed."""
     found = await customers.find(rt, key, _sought(wanted), limit=wanted.limit + 1)
-    page, more = found[:wanted.limit], len(found) > wanted.limit
-    return Answer({
-        "success": True,
-        "data": [customer_data(each) for each in page],
-        "page": {"next": page[-1].id if more else None},
-    })
+    return page_of(found, customer_data, limit=wanted.limit)
 
 
 def _sought(wanted: bodies.CustomerQuery) -> Sought:
@@ -129,9 +124,4 @@ async def payments(
         rt, key, ids.customer_id(customer_id), limit=wanted.limit + 1,
         before=PaymentId(wanted.cursor) if wanted.cursor else None,
     )
-    page, more = found[:wanted.limit], len(found) > wanted.limit
-    return Answer({
-        "success": True,
-        "data": [payment_data(each) for each in page],
-        "page": {"next": page[-1].id if more else None},
-    })
+    return page_of(found, payment_data, limit=wanted.limit)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from hakika.api import inputs, schemas
-from hakika.api.answer import Answer
+from hakika.api.answer import Answer, page_of
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.errors import problem
@@ -119,12 +119,7 @@ async def find(
 ) -> Response:
     """List payments, newest first."""
     found = await payments.find(rt, key, _filter(wanted), limit=wanted.limit + 1)
-    page, more = found[:wanted.limit], len(found) > wanted.limit
-    return Answer({
-        "success": True,
-        "data": [payment_data(each) for each in page],
-        "page": {"next": page[-1].id if more else None},
-    })
+    return page_of(found, payment_data, limit=wanted.limit)
 
 
 def _filter(wanted: inputs.PaymentQuery) -> Filter:

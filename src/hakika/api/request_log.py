@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from hakika.api.answer import Answer
+from hakika.api.answer import Answer, page_of
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers
 from hakika.api.request_log_bodies import RequestAnswer, RequestQuery, RequestsAnswer
@@ -37,11 +37,7 @@ async def find(rt: Rt, key: Auditor, wanted: Annotated[RequestQuery, Query()]) -
         idempotency_key=wanted.idempotency_key, request_id=wanted.request_id,
         before=wanted.cursor,
     ), limit=wanted.limit + 1)
-    page, more = found[:wanted.limit], len(found) > wanted.limit
-    return Answer({
-        "success": True, "data": [request_data(each) for each in page],
-        "page": {"next": page[-1].id if more else None},
-    })
+    return page_of(found, request_data, limit=wanted.limit)
 
 
 @router.get(

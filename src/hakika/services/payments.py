@@ -126,8 +126,8 @@ async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
         rt, key.merchant_id, livemode=key.livemode, shortcode=order.shortcode,
     )
     intent = Intent(
-        fingerprint=_fingerprint(rt, order), endpoint_id=rt.new_id("whe"), signs_with=signer,
-        guard=_guard(rt),
+        fingerprint=_fingerprint(rt, order), endpoint_id=rt.new_id("whe") if signer else "",
+        signs_with=signer, guard=_guard(rt),
     )
     names_a_customer = order.customer is not None or order.customer_id is not None
     try:

@@ -15,7 +15,7 @@ from typing import Any, LiteralString
 import orjson
 
 from hakika.domain.event import Event, EventName
-from hakika.domain.ids import DeliveryId, EventId, MerchantId
+from hakika.domain.ids import EventId, MerchantId
 from hakika.store.keyring import Sealer
 from hakika.store.transaction import Transaction
 
@@ -74,8 +74,8 @@ class Told:
 async def tell(
     tx: Transaction, merchant_id: MerchantId, *, livemode: bool, subject_id: str,
     told: Sequence[Told], now: datetime,
-) -> list[DeliveryId]:
-    """Write events of one subject, and a delivery to each endpoint that wants them; return those.
+) -> None:
+    """Write events of one subject, and a delivery to each endpoint that wants them.
 
     For what is not a payment: a payment's events are written with its change. The workers are woken
     when the transaction commits.
@@ -88,7 +88,6 @@ async def tell(
     })
     if rows:
         tx.wake_workers()
-    return [DeliveryId(row["id"]) for row in rows]
 
 
 async def retell(

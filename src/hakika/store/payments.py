@@ -56,8 +56,8 @@ class Intent:
     """What is written with a payment that is born: its claim, its own endpoint, its guard."""
 
     fingerprint: bytes
-    endpoint_id: str
-    signs_with: str         # the endpoint whose secret signs for its own; empty: it has none
+    endpoint_id: str        # of the payment's own address; empty, as the next: it has none
+    signs_with: str         # the endpoint whose secret signs for it
     guard: PromptGuard
 
 
