@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import psycopg
 import pytest
-import pytest_asyncio
 from structlog.testing import capture_logs
 
 from hakika.domain.ids import PaymentId
@@ -18,7 +17,7 @@ from hakika.services import callbacks
 from hakika.services.callbacks import RETRY_SECONDS, TRIES_MAX, Arrival
 from hakika.services.pushed import PAYMENTS_MAX
 from hakika.store.transaction import StoreUnavailable
-from tests.services.world import SAFARICOM, STRANGER, World, canceled, open_world, paid
+from tests.services.world import SAFARICOM, STRANGER, World, canceled, paid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -27,19 +26,6 @@ END_OUR_CONNECTIONS = """
     select pg_terminate_backend(pid) from pg_stat_activity
      where application_name = 'hakika' and datname = current_database()
 """
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """A merchant, and a Daraja that takes every push."""
-    return await file_world.anew()
 
 
 @contextmanager

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-import pytest_asyncio
 
 from hakika.domain.errors import AskedTooOften, ProviderUnreachable
 from hakika.domain.fact import Fact, Kind, Source
@@ -31,7 +29,6 @@ from tests.services.world import (
     TOO_MANY,
     Died,
     World,
-    open_world,
     order,
     settings_of,
 )
@@ -41,19 +38,6 @@ PROMPT_DEAD_SECONDS = 91
 CANCELED = {"ResponseCode": "0", "ResultCode": "1032", "ResultDesc": "Request canceled by user."}
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """A merchant, and a Daraja that says of every payment that it is under way."""
-    return await file_world.anew()
 
 
 async def left_sending(world: World) -> Payment:

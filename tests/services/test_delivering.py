@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from hakika.domain.ids import EndpointId
 from hakika.domain.retry import ATTEMPTS_MAX
@@ -19,22 +17,9 @@ from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import open_runtime
 from hakika.services.webhooks import Changed
 from hakika.store import lanes
-from tests.services.world import PUBLIC_URL, Died, World, canceled, open_world, order, paid
+from tests.services.world import PUBLIC_URL, Died, World, canceled, order, paid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """A merchant whose server answers 200."""
-    return await file_world.anew()
 
 
 async def told(world: World, *, endpoints: int = 1) -> dict[str, Any]:

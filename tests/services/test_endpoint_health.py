@@ -5,12 +5,10 @@ Time passes by moving back what is written: minutes, hours, days, a month.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from structlog.testing import capture_logs
 
 from hakika.domain.errors import EndpointDisabled
@@ -19,25 +17,12 @@ from hakika.domain.webhook import Endpoint, endpoint_data
 from hakika.services import deliveries, webhooks
 from hakika.services.verify import verify
 from hakika.services.webhooks import Changed
-from tests.services.world import World, canceled, open_world
+from tests.services.world import World, canceled
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 LONG_AGO = timedelta(days=365)
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """A merchant whose server answers 200."""
-    return await file_world.anew()
 
 
 def states(world: World) -> list[str]:

@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from contextlib import nullcontext
 from dataclasses import replace
 
 import psycopg
 import pytest
-import pytest_asyncio
 from prometheus_client.parser import text_string_to_metric_families
 
 from hakika.services import gauges, metrics
 from hakika.services.gauges import Page
 from hakika.services.telemetry import Telemetry
-from tests.services.world import World, canceled, open_world, paid
+from tests.services.world import World, canceled, paid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Samples = dict[tuple[str, ...], float]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """A database in which nothing waits."""
-    return await file_world.anew()
 
 
 async def shown(world: World) -> Samples:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-import pytest_asyncio
 
 from hakika.domain import merchant as rules
 from hakika.domain.errors import (
@@ -24,24 +22,11 @@ from hakika.domain.merchant import ApiKey, KeyText, Scope
 from hakika.services import keys
 from hakika.services.keys import Wanted
 from hakika.services.runtime import open_runtime
-from tests.services.world import World, open_world
+from tests.services.world import World
 
 TEST = Wanted(livemode=False)
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """One merchant with one key."""
-    return await file_world.anew()
 
 
 async def refusal(world: World, text: str) -> Unauthenticated:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
-import pytest_asyncio
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from hakika.domain.errors import (
@@ -29,25 +28,12 @@ from hakika.services.facts import with_next_check
 from hakika.services.killpoints import KillPoint
 from hakika.services.payments import Asked, Order
 from hakika.store import payments as store
-from tests.services.world import TOO_MANY, WRONG_PHONE, Died, World, canceled, open_world, order
+from tests.services.world import TOO_MANY, WRONG_PHONE, Died, World, canceled, order
 
 # What Daraja takes as an account reference, and shows on the phone.
 REFERENCE = re.compile(r"HK[0-9A-Z]{10}")
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """A merchant without any webhook endpoint."""
-    return await file_world.anew()
 
 
 def id_of(world: World, wanted: Order) -> PaymentId:

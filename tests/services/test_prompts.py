@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
-import pytest_asyncio
 
 from hakika.domain.errors import (
     CollectionsStopped,
@@ -20,24 +18,11 @@ from hakika.domain.prompt import TEST_PAYER
 from hakika.services import checks, merchants
 from hakika.services.payments import Asked
 from hakika.services.runtime import open_runtime
-from tests.services.world import PAID, World, canceled, open_world, order, paid
+from tests.services.world import PAID, World, canceled, order, paid
 
 PAYER = Msisdn("254711000001")
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """One merchant that has asked nobody yet."""
-    return await file_world.anew()
 
 
 def forget_prompts(world: World, *, seconds: int) -> None:

@@ -39,12 +39,6 @@ async def picky_token(_: Daraja, request: web.Request) -> web.Response:
     return web.json_response({"access_token": f"token-{hash(pair)}", "expires_in": "3599"})
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """One merchant without credentials."""
-    return await file_world.anew()
-
-
 async def test_what_daraja_refuses_is_kept_and_said_in_words(world: World):
     """The merchant mends it; meanwhile nothing is lost."""
     wrong = replace(OWN, secrets=replace(OWN.secrets, consumer_secret="wrong"))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-import pytest_asyncio
 
 from hakika.domain.errors import ProviderUnreachable
 from hakika.services import checks, payments
@@ -18,26 +17,12 @@ from tests.services.world import (
     WRONG_PHONE,
     World,
     canceled,
-    open_world,
     paid,
 )
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 Counted = Callable[..., float]
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """A merchant to whom nothing has happened yet."""
-    return await file_world.anew()
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 
 import pytest
-import pytest_asyncio
 from moto.server import ThreadedMotoServer
 
 from hakika import kms
@@ -25,19 +24,6 @@ from tests.vault import MASTER_KEY
 NEW_KEY = vault.new_master_key()
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """One merchant with one key."""
-    return await file_world.anew()
 
 
 def name_of(master_key: str) -> str:

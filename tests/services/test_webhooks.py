@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
-import pytest_asyncio
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from hakika.domain.delivery import DeliveryState
@@ -17,24 +14,11 @@ from hakika.services import deliveries, webhooks
 from hakika.services.verify import MOMENT, verify
 from hakika.services.webhooks import Changed
 from hakika.store.delivery_search import Filter
-from tests.services.world import World, open_world, order, paid
+from tests.services.world import World, order, paid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 DAY = 24 * 3600
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def file_world(module_database_url: str) -> AsyncIterator[World]:
-    """What the tests of this file share."""
-    async with open_world(module_database_url) as opened:
-        yield opened
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def world(file_world: World) -> World:
-    """A merchant whose server answers 200."""
-    return await file_world.anew()
 
 
 def verifies(world: World, secret: str) -> bool:
