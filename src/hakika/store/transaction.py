@@ -52,7 +52,7 @@ def nothing_around(name: str) -> AbstractContextManager[object]:
 
 
 class StoreUnavailable(Unavailable):
-    """The database cannot be reached, or did not answer in time. Nothing was committed."""
+    """The database cannot be reached, or did not answer in time. A write may be there or not."""
 
     code = "store_unavailable"
 
