@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--seconds", type=float, default=30.0, help="time under load, in all")
     add("--pairs", type=int, default=4, help="how often Hakika and the floor take turns")
-    add("--concurrency", type=int, default=32, help="lifecycles under way in a closed round")
+    add("--concurrency", type=int, default=128, help="lifecycles under way in a closed round")
     add("--growth", default="", metavar="SIZES",
         help="measure instead while the store grows to each of these, such as 10000,1000000")
     add("--together", action="store_true", help="run `hakika serve`, not its API and worker apart")

@@ -32,6 +32,7 @@ from psycopg.types.json import Jsonb
 from psycopg_pool import AsyncConnectionPool
 
 from bench import processes
+from hakika.api.connections import QUIET_SECONDS_MAX
 
 SCHEMA: LiteralString = """
     create table payments (
@@ -243,6 +244,7 @@ async def run(settings: dict[str, str]) -> None:
     server = uvicorn.Server(uvicorn.Config(
         floor, http="httptools", ws="none", lifespan="off", log_level="warning",
         access_log=False, server_header=False, date_header=False, backlog=2048,
+        timeout_keep_alive=QUIET_SECONDS_MAX,
     ))
     processes.say({"api": url})
     await server.serve(sockets=[listener])

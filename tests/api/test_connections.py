@@ -344,3 +344,12 @@ def requests_of(world: World) -> int:
     """Return how many requests came in from here."""
     taken = world.rt.limits.by_address._buckets.get("127.0.0.1")
     return taken.untold if taken else 0
+
+
+async def test_a_connection_may_be_quiet_for_longer_than_the_server_would_let_it(api_world):
+    """By itself it hangs up after 5 s, just when a proxy hands it the next callback."""
+    async with called(api_world) as line:
+        for quiet_seconds in (0, 6):
+            await asyncio.sleep(quiet_seconds)
+            line.say(request("GET /healthz"))
+            assert (await line.answer())[0] == 200

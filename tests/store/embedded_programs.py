@@ -144,4 +144,7 @@ def setting(server: EmbeddedServer, name: str) -> str:
 
 
 def is_postmaster(pid: int) -> bool:
-    return b"listen_addresses" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    try:
+        return b"listen_addresses" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False  # a child of the server that ended since it was listed

@@ -29,6 +29,11 @@ MESSAGE_BYTES_MAX = 8 * 1024 * 1024
 # When every connection is busy there is still room for Safaricom: a quarter more.
 CALLBACKS_SHARE = 0.25
 
+# How long a connection may be quiet between two requests. Longer than any proxy keeps one by custom
+# (60 s), so that it is the proxy who closes it: what comes in just as we do is lost, and a callback
+# is not sent again.
+QUIET_SECONDS_MAX = 75
+
 _RETRY_SECONDS = 1
 
 _DETAILS = {
@@ -69,6 +74,7 @@ class _Connection(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
+        self.timeout_keep_alive = QUIET_SECONDS_MAX
         self._quiet_since = self.loop.time()
         self._deadline: asyncio.TimerHandle | None = None
         self._status = HTTPStatus.BAD_REQUEST   # of what the parser refuses
