@@ -19,9 +19,9 @@ import uvloop
 
 from bench import processes, wire
 
-# A payer who is quick: nobody reads a prompt and types a PIN faster. With a payer who takes 20 ms, as
-# it once was here, callbacks of a busy machine came before the answer to their push was written, and
-# each of them cost Hakika a second look.
+# A payer who is quick: nobody reads a prompt and types a PIN faster. At 20 ms, as it once was here,
+# callbacks of a busy machine came before the answer to their push was written, and each of them
+# cost Hakika a second look.
 PAYER_SECONDS = 0.5
 
 _TOKEN = wire.answer(b'{"access_token":"a-token-of-the-bench","expires_in":"3599"}')
