@@ -37,6 +37,7 @@ SHOWS = {
     "/v1/webhook-endpoints": "endpoint_id", "/v1/deliveries": "delivery_id",
     "/v1/merchant": "merchant_id", "/v1/merchant/providers": "provider_id",
     "/v1/customers": "customer_id", "/v1/requests": "request_id",
+    "/v1/ledger/entries": "settled_id", "/v1/ledger/accounts": "sum", "/v1/balance": "sum",
 }
 
 # The log of requests has everything that a merchant typed, another's ids too. So it is always
@@ -114,9 +115,12 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
     has = {
         "merchant_id": shop.merchant_id, "person": new_person(), "reference": f"ISOLATED-{number}",
         "shortcode": str(601_000 + number), "log_key": f"ISOLATED-LOG-{number}",
+        "sum": f"{77_101 + number}.00",
     }
     endpoint = await shop.send("POST", "/v1/webhook-endpoints", json={"url": "https://a.example/"})
-    settled = (await shop.order(idempotency_key=has["log_key"])).data["id"]
+    settled = (
+        await shop.order(idempotency_key=has["log_key"], amount=has["sum"])
+    ).data["id"]
     await shop.settled(settled)
     delivery = (await shop.get("/v1/deliveries")).data[0]
     customer = await shop.send(

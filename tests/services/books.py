@@ -22,7 +22,7 @@ from hakika.domain.payment import NOT_SENT, Payment, advance, born
 from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import paybill
 from hakika.domain.webhook import Endpoint
-from hakika.services import customers, merchants
+from hakika.services import customers, ledger, merchants
 from hakika.services.facts import record_heard, with_next_check
 from hakika.services.runtime import Runtime, open_runtime
 from hakika.settings import read_settings
@@ -33,7 +33,8 @@ from tests.vault import MASTER_KEY, SECRET
 
 TABLES = (
     "customers", "payments", "facts", "idempotency_keys", "quarantine", "events", "event_counters",
-    "endpoints", "endpoint_versions", "deliveries", "attempts",
+    "endpoints", "endpoint_versions", "deliveries", "attempts", "postings", "unchained",
+    "posting_links", "posting_heads",
 )
 MEND = "".join(
     f"delete from {table}; insert into {table} overriding system value table saved.{table};"
@@ -43,6 +44,8 @@ MEND = "".join(
         add constraint payments_receipt_key unique (receipt, shortcode);
     alter table deliveries drop constraint if exists deliveries_once,
         add constraint deliveries_once unique (endpoint_id, event_id);
+    alter table postings drop constraint if exists postings_receipt_key,
+        add constraint postings_receipt_key unique (receipt, shortcode, livemode, move);
 """
 
 PHONE = "254708374149"
@@ -128,6 +131,7 @@ async def bear(url: str) -> dict[str, str]:
             for fact in story:
                 await _hear(rt, names[name], _named(fact, name))
         await _deliver_some(rt, merchants_of=(shop, other))
+        await ledger.chain_all(rt)
         return names | _told(url, names)
 
 

@@ -11,6 +11,46 @@ from tests.services.books import receipt
 
 # What is spoilt; the checks that must see it; and a sentence that must be said, word for word.
 SPOILT = {
+    "a posting deleted": (
+        "delete from postings where payment_id = '{completed}'",
+        "I2 I3",
+        "The books lack the collection of 1500.00 with receipt " + receipt("completed")
+        + " of payment {completed}."),
+    "a posting deleted before it was chained": (
+        "delete from posting_links; delete from posting_heads; delete from unchained;"
+        "insert into unchained select position, merchant_id, livemode from postings;"
+        "delete from postings where payment_id = '{late}'",
+        "I3", "of payment {late}."),
+    "the amount of a posting": (
+        "update postings set amount_cents = 1 where payment_id = '{completed}'",
+        "I2 I3",
+        "The books have the collection of 1500.00 with receipt " + receipt("completed")
+        + " of payment {completed} with another amount."),
+    "a posting doubled": (
+        "alter table postings drop constraint postings_receipt_key;"
+        "insert into postings (merchant_id, livemode, move, debit, credit, amount_cents, shortcode,"
+        " receipt, payment_id, happened_at, posted_at) select merchant_id, livemode, move, debit,"
+        " credit, amount_cents, shortcode, receipt, payment_id, happened_at, posted_at"
+        " from postings where payment_id = '{completed}'",
+        "I2 I3", "of payment {completed} 2 times."),
+    "a posting that no fact made": (
+        "insert into postings (merchant_id, livemode, move, debit, credit, amount_cents, shortcode,"
+        " receipt, payment_id, happened_at, posted_at) select merchant_id, livemode, move, debit,"
+        " credit, amount_cents, shortcode, 'UKL9999999', payment_id, happened_at, posted_at"
+        " from postings where payment_id = '{completed}'",
+        "I2 I3", "with receipt UKL9999999, which payment {completed} knows nothing of."),
+    "a posting of nobody's payment": (
+        "insert into postings (merchant_id, livemode, move, debit, credit, amount_cents, shortcode,"
+        " receipt, payment_id, happened_at, posted_at) select merchant_id, livemode, move, debit,"
+        " credit, amount_cents, shortcode, 'UKL9999999', 'pay_x', happened_at, posted_at"
+        " from postings where payment_id = '{completed}'",
+        "I2 I3", "The posting of receipt UKL9999999 is of payment pay_x, which is not here."),
+    "the newest postings unchained": (
+        "delete from posting_links where sequence = (select max(sequence) from posting_links)",
+        "I2", "were chained."),
+    "a posting in another mode": (
+        "update postings set livemode = not livemode where payment_id = '{completed}'",
+        "I13", "belongs to another merchant or mode than its payment {completed}."),
     "a placeholder for a receipt": (
         "update payments set receipt = 'UAA0000000' where id = '{completed}'",
         "I1 I4 I11", "Payment {completed} has M-Pesa's placeholder UAA0000000 for a receipt."),
@@ -181,7 +221,7 @@ SPOILT = {
         "I11", "Payment {completed} has lost its fact 2."),
     "the newest facts removed": (
         "delete from facts where payment_id = '{late}' and sequence >= 3",
-        "I4 I8 I11", "Payment {late} has lost its facts 3 to 4."),
+        "I3 I4 I8 I11", "Payment {late} has lost its facts 3 to 4."),
     "every fact removed": (
         "delete from facts where payment_id = '{pending}'",
         "I11", "Payment {pending} has lost its facts 1 to 2."),

@@ -21,6 +21,7 @@ from hakika.api import (
     events,
     health,
     keys,
+    ledger,
     merchant,
     payments,
     request_log,
@@ -38,7 +39,8 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, customers, events, webhooks, deliveries, merchant, keys, request_log, health,
+        payments, customers, ledger, events, webhooks, deliveries, merchant, keys, request_log,
+        health,
     )
 )
 

@@ -81,6 +81,7 @@ class Fact:
     checkout_request_id: str = ""
     receipt: str = ""
     amount: Money | None = None
+    paid_at: datetime | None = None    # UTC, as Safaricom says it
     note: str = ""
     raw: bytes = field(default=b"", repr=False)
 
@@ -138,6 +139,7 @@ def details(fact: Fact) -> dict[str, str | int]:
         "checkout_request_id": fact.checkout_request_id or None,
         "receipt": fact.receipt or None,
         "amount_cents": fact.amount.cents if fact.amount else None,
+        "paid_at": fact.paid_at.isoformat() if fact.paid_at else None,
         "note": fact.note or None,
     }
     if reason is not None:

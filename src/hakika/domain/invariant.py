@@ -17,6 +17,7 @@ from typing import Any
 from hakika.domain import fact as facts
 from hakika.domain.fact import Fact, Kind
 from hakika.domain.ids import PaymentId
+from hakika.domain.ledger_invariant import StoredPosting
 from hakika.domain.payment import FINAL, Change, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 
@@ -66,6 +67,7 @@ class Story:
     facts: tuple[StoredFact, ...] = ()
     unreadable: tuple[int, ...] = ()        # the sequences of facts that cannot be read
     events: tuple[StoredEvent, ...] = ()
+    postings: tuple[StoredPosting, ...] = ()
 
 
 def replay(payment: Payment, stored: Sequence[StoredFact]) -> list[Change]:

@@ -8,6 +8,7 @@ the payer may still be typing the PIN, or when its code is not on the closed lis
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from hakika.domain.fact import Fact, Kind, Reason, Source
 from hakika.domain.money import Money
@@ -27,6 +28,7 @@ class Said:
     checkout_request_id: str = ""
     receipt: str = ""
     amount: Money | None = None
+    paid_at: datetime | None = None
     note: str = ""
     raw: bytes = field(default=b"", repr=False)
 
@@ -71,7 +73,8 @@ def _fact(kind: Kind, source: Source, said: Said, *, note: str = "") -> Fact:
         kind, source, reason=None if said.succeeded else said.reason,
         merchant_request_id=said.merchant_request_id,
         checkout_request_id=said.checkout_request_id,
-        receipt=said.receipt, amount=said.amount, note=note or said.note, raw=said.raw,
+        receipt=said.receipt, amount=said.amount, paid_at=said.paid_at, note=note or said.note,
+        raw=said.raw,
     )
 
 

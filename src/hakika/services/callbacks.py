@@ -138,7 +138,7 @@ def _said(callback: wire.StkCallback, raw: bytes) -> Said:
         is_final=result.is_final,
         merchant_request_id=callback.merchant_request_id,
         checkout_request_id=callback.checkout_request_id,
-        receipt=callback.receipt, amount=callback.amount, raw=raw,
+        receipt=callback.receipt, amount=callback.amount, paid_at=callback.paid_at, raw=raw,
     )
 
 

@@ -13,14 +13,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from hakika.domain import customer_invariant, invariant
+from hakika.domain import customer_invariant, invariant, ledger_invariant
 from hakika.domain import truth as truths
 from hakika.domain.ids import PaymentId
 from hakika.domain.invariant import GRACE, Story
+from hakika.domain.ledger import Chain
 from hakika.domain.payment import Payment
 from hakika.domain.truth import Truth
 from hakika.services.runtime import Runtime
-from hakika.store import customer_invariants, invariants
+from hakika.store import customer_invariants, invariants, ledger_invariants
 from hakika.store.invariants import Breach, Counts
 from hakika.store.transaction import Transaction
 
@@ -34,6 +35,8 @@ Progress = Callable[[int, int], None]
 
 TITLES = {
     "I1": "Every shilling is here once",
+    "I2": "The books balance, and nobody changed them",
+    "I3": "The books are what the facts make",
     "I4": "Each state is what the facts come to",
     "I5": "No payment waits where nobody looks",
     "I8": "Each change was told once, in order",
@@ -47,6 +50,13 @@ TITLES = {
 SENTENCES: Mapping[Breach, tuple[str, str]] = {
     Breach.RECEIPT_TWICE: (
         "I1", "Receipt {receipt} of short code {shortcode} is on several payments: {payment_ids}."),
+    Breach.POSTING_UNCHAINED: (
+        "I2", "The posting of receipt {receipt} of payment {payment_id} is in no chain."),
+    Breach.CHAIN_CUT: (
+        "I2", "The chain of merchant {merchant_id} ({mode}) ends at {newest}, and {last} postings "
+        "were chained."),
+    Breach.POSTING_WITHOUT_PAYMENT: (
+        "I3", "The posting of receipt {receipt} is of payment {payment_id}, which is not here."),
     Breach.EVENT_WITHOUT_PAYMENT: (
         "I8", "Event {event_id} tells of payment {payment_id}, which is not here."),
     Breach.EVENT_WITHOUT_CUSTOMER: (
@@ -146,6 +156,7 @@ async def verify(
         counts = await invariants.count(tx)
         await _check_many_rows(tx, findings, now=now)
         await _check_customers(tx, findings)
+        await _check_chains(tx, findings)
         examiner = _Examiner(findings, now, told, await invariants.quarantined(tx))
         done = 0
         async with aclosing(invariants.stories(tx)) as batches:
@@ -176,6 +187,16 @@ async def _check_customers(tx: Transaction, findings: Mapping[str, _Finding]) ->
             for story in batch:
                 findings["I8"].add(customer_invariant.telling_breaches(story))
                 findings["I13"].add(customer_invariant.owner_breaches(story))
+
+
+async def _check_chains(tx: Transaction, findings: Mapping[str, _Finding]) -> None:
+    chain = Chain("", livemode=False)
+    async with aclosing(ledger_invariants.chained(tx)) as batches:
+        async for batch in batches:
+            for merchant_id, livemode, posted in batch:
+                if (merchant_id, livemode) != (chain.merchant_id, chain.livemode):
+                    chain = Chain(merchant_id, livemode)
+                findings["I2"].add(chain.breaches(posted))
 
 
 @dataclass(slots=True)
@@ -228,6 +249,7 @@ class _Examiner:
         found["I5"].looked_at += not payment.is_final
         found["I5"].add(invariant.limbo_breaches(payment, now=self._now))
         found["I13"].add(invariant.owner_breaches(payment, story.events))
+        found["I13"].add(ledger_invariant.owner_breaches(payment, story.postings))
         self._replay(payment, story)
         if self._truth is not None:
             self._compare(payment, story, self._truth)
@@ -246,6 +268,7 @@ class _Examiner:
         found["I11"].add(invariant.evidence_breaches(payment, story.facts))
         found["I4"].add(invariant.state_breaches(payment, story.facts, changes))
         found["I8"].add(invariant.event_breaches(payment, story.events, changes))
+        found["I3"].add(ledger_invariant.derivation_breaches(payment, story.postings, changes))
 
     def _compare(self, payment: Payment, story: Story, truth: Truth) -> None:
         found = self._findings
@@ -274,7 +297,8 @@ class _Examiner:
 
 def _report(findings: Mapping[str, _Finding], counts: Counts) -> Report:
     looked_at = {
-        "I1": counts.payments, "I4": counts.payments, "I8": counts.events,
+        "I1": counts.payments, "I2": counts.postings, "I3": counts.postings,
+        "I4": counts.payments, "I8": counts.events,
         "I9": counts.deliveries, "I10": counts.claims, "I11": counts.facts,
         "I13": counts.events + counts.deliveries,
     }

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, LiteralString
@@ -20,6 +20,7 @@ from psycopg.rows import DictRow
 from hakika.domain.ids import PaymentId
 from hakika.domain.invariant import StoredEvent, StoredFact, Story
 from hakika.domain.sealing import SealBroken
+from hakika.store import ledger_invariants
 from hakika.store.events import opened_data
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import fact_of, heard_of, payment_of
@@ -56,6 +57,9 @@ class Breach(StrEnum):
     DELIVERY_ASTRAY = "delivery_astray"
     ENDPOINT_ASTRAY = "endpoint_astray"
     CUSTOMER_ASTRAY = "customer_astray"
+    POSTING_WITHOUT_PAYMENT = "posting_without_payment"
+    POSTING_UNCHAINED = "posting_unchained"
+    CHAIN_CUT = "chain_cut"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Counts:
     events: int
     deliveries: int
     claims: int
+    postings: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +91,8 @@ _COUNT: LiteralString = """
     select (select count(*) from payments) as payments, (select count(*) from facts) as facts,
            (select count(*) from events) as events,
            (select count(*) from deliveries) as deliveries,
-           (select count(*) from idempotency_keys) as claims
+           (select count(*) from idempotency_keys) as claims,
+           (select count(*) from postings) as postings
 """
 
 _MODE: LiteralString = "case when livemode then 'live' else 'test' end as mode"
@@ -238,6 +244,24 @@ _BREACHES: Mapping[Breach, LiteralString] = {
             select from customers c where c.id = p.customer_id
                and c.merchant_id = p.merchant_id and c.livemode = p.livemode)
     """,
+    Breach.POSTING_WITHOUT_PAYMENT: """
+        select l.receipt, l.payment_id from postings l
+         where not exists (select from payments p where p.id = l.payment_id)
+    """,
+    Breach.POSTING_UNCHAINED: """
+        select l.receipt, l.payment_id from postings l
+         where not exists (select from posting_links c where c.position = l.position)
+           and (l.posted_at < %(before)s
+                or not exists (select from unchained u where u.position = l.position))
+    """,
+    Breach.CHAIN_CUT: (
+        "select merchant_id, coalesce(head.sequence, 0) as last, newest, " + _MODE
+        + """ from posting_heads head full join (
+            select merchant_id, livemode, max(sequence) as newest from posting_links
+             group by merchant_id, livemode
+        ) chained using (merchant_id, livemode)
+         where coalesce(head.sequence, 0) <> coalesce(newest, 0)"""
+    ),
 }
 
 _QUARANTINED: LiteralString = """
@@ -305,9 +329,15 @@ async def stories(tx: Transaction) -> AsyncGenerator[list[Story], None]:
             ids = [row["id"] for row in rows]
             facts = by_subject(await tx.rows(_FACTS, {"ids": ids}))
             events = by_subject(await events_of(tx, ids))
+            posted = by_subject(await ledger_invariants.of_payments(tx, ids))
             found = await sealers(tx, {row["merchant_id"] for row in rows})
             yield [
-                _story(row, facts[row["id"]], events[row["id"]], found.get(row["merchant_id"]))
+                replace(
+                    _story(row, facts[row["id"]], events[row["id"]], found.get(row["merchant_id"])),
+                    postings=tuple(
+                        ledger_invariants.stored_posting(each) for each in posted[row["id"]]
+                    ),
+                )
                 for row in rows
             ]
 

@@ -147,7 +147,7 @@ def heard_of(row: dict[str, Any], sealer: Sealer) -> HeardFact:
 def fact_of(heard: HeardFact) -> Fact:
     """Return the fact behind a row, as it was when it was chained."""
     details = heard.details
-    amount_cents = details.get("amount_cents")
+    amount_cents, paid_at = details.get("amount_cents"), details.get("paid_at")
     reason = None
     if "code" in details:
         reason = Reason(
@@ -161,5 +161,6 @@ def fact_of(heard: HeardFact) -> Fact:
         checkout_request_id=details.get("checkout_request_id", ""),
         receipt=details.get("receipt", ""),
         amount=None if amount_cents is None else Money(amount_cents),
+        paid_at=datetime.fromisoformat(paid_at) if paid_at else None,
         note=details.get("note", ""), raw=heard.raw,
     )

@@ -1,8 +1,8 @@
 """Payments and their facts: born, moved, read.
 
-A change is one statement: the moved payment, its new fact, the events it makes and a delivery for
-each endpoint that wants them are written together or not at all, and only when nobody else has
-moved the payment meanwhile. What must not be written raises inside of the statement (`refuse`).
+A change is one statement: the moved payment, its new fact, its postings, the events it makes and a
+delivery for each endpoint that wants them are written together or not at all, and only when nobody
+else has moved the payment meanwhile. What must not be written raises inside of it (`refuse`).
 What names a person, or was written by one, is sealed: `private` of a payment and of a fact.
 """
 
@@ -19,8 +19,10 @@ import psycopg
 from psycopg.rows import DictRow
 
 from hakika.domain.ids import MerchantId, PaymentId
+from hakika.domain.ledger import postings
 from hakika.domain.payment import Change, Payment, State
 from hakika.domain.prompt import NO_PROMPT, PromptGuard, rings_a_person
+from hakika.store import ledger
 from hakika.store.events import Told, sealed_data
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import (
@@ -299,12 +301,13 @@ async def apply(
     before, after = change.before, change.after
     sealer = await tx.sealer(after.merchant_id)
     rings = rings_a_person(after)
+    posted = postings(change)
     statement = _change(
-        tells=bool(told), answers=answer is not None,
+        posts=len(posted), tells=bool(told), answers=answer is not None,
         closes=rings and after.state in NO_PROMPT and before.state not in NO_PROMPT,
         opens=rings and after.state is State.SENDING and change.moved,
     )
-    values = _values(change, sealer) | {
+    values = _values(change, sealer) | ledger.posting_values(posted) | {
         "event_ids": [each.id for each in told],
         "event_names": [each.name.value for each in told],
         "event_data": [sealed_data(each.id, each.data, sealer) for each in told],
@@ -315,7 +318,7 @@ async def apply(
         with _refusals():
             row = await tx.row(statement, values)
     except psycopg.errors.UniqueViolation as error:
-        if error.diag.constraint_name == "payments_receipt_key":
+        if error.diag.constraint_name in {"payments_receipt_key", ledger.RECEIPT_KEY}:
             raise ReceiptTaken(change.fact.receipt) from error
         raise
     if row is None:
@@ -326,10 +329,13 @@ async def apply(
 
 
 @cache
-def _change(*, tells: bool, answers: bool, closes: bool, opens: bool) -> LiteralString:
+def _change(
+    *, posts: int, tells: bool, answers: bool, closes: bool, opens: bool,
+) -> LiteralString:
     """Return the statement that moves a payment, with the parts that this move needs: `_begin`."""
     return (
         _MOVED + ", heard as (" + _FACT + " from moved)"
+        + (ledger.written(posts) if posts else "")
         + (_TOLD if tells else "") + (_ANSWERED if answers else "")
         + (_PROMPT_CLOSED if closes else "") + (_PROMPT_OPENED if opens else "")
         + (" select (select count(*) from due)" if tells else " select 0") + " as deliveries"

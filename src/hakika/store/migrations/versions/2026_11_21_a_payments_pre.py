@@ -133,6 +133,7 @@ create index payments_phone on payments (phone_hash, created_at);
 create index payments_reference on payments (reference_hash);
 create index payments_checkout on payments (checkout_hash) where checkout_hash is not null;
 create index payments_customer on payments (customer_id, id desc) where customer_id is not null;
+create index payments_amount on payments (merchant_id, livemode, amount_cents);
 create index payments_due on payments (next_check_at) where next_check_at is not null;
 create index payments_open on payments (asked_at)
     where next_check_at is not null and state in ('unsent', 'sending', 'pending', 'unknown');

@@ -1,0 +1,62 @@
+"""What must hold of a payment's postings, judged from its rows alone: I3 and I13 of `invariant.py`.
+
+I2 is judged posting by posting along the chain: `ledger.Chain`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+
+from hakika.domain.ledger import Move, Posting, postings
+from hakika.domain.payment import Change, Payment
+
+_NAMES = tuple(each.name for each in fields(Posting))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPosting:
+    """A posting as it stands in its row."""
+
+    posting: Posting
+    merchant_id: str
+    livemode: bool
+
+
+def derivation_breaches(
+    payment: Payment, stored: Sequence[StoredPosting], changes: Sequence[Change],
+) -> Iterator[str]:
+    """I3: the books say of a payment what its facts make, once."""
+    there: dict[tuple[str, Move], list[Posting]] = defaultdict(list)
+    for each in stored:
+        there[each.posting.receipt, each.posting.move].append(each.posting)
+    for change in changes:
+        for due in postings(change):
+            found = there.pop((due.receipt, due.move), [])
+            what = f"the {due.move} of {due.amount} with receipt {due.receipt}"
+            if not found:
+                yield f"The books lack {what} of payment {payment.id}."
+            elif len(found) > 1:
+                yield f"The books have {what} of payment {payment.id} {len(found)} times."
+            elif found[0] != due:
+                wrong = (name for name in _NAMES if getattr(found[0], name) != getattr(due, name))
+                yield (
+                    f"The books have {what} of payment {payment.id} with another "
+                    f"{', '.join(wrong)}."
+                )
+    for (receipt, move), others in there.items():
+        yield (
+            f"The books have a {move} of {others[0].amount} with receipt {receipt}, which payment "
+            f"{payment.id} knows nothing of."
+        )
+
+
+def owner_breaches(payment: Payment, stored: Sequence[StoredPosting]) -> Iterator[str]:
+    """I13: a posting belongs to its payment's merchant and mode."""
+    for each in stored:
+        if (each.merchant_id, each.livemode) != (payment.merchant_id, payment.livemode):
+            yield (
+                f"The posting of receipt {each.posting.receipt} belongs to another merchant or "
+                f"mode than its payment {payment.id}."
+            )

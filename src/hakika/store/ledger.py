@@ -1,0 +1,204 @@
+"""The books: postings, written with the change that makes them, and chained a little later.
+
+`written` is a part of the statement that moves a payment (`store/payments.py`). `chain` gives
+postings their numbers and hashes: not in a payment's own commit, where all payments of a merchant
+would wait for each other, but whenever somebody needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+from hakika.domain.ids import MerchantId, PaymentId
+from hakika.domain.ledger import FIRST_LINK, Move, Posted, Posting, link
+from hakika.domain.money import Money
+from hakika.store.transaction import Transaction
+
+# The constraint by which one receipt makes each move once.
+RECEIPT_KEY = "postings_receipt_key"
+
+# So many are chained in one transaction.
+CHAINED_MAX = 5_000
+
+_COLUMNS: LiteralString = """
+    move, debit, credit, amount_cents, shortcode, receipt, payment_id, happened_at, posted_at
+"""
+
+_WRITTEN: LiteralString = """
+    , posted as (
+        insert into postings (merchant_id, livemode, payment_id, posted_at, shortcode, receipt,
+            happened_at, move, debit, credit, amount_cents)
+        select merchant_id, livemode, id, %(heard_at)s, %(posting_shortcode)s,
+            %(posting_receipt)s, %(happened_at)s, made.* from moved, (values
+"""
+_ONE: LiteralString = """
+            (%(move_1)s, %(debit_1)s, %(credit_1)s, %(amount_cents_1)s::bigint)
+"""
+_TWO: LiteralString = """
+            , (%(move_2)s, %(debit_2)s, %(credit_2)s, %(amount_cents_2)s::bigint)
+"""
+_UNCHAINED: LiteralString = """
+            ) as made
+        returning position, merchant_id, livemode
+    ), to_chain as (
+        insert into unchained (position, merchant_id, livemode)
+        select position, merchant_id, livemode from posted
+    )
+"""
+
+_WAITING: LiteralString = """
+    select merchant_id, livemode from unchained group by merchant_id, livemode
+     order by merchant_id, livemode
+"""
+
+# Whoever chains holds the head; the others wait for it and then find nothing left to do.
+_HEAD: LiteralString = """
+    insert into posting_heads as head (merchant_id, livemode, sequence, link)
+    values (%(merchant_id)s, %(livemode)s, 0, %(first)s)
+    on conflict (merchant_id, livemode) do update set sequence = head.sequence
+    returning sequence, link
+"""
+
+_TAKE: LiteralString = """
+    with taken as (
+        delete from unchained where ctid in (
+            select ctid from unchained
+             where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+             order by position limit %(limit)s
+        ) returning position
+    )
+    select position,
+""" + _COLUMNS + """
+      from taken join postings using (position) order by position
+"""
+
+_CHAIN: LiteralString = """
+    with linked as (
+        insert into posting_links (merchant_id, livemode, sequence, position, link)
+        select %(merchant_id)s, %(livemode)s, each.* from unnest(
+            %(sequences)s::bigint[], %(positions)s::bigint[], %(links)s::bytea[]) as each
+    )
+    update posting_heads set sequence = %(sequence)s, link = %(link)s
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+"""
+
+_AFTER: LiteralString = """
+    select sequence, link,
+""" + _COLUMNS + """
+      from posting_links join postings using (merchant_id, livemode, position)
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and sequence > %(after)s
+     order by sequence limit %(limit)s
+"""
+
+_SUMS: LiteralString = """
+    select account, sum(debits)::bigint as debits, sum(credits)::bigint as credits from (
+        select debit as account, sum(amount_cents) as debits, 0 as credits from postings
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s group by debit
+        union all
+        select credit, 0, sum(amount_cents) from postings
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s group by credit
+    ) as sums group by account order by account
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """All that was ever moved on an account."""
+
+    account: str
+    debits: Money
+    credits: Money
+
+
+def written(count: int) -> LiteralString:
+    """Return the part of a payment's statement that writes `count` postings: 1 or 2."""
+    return _WRITTEN + _ONE + (_TWO if count > 1 else "") + _UNCHAINED
+
+
+def posting_values(postings: Sequence[Posting]) -> dict[str, Any]:
+    """Return what that part is run with; all are of one receipt."""
+    if not postings:
+        return {}
+    first = postings[0]
+    values: dict[str, Any] = {
+        "posting_shortcode": first.shortcode, "posting_receipt": first.receipt,
+        "happened_at": first.happened_at,
+    }
+    for number, each in enumerate(postings, start=1):
+        values |= {
+            f"move_{number}": each.move.value, f"debit_{number}": each.debit,
+            f"credit_{number}": each.credit, f"amount_cents_{number}": each.amount.cents,
+        }
+    return values
+
+
+async def waiting(tx: Transaction) -> list[tuple[MerchantId, bool]]:
+    """Return the merchants and modes that have postings to chain."""
+    return [
+        (MerchantId(row["merchant_id"]), row["livemode"]) for row in await tx.rows(_WAITING)
+    ]
+
+
+async def chain(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> int:
+    """Give committed postings of this merchant and mode their numbers; return how many got one.
+
+    Safe to call at any time, by anybody. When it returns CHAINED_MAX there may be more.
+    """
+    whose = {"merchant_id": merchant_id, "livemode": livemode}
+    head = await tx.row(_HEAD, whose | {"first": FIRST_LINK})
+    assert head is not None, "it is made when it is not there"
+    sequence, before = int(head["sequence"]), bytes(head["link"])
+    rows = await tx.rows(_TAKE, whose | {"limit": CHAINED_MAX})
+    if not rows:
+        return 0
+    links: list[bytes] = []
+    for row in rows:
+        before = link(
+            posting_of(row), merchant_id=merchant_id, livemode=livemode,
+            posted_at=row["posted_at"], sequence=sequence + len(links) + 1, before=before,
+        )
+        links.append(before)
+    await tx.execute(_CHAIN, whose | {
+        "sequences": list(range(sequence + 1, sequence + len(links) + 1)),
+        "positions": [row["position"] for row in rows], "links": links,
+        "sequence": sequence + len(links), "link": before,
+    })
+    return len(links)
+
+
+async def after(
+    tx: Transaction, sequence: int, *, merchant_id: MerchantId, livemode: bool, limit: int,
+) -> list[Posted]:
+    """Return up to `limit` chained postings that come after `sequence`, in order."""
+    rows = await tx.rows(_AFTER, {
+        "merchant_id": merchant_id, "livemode": livemode, "after": sequence, "limit": limit,
+    })
+    return [posted_of(row) for row in rows]
+
+
+async def sums(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> list[Sums]:
+    """Return what was moved on each account of this merchant and mode, by the account's name."""
+    rows = await tx.rows(_SUMS, {"merchant_id": merchant_id, "livemode": livemode})
+    return [
+        Sums(row["account"], Money(row["debits"]), Money(row["credits"])) for row in rows
+    ]
+
+
+def posted_of(row: Mapping[str, Any]) -> Posted:
+    """Return a posting with its place in the chain."""
+    return Posted(
+        row["sequence"], None if row["move"] is None else posting_of(row), row["posted_at"],
+        bytes(row["link"]),
+    )
+
+
+def posting_of(row: Mapping[str, Any]) -> Posting:
+    """Return the posting of one row."""
+    return Posting(
+        Move(row["move"]), debit=row["debit"], credit=row["credit"],
+        amount=Money(row["amount_cents"]), shortcode=row["shortcode"], receipt=row["receipt"],
+        payment_id=PaymentId(row["payment_id"]), happened_at=row["happened_at"],
+    )

@@ -1,0 +1,74 @@
+"""The books: postings, and the chain that they are sealed in."""
+
+from __future__ import annotations
+
+from hakika.store.migrations.plain import run
+
+revision = "2026_11_21_e"
+down_revision = "2026_11_21_d"
+
+SQL = """\
+-- Each moves an amount from one account to another: the books balance, whatever is in them.
+-- Not by month: books are kept whole, and a receipt is unique in all of them.
+create table postings (
+    position     bigint generated always as identity primary key,
+    merchant_id  text not null,
+    livemode     boolean not null,
+    move         text not null,
+    debit        text not null,
+    credit       text not null,
+    amount_cents bigint not null constraint postings_amount_check check (amount_cents > 0),
+    shortcode    text not null,
+    receipt      text not null,
+    payment_id   text not null,
+    happened_at  timestamptz not null,
+    posted_at    timestamptz not null,
+    constraint postings_accounts_check check (debit <> credit),
+    constraint postings_receipt_key unique (receipt, shortcode, livemode, move)
+);
+
+create index postings_day on postings (merchant_id, livemode, happened_at);
+create index postings_payment on postings (payment_id);
+
+-- What is not chained yet: a queue, so that payments of one merchant do not wait at one row.
+create table unchained (
+    position    bigint not null,
+    merchant_id text not null,
+    livemode    boolean not null
+);
+
+create table posting_links (
+    merchant_id text not null,
+    livemode    boolean not null,
+    sequence    bigint not null,
+    position    bigint not null constraint posting_links_position_key unique,
+    link        bytea not null,
+    primary key (merchant_id, livemode, sequence)
+);
+
+-- Where each chain ends.
+create table posting_heads (
+    merchant_id text not null,
+    livemode    boolean not null,
+    sequence    bigint not null,
+    link        bytea not null,
+    primary key (merchant_id, livemode)
+);
+
+create trigger postings_append_only before update or delete on postings
+    for each row execute function refuse_change();
+create trigger postings_keep before truncate on postings
+    for each statement execute function refuse_change();
+create trigger posting_links_append_only before update or delete on posting_links
+    for each row execute function refuse_change();
+create trigger posting_links_keep before truncate on posting_links
+    for each statement execute function refuse_change();
+
+-- A role that owns the tables can grant itself this again; a superuser has it always.
+revoke update, delete, truncate on postings, posting_links from public, current_user;
+"""
+
+
+def upgrade() -> None:
+    """Create the tables."""
+    run(SQL)

@@ -1,0 +1,216 @@
+"""The books: what each change moves, and that no order of facts moves money twice or loses it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import pytest
+
+from hakika.domain.fact import Fact, Kind, Reason, Source
+from hakika.domain.ids import MerchantId, PaymentId
+from hakika.domain.ledger import (
+    COLLECTED,
+    FIRST_LINK,
+    SUSPENSE,
+    Chain,
+    Move,
+    Posted,
+    Posting,
+    balance,
+    link,
+    postings,
+)
+from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
+from hakika.domain.payment import Payment, advance, born
+from hakika.domain.shortcode import paybill, till
+
+NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+PRICE = Money.shillings(500)
+REASON = Reason("insufficient_funds", "1", "Too little.", "Top up.", "Ongeza.")
+
+ASKED = Fact(Kind.ASKED, Source.CALLER, attempt=1)
+ACCEPTED = Fact(Kind.ACCEPTED, Source.DARAJA, attempt=1, checkout_request_id="ws_1")
+PAID = Fact(Kind.PAID, Source.STK_CALLBACK, receipt="UKL0000001", amount=PRICE)
+PAID_AGAIN = replace(PAID, receipt="UKL0000002")
+MISPAID = Fact(
+    Kind.MISPAID, Source.STK_CALLBACK, receipt="UKL0000003", amount=Money.shillings(400),
+)
+DECLINED = Fact(Kind.DECLINED, Source.STK_CALLBACK, reason=REASON)
+CONFIRMED = Fact(Kind.CONFIRMED, Source.STK_QUERY)
+FLOAT = "float:174379:utility"
+
+
+def new() -> Payment:
+    return born(Payment(
+        id=PaymentId("pay_1"), merchant_id=MerchantId("mer_1"), livemode=False, amount=PRICE,
+        payer=Msisdn("254712345678"), shortcode=paybill("174379"), reference="ORDER-1",
+        description="", idempotency_key="k", created_at=NOON, updated_at=NOON,
+    ))
+
+
+def told(*facts: Fact, payment: Payment | None = None) -> list[Posting]:
+    """Return what is posted when a payment hears `facts`; a receipt's move is posted once."""
+    made: dict[tuple[str, Move], Posting] = {}
+    payment = payment or new()
+    for fact in facts:
+        change = advance(payment, fact, now=NOON)
+        for each in postings(change):
+            made.setdefault((each.receipt, each.move), each)
+        payment = change.after
+    return list(made.values())
+
+
+def balances(made: list[Posting]) -> dict[str, int]:
+    """Return cents by account, debits less credits."""
+    found: Counter[str] = Counter()
+    for each in made:
+        found[each.debit] += each.amount.cents
+        found[each.credit] -= each.amount.cents
+    return dict(found)
+
+
+def test_a_paid_payment_moves_its_amount_from_collected_to_the_float():
+    assert told(ASKED, ACCEPTED, PAID) == [Posting(
+        Move.COLLECTION, debit=FLOAT, credit=COLLECTED, amount=PRICE, shortcode="174379",
+        receipt="UKL0000001", payment_id=PaymentId("pay_1"), happened_at=NOON,
+    )]
+
+
+@pytest.mark.parametrize(
+    "facts", [(), (ACCEPTED,), (ACCEPTED, DECLINED), (ACCEPTED, CONFIRMED)], ids=str,
+)
+def test_nothing_is_posted_without_a_receipt(facts):
+    """A query says paid, and not which money: there is no receipt to find in a statement."""
+    assert told(ASKED, *facts) == []
+
+
+def test_money_of_another_amount_is_in_suspense_as_it_came():
+    """Never the amount that was asked: a shilling that did not come is in nobody's books. (T31)"""
+    assert balances(told(ASKED, ACCEPTED, MISPAID)) == {FLOAT: 40_000, SUSPENSE: -40_000}
+
+
+def test_a_second_receipt_for_one_push_is_money_too():
+    """Both arrived. The second is in suspense until somebody gives it back or explains it."""
+    made = told(ASKED, ACCEPTED, PAID, PAID_AGAIN)
+
+    assert balances(made) == {FLOAT: 100_000, COLLECTED: -50_000, SUSPENSE: -50_000}
+
+
+def test_suspense_is_cleared_when_the_same_receipt_turns_out_to_be_the_price():
+    """A forged or broken callback told another amount first. What is booked is corrected."""
+    wrong = replace(MISPAID, receipt=PAID.receipt)
+
+    made = told(ASKED, ACCEPTED, wrong, PAID)
+
+    assert [each.move for each in made] == [Move.COLLECTION, Move.CLEARING, Move.CORRECTION]
+    assert balances(made) == {FLOAT: 50_000, COLLECTED: -50_000, SUSPENSE: 0}
+
+
+def test_what_was_told_too_high_is_corrected_downwards():
+    too_much = replace(MISPAID, receipt=PAID.receipt, amount=Money.shillings(700))
+
+    assert balances(told(ASKED, ACCEPTED, too_much, PAID)) == {
+        FLOAT: 50_000, COLLECTED: -50_000, SUSPENSE: 0,
+    }
+
+
+def test_every_order_of_what_is_heard_moves_the_same_money():
+    """All arrived money is in the float once, whatever came first and however often. (I1)"""
+    heard = [PAID, PAID, MISPAID, DECLINED, CONFIRMED, ACCEPTED]
+
+    floats = {
+        balances(told(ASKED, *order)).get(FLOAT) for order in permutations(heard)
+    }
+
+    assert floats == {90_000}
+
+
+def test_the_books_always_add_up_to_nothing():
+    """Each posting debits what it credits. (I2)"""
+    for order in permutations([PAID, PAID_AGAIN, MISPAID, DECLINED]):
+        assert sum(balances(told(ASKED, *order)).values()) == 0
+
+
+def test_a_till_collects_on_its_merchant_account():
+    payment = replace(new(), shortcode=till("5551234", store_number="600100"))
+
+    [made] = told(ASKED, ACCEPTED, PAID, payment=payment)
+
+    assert made.debit == "float:5551234:merchant"
+
+
+@pytest.mark.parametrize(
+    ("paid_at", "is_believed"),
+    [
+        (NOON - timedelta(hours=5), True), (NOON + timedelta(minutes=5), True),
+        (NOON - timedelta(days=8), False), (NOON + timedelta(hours=1), False), (None, False),
+    ],
+)
+def test_the_day_of_money_is_m_pesas_own_unless_that_cannot_be(paid_at, is_believed):
+    """A callback that comes after midnight is of the day on which the payer paid. (T32)"""
+    [made] = told(ASKED, ACCEPTED, replace(PAID, paid_at=paid_at))
+
+    assert made.happened_at == (paid_at if is_believed else NOON)
+
+
+@pytest.mark.parametrize(
+    ("account", "cents"),
+    [(FLOAT, 300), (COLLECTED, -300), (SUSPENSE, -300)],
+)
+def test_a_balance_is_counted_the_way_of_its_account(account, cents):
+    assert balance(account, debits=Money(500), credits_=Money(200)) == Money(cents)
+
+
+def chained(*made: Posting) -> list[Posted]:
+    found: list[Posted] = []
+    before = FIRST_LINK
+    for sequence, each in enumerate(made, start=1):
+        before = link(
+            each, merchant_id="mer_1", livemode=False, posted_at=NOON, sequence=sequence,
+            before=before,
+        )
+        found.append(Posted(sequence, each, NOON, before))
+    return found
+
+
+def broken(found: list[Posted]) -> list[str]:
+    chain = Chain("mer_1", livemode=False)
+    return [sentence for each in found for sentence in chain.breaches(each)]
+
+
+def test_a_chain_that_nobody_touched_is_whole():
+    assert broken(chained(*told(ASKED, PAID, PAID_AGAIN, MISPAID))) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"amount": Money(1)}, {"debit": "float:1:utility"}, {"credit": COLLECTED},
+        {"receipt": "X"}, {"shortcode": "1"}, {"payment_id": PaymentId("pay_2")},
+        {"move": Move.CLEARING}, {"happened_at": NOON + timedelta(days=1)},
+    ],
+    ids=str,
+)
+def test_each_change_of_a_posting_breaks_the_chain_there_and_nowhere_else(change):
+    found = chained(*told(ASKED, PAID, PAID_AGAIN, MISPAID))
+    second = found[1].posting
+    assert second is not None
+    found[1] = replace(found[1], posting=replace(second, **change))
+
+    [sentence] = broken(found)
+
+    assert sentence.startswith("Posting 2 of mer_1 (test)")
+
+
+def test_what_is_missing_in_a_chain_is_named():
+    found = chained(*told(ASKED, PAID, PAID_AGAIN, MISPAID))
+
+    assert broken([found[0], found[2]]) == ["The books of mer_1 (test) have lost posting 2."]
+    assert broken(found[2:]) == ["The books of mer_1 (test) have lost postings 1 to 2."]
+    assert broken([found[0], replace(found[1], posting=None), found[2]]) == [
+        "Posting 2 of mer_1 (test) was deleted.",
+    ]
