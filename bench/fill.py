@@ -67,6 +67,7 @@ class _Copied:
 
 
 _EVENT_ID: LiteralString = "'evt' || substr(c.payment_id, 4)"
+_RECEIPT: LiteralString = "'GR' || lpad(substr(c.idempotency_key, 8), 8, '0')"    # `receipt_of`
 
 _TABLES = (
     _Copied(
@@ -80,6 +81,12 @@ _TABLES = (
         "select payment_id as template_id, facts.* from facts"
         " where payment_id = any(%(templates)s)",
         {"payment_id": "c.payment_id"},
+    ),
+    _Copied(
+        "postings",
+        "select payment_id as template_id, postings.* from postings"
+        " where payment_id = any(%(templates)s)",
+        {"payment_id": "c.payment_id", "receipt": _RECEIPT},
     ),
     _Copied(
         "events",

@@ -30,7 +30,7 @@ async def test_a_filled_store_has_as_many_of_everything_and_can_be_read(database
 
     added = {table: count - before[table] for table, count in counts(database_url).items()}
     assert added == dict.fromkeys(TABLES, UNTIL - before["payments"])
-    assert found.payer.digits == fill.phone_of(UNTIL - 1)
+    assert found.payer is not None and found.payer.digits == fill.phone_of(UNTIL - 1)
     assert found.reference == fill.reference_of(UNTIL - 1)
 
 

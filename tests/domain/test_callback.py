@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hakika.domain import callback
-from hakika.domain.callback import read_token, write_token
+from hakika.domain.callback import Called, Door, read_token, write_token
 from hakika.domain.ids import PaymentId, write
 
 FEW = settings(max_examples=15, deadline=None, database=None)
@@ -25,7 +25,17 @@ EVERY_LETTER = sorted(set(TOKEN) | set("0123456789abcdefghijklmnopqrstuvwxyz"))
 @given(PAYMENTS)
 def test_a_token_leads_back_to_its_payment(payment_id):
     """The callback finds its payment even when Daraja's answer to the push was lost."""
-    assert read_token(write_token(payment_id, key=KEY), key=KEY) == payment_id
+    assert read_token(write_token(payment_id, key=KEY), key=KEY) == Called(Door.PAYMENT, payment_id)
+
+
+@pytest.mark.parametrize("door", Door)
+def test_a_token_of_one_door_opens_no_other(door):
+    """Who knows where confirmations go must not reach a payment's own address with it."""
+    prefix = door.value[1]
+    token = write_token(write(prefix, 2**127 + 1), key=KEY, door=door)
+
+    assert read_token(token, key=KEY) == Called(door, write(prefix, 2**127 + 1))
+    assert len({write_token(PAYMENT, key=KEY, door=each) for each in Door}) == len(Door)
 
 
 def test_a_token_with_any_other_character_is_refused():

@@ -30,6 +30,7 @@ from hakika.domain.errors import (
     IdempotencyKeyReused,
     Invalid,
     NotFound,
+    ProviderRefused,
     TooMany,
     Unauthenticated,
     Unavailable,
@@ -53,6 +54,7 @@ _STATUS: Sequence[tuple[type[HakikaError], HTTPStatus]] = (
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
     (TooMany, HTTPStatus.TOO_MANY_REQUESTS),
+    (ProviderRefused, HTTPStatus.BAD_GATEWAY),
     (Unavailable, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 

@@ -122,6 +122,18 @@ CustomerReference = Annotated[
 ]
 
 
+class AssignRequest(BaseModel):
+    """Say what unasked money is for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
+        "assigned_to": "ORDER-1001",
+    }]})
+
+    assigned_to: Annotated[str, StringConstraints(
+        min_length=1, max_length=100, strip_whitespace=True,
+    )] = Field(description="Your own name for it: an order, an invoice, a customer.")
+
+
 class PayingCustomer(BaseModel):
     """What you know of the payer. Kept when no customer has the payer's phone yet."""
 
@@ -237,6 +249,9 @@ class PaymentQuery(BaseModel):
     )
     min_amount: str | None = Field(None, max_length=20, description="In shillings.")
     max_amount: str | None = Field(None, max_length=20, description="In shillings.")
+    unassigned: bool | None = Field(
+        None, description="true: only what came unasked, and nobody has said what it is for.",
+    )
     cursor: Annotated[str, cursor_of("pay")] | None = Field(
         None, description="`page.next` of the page before.",
     )

@@ -130,6 +130,7 @@ def _filter(wanted: inputs.PaymentQuery) -> Filter:
         amount_min=_amount(wanted.min_amount, field="min_amount"),
         amount_max=_amount(wanted.max_amount, field="max_amount"),
         before=PaymentId(wanted.cursor) if wanted.cursor else None,
+        is_explained=None if wanted.unassigned is None else not wanted.unassigned,
     )
 
 
@@ -190,3 +191,16 @@ async def check(rt: Rt, key: Writer, payment_id: str) -> Response:
     payment = await payments.read(rt, key, ids.payment_id(payment_id))
     checked = await checks.check_now(rt, key, payment)
     return Answer({"success": True, "data": payment_data(checked)})
+
+
+@router.post(
+    "/{payment_id}/assign", summary="Say what unasked money is for",
+    openapi_extra=body_of(inputs.AssignRequest),
+    responses=answers(schemas.PaymentAnswer, HTTPStatus.OK, 400, 401, 403, 404, 409, 413),
+)
+async def assign(request: Request, rt: Rt, key: Writer, payment_id: str) -> Response:
+    """Say what a payment that came unasked is for. It leaves suspense in the books."""
+    wanted = read_model(inputs.AssignRequest, read_object(await read_bytes(request)))
+    payment = await payments.read(rt, key, ids.payment_id(payment_id))
+    assigned = await payments.assign(rt, payment, wanted.assigned_to)
+    return Answer({"success": True, "data": payment_data(assigned)})

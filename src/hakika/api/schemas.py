@@ -49,7 +49,12 @@ class PaymentData(BaseModel):
     amount_received: str | None = Field(description="What came in; null until money did.")
     currency: Literal["KES"]
     provider: Literal["mpesa"]
-    phone: str
+    source: Literal["stk", "c2b"] = Field(
+        description="stk: the payer was asked. c2b: the payer paid unasked, from M-Pesa's menu.",
+    )
+    phone: str | None = Field(description="Null: the payer paid unasked, from a masked number.")
+    phone_masked: str | None
+    assigned_to: str | None = Field(description="What unasked money was assigned to.")
     customer_id: str | None
     reference: str
     description: str

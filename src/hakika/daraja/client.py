@@ -22,6 +22,7 @@ from hakika.daraja.answers import (
     AnswerError,
     answer_error,
 )
+from hakika.daraja.c2b import REGISTER_PATH, Registration
 from hakika.daraja.credentials import Credentials
 from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
 from hakika.daraja.results import StkResult, stk_result
@@ -29,6 +30,7 @@ from hakika.daraja.strict_json import Unreadable
 from hakika.daraja.token import Token, TokenSource
 from hakika.daraja.transport import Answer, NeverSent, NoAnswer, Request, exchange, open_session
 from hakika.daraja.wire import (
+    ACCEPTED_CODE,
     STK_PUSH_PATH,
     STK_QUERY_PATH,
     StkAck,
@@ -40,6 +42,7 @@ from hakika.daraja.wire import (
 from hakika.domain.fact import Reason
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
+from hakika.domain.shortcode import WhenUnheard
 
 __all__ = [
     "DarajaClient", "QueryOutcome", "StkAccepted", "StkQueryAnswer", "open_session",
@@ -142,6 +145,28 @@ class DarajaClient:
             raise DarajaSilent(b"", note=failure.what) from None
         return _accepted(answer)
 
+    async def register_c2b(
+        self, credentials: Credentials, *, confirmation_url: str, validation_url: str,
+        when_unheard: WhenUnheard,
+    ) -> None:
+        """Have M-Pesa tell us of every payment to a short code. In live mode it does so once.
+
+        Raises: DarajaRefused, DarajaUnreachable or DarajaSilent, as a push does.
+        """
+        body = Registration(
+            credentials.shortcode.business_short_code, when_unheard, confirmation_url,
+            validation_url,
+        ).body()
+        try:
+            answer = await self._ask(
+                credentials, REGISTER_PATH, body, (), seconds=self._query_seconds,
+            )
+        except NoAnswer as failure:
+            raise DarajaSilent(b"", note=failure.what) from None
+        read = _read(answer)
+        if not (answer.is_success and read.response_code == ACCEPTED_CODE and not read.error_code):
+            raise _failure(answer)
+
     async def stk_query(
         self, credentials: Credentials, checkout_request_id: str,
     ) -> StkQueryAnswer:
@@ -207,14 +232,19 @@ def _accepted(answer: Answer) -> StkAccepted:
             merchant_request_id=read.merchant_request_id,
             checkout_request_id=read.checkout_request_id,
         )
+    raise _failure(answer)
+
+
+def _failure(answer: Answer) -> DarajaRefused | DarajaUnreachable | DarajaSilent:
+    """Return what an answer that is no acceptance means."""
     error = _error(answer)
     match error.kind:
         case AnswerClass.REFUSED | AnswerClass.AUTH | AnswerClass.BUSY_SUBSCRIBER:
-            raise DarajaRefused(error.reason(), answer.status, answer.body)
+            return DarajaRefused(error.reason(), answer.status, answer.body)
         case AnswerClass.THROTTLED:
-            raise DarajaUnreachable(error.reason(), _wait(answer, error), answer.body)
+            return DarajaUnreachable(error.reason(), _wait(answer, error), answer.body)
         case _:
-            raise DarajaSilent(answer.body, note=f"{error.code} (HTTP {answer.status})")
+            return DarajaSilent(answer.body, note=f"{error.code} (HTTP {answer.status})")
 
 
 def _verdict(answer: Answer) -> StkQueryAnswer:

@@ -10,21 +10,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal
+from datetime import datetime
 
 import orjson
 
 from hakika.daraja.credentials import (
-    NAIROBI,
-    TIME_FORMAT,
     Credentials,
     password_and_timestamp,
 )
 from hakika.daraja.results import SUCCESS, StkResult, stk_result
 from hakika.daraja.strict_json import Unreadable, object_at, read_json, text_at
-from hakika.domain import money
-from hakika.domain.errors import Invalid
+from hakika.daraja.values import amount_of, receipt_of, time_of
 from hakika.domain.money import PAYMENT_SHILLINGS_MAX, PAYMENT_SHILLINGS_MIN, Money
 from hakika.domain.msisdn import Msisdn
 
@@ -44,10 +40,6 @@ _DESCRIPTION = re.compile(r"[A-Za-z0-9 .-]{0,13}")
 
 _ID = re.compile(r"[!-~]{1,64}")            # opaque; printable ASCII without spaces
 _CODE = re.compile(r"[!-~]{1,64}")          # ResultCode: at most 10; a gateway fault: over 40
-_RECEIPT = re.compile(r"[A-Z0-9]{10}")
-_RECEIPT_PLACEHOLDER = "0000000"            # "OAK0000000": no money moved (daraja.md 1.1)
-_AMOUNT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?", re.ASCII)
-_TIME = re.compile(r"[0-9]{14}", re.ASCII)
 _OLD_PREFIX = re.compile(r"^\[[^\]]{0,20}\]\s*")  # "[STK_CB - ]", "[MpesaCB - ]"
 
 
@@ -247,9 +239,9 @@ def read_stk_callback(raw: bytes) -> StkCallback:
         result_code=result_code,
         result_text=result_text,
         result=stk_result(result_code, result_text),
-        receipt=_receipt(items.get("mpesareceiptnumber")) if paid else "",
-        amount=_amount(items.get("amount")) if paid else None,
-        paid_at=_time(items.get("transactiondate")) if paid else None,
+        receipt=receipt_of(items.get("mpesareceiptnumber")) if paid else "",
+        amount=amount_of(items.get("amount")) if paid else None,
+        paid_at=time_of(items.get("transactiondate")) if paid else None,
     )
 
 
@@ -276,46 +268,3 @@ def _id(fields: Mapping[str, object], name: str) -> str:
 
 def _code(text: str) -> str:
     return text if _CODE.fullmatch(text) else ""
-
-
-def _receipt(value: object) -> str:
-    """Return the receipt, or "" for anything that is none: a placeholder must never be stored."""
-    if not isinstance(value, str):
-        return ""
-    text = value.strip()
-    is_receipt = _RECEIPT.fullmatch(text) and not text.endswith(_RECEIPT_PLACEHOLDER)
-    return text if is_receipt else ""
-
-
-def _amount(value: object) -> Money | None:
-    """Return the amount received, exactly; None for a sign, an exponent or anything but a number.
-
-    Raises:
-        Unreadable: digits of another script. No gateway writes them; somebody tries something.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
-        return None
-    text = str(value).strip()
-    if not text.isascii():
-        raise Unreadable("the callback has an amount that is no number")
-    if not _AMOUNT.fullmatch(text):
-        return None
-    try:
-        amount = money.parse(text)
-    except Invalid:
-        return None
-    return amount if amount.cents > 0 else None
-
-
-def _time(value: object) -> datetime | None:
-    """Return Safaricom's Nairobi time in UTC, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        return None
-    text = str(value).strip()
-    if not _TIME.fullmatch(text):
-        return None
-    try:
-        local = datetime.strptime(text, TIME_FORMAT).replace(tzinfo=NAIROBI)
-        return local.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

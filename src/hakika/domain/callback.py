@@ -1,8 +1,8 @@
-"""The address of a payment's own callbacks: unguessable, and found without a look-up.
+"""Addresses that Safaricom calls: unguessable, and found without a look-up.
 
-The token is the payment's id and an HMAC of it, in an alphabet that cannot spell any of the words
-that Safaricom bans from callback addresses (daraja.md 7.4): without e, m, q and s there is no
-"mpesa", "safaricom", "exe", "exec", "cmd", "sql" or "query". Exactly 32 letters and digits remain.
+A token is an id and an HMAC of it, in an alphabet that cannot spell any of the words that Safaricom
+bans from callback addresses (daraja.md 7.4): without e, m, q and s there is no "mpesa",
+"safaricom", "exe", "exec", "cmd", "sql" or "query". Exactly 32 letters and digits remain.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 from base64 import b32decode, b32encode
+from dataclasses import dataclass
+from enum import Enum
 
-from hakika.domain.ids import PaymentId, bits_of, write
+from hakika.domain.ids import bits_of, write
 
 PATH = "/c/"
 
@@ -23,23 +25,42 @@ _LENGTH = 52  # 256 bits, 5 a character
 _PADDING = "===="
 
 
-def write_token(payment_id: PaymentId, *, key: bytes) -> str:
-    """Return the token of a payment: its 128-bit id, then 128 bits that only we can make."""
-    body = bits_of(payment_id).to_bytes(_ID_BYTES, "big")
-    return b32encode(body + _mac(body, key)).decode()[:_LENGTH].translate(_OURS)
+class Door(Enum):
+    """What an address is for: a name that goes into the proof, and whose id is in the token."""
+
+    PAYMENT = (b"callback address of payment ", "pay")
+    CONFIRMATION = (b"confirmations of provider ", "prv")
+    VALIDATION = (b"validations of provider ", "prv")
 
 
-def read_token(token: str, *, key: bytes) -> PaymentId | None:
-    """Return the payment that `token` was made for, or None when we did not make it.
+@dataclass(frozen=True, slots=True)
+class Called:
+    """An address of ours that was called: what it is for, and about what."""
+
+    door: Door
+    id: str
+
+
+def write_token(id_: str, *, key: bytes, door: Door = Door.PAYMENT) -> str:
+    """Return the token of an id: its 128 bits, then 128 bits that only we can make."""
+    body = bits_of(id_).to_bytes(_ID_BYTES, "big")
+    return b32encode(body + _mac(body, key, door)).decode()[:_LENGTH].translate(_OURS)
+
+
+def read_token(token: str, *, key: bytes) -> Called | None:
+    """Return what `token` was made for, or None when we did not make it.
 
     Takes the same time for a wrong token as for a right one.
     """
     if len(token) != _LENGTH or not set(token) <= set(_ALPHABET):
         return None
-    body = b32decode(token.translate(_THEIRS) + _PADDING)[:_ID_BYTES]
-    payment_id = PaymentId(write("pay", int.from_bytes(body, "big")))
-    return payment_id if hmac.compare_digest(token, write_token(payment_id, key=key)) else None
+    whole = b32decode(token.translate(_THEIRS) + _PADDING)
+    body, mac = whole[:_ID_BYTES], whole[_ID_BYTES:]
+    found = [door for door in Door if hmac.compare_digest(mac, _mac(body, key, door))]
+    if not found or b32encode(whole).decode()[:_LENGTH].translate(_OURS) != token:
+        return None  # the bits that are left over at the end say nothing, and must say it one way
+    return Called(found[0], write(found[0].value[1], int.from_bytes(body, "big")))
 
 
-def _mac(body: bytes, key: bytes) -> bytes:
-    return hmac.digest(key, b"callback address of payment " + body, hashlib.sha256)[:_MAC_BYTES]
+def _mac(body: bytes, key: bytes, door: Door) -> bytes:
+    return hmac.digest(key, door.value[0] + body, hashlib.sha256)[:_MAC_BYTES]

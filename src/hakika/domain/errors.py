@@ -234,6 +234,13 @@ class ProviderUnreachable(Unavailable):
     )
 
 
+class ProviderRefused(HakikaError):
+    """Daraja would not do it, and asking the same again will not help."""
+
+    code = "daraja_refused"
+    hint = "Mend what Daraja names, then ask again."
+
+
 class CollectionsStopped(Unavailable):
     """New live payments are switched off. Callbacks, checks and webhooks go on."""
 

@@ -30,9 +30,10 @@ class Kind(StrEnum):
     DECLINED = "declined"          # it ended without money: no funds, wrong PIN, no answer, …
     CANCELED = "canceled"          # the payer pressed cancel
     CONFIRMED = "confirmed"        # a status query says paid, and cannot say the receipt or amount
-    PAID = "paid"                  # a callback says paid, with receipt and the amount we asked for
-    MISPAID = "mispaid"            # a callback says paid, with another amount
+    PAID = "paid"                  # who knows the receipt says paid, and the amount we asked for
+    MISPAID = "mispaid"            # the same, with another amount
     CONTRADICTED = "contradicted"  # cannot be true of this payment: another's receipt
+    ASSIGNED = "assigned"          # somebody said what unasked money is for
 
 
 class Source(StrEnum):
@@ -43,6 +44,10 @@ class Source(StrEnum):
     STK_CALLBACK = "stk_callback"        # Safaricom's callback to this payment's own address
     STK_QUERY = "stk_query"              # the answer to a status query
     CLOCK = "clock"                      # time passed
+    C2B = "c2b"                          # Safaricom's confirmation to the short code's own address
+    PULL = "pull"                        # a row of the Pull Transactions API
+    STATEMENT = "statement"              # a line of the organisation's statement
+    STATUS = "status"                    # the result of a transaction status query
 
 
 class Strength(IntEnum):
@@ -54,6 +59,10 @@ class Strength(IntEnum):
     FAILURE = 3            # a callback, or Daraja's own refusal
     QUERY_SUCCESS = 4
     SUCCESS_CALLBACK = 5
+    RECORD = 6             # M-Pesa's own list of what happened: pull, statement, status
+
+
+RECORDS = frozenset({Source.PULL, Source.STATEMENT, Source.STATUS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class Fact:
     receipt: str = ""
     amount: Money | None = None
     paid_at: datetime | None = None    # UTC, as Safaricom says it
+    assigned_to: str = ""              # what unasked money is for: an order, a customer, a payment
     note: str = ""
     raw: bytes = field(default=b"", repr=False)
 
@@ -90,7 +100,7 @@ class Fact:
         """How far this fact is believed as a verdict; NONE when it is no verdict."""
         match self.kind:
             case Kind.PAID | Kind.MISPAID:
-                return Strength.SUCCESS_CALLBACK
+                return Strength.RECORD if self.source in RECORDS else Strength.SUCCESS_CALLBACK
             case Kind.CONFIRMED:
                 return Strength.QUERY_SUCCESS
             case Kind.REFUSED:
@@ -140,6 +150,7 @@ def details(fact: Fact) -> dict[str, str | int]:
         "receipt": fact.receipt or None,
         "amount_cents": fact.amount.cents if fact.amount else None,
         "paid_at": fact.paid_at.isoformat() if fact.paid_at else None,
+        "assigned_to": fact.assigned_to or None,
         "note": fact.note or None,
     }
     if reason is not None:

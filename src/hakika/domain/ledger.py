@@ -106,12 +106,17 @@ def postings(change: Change) -> tuple[Posting, ...]:
     received amount and never the one that was asked, until somebody explains it.
     """
     fact = change.fact
+    if fact.kind is Kind.ASSIGNED:
+        return tuple(_assigned(change))
     if fact.kind not in {Kind.PAID, Kind.MISPAID} or not fact.receipt or fact.amount is None:
         return ()
     if fact.receipt == change.before.receipt:
         return tuple(_cleared(change, fact.amount))
-    explained = change.after.state is State.COMPLETED and change.after.receipt == fact.receipt
-    place = float_account(change.after.shortcode)
+    after = change.after
+    explained = (
+        after.state is State.COMPLETED and after.receipt == fact.receipt and after.is_explained
+    )
+    place = float_account(after.shortcode)
     return (_posting(
         change, Move.COLLECTION, debit=place, credit=COLLECTED if explained else SUSPENSE,
         amount=fact.amount,
@@ -134,10 +139,21 @@ def _cleared(change: Change, amount: Money) -> Iterator[Posting]:
         )
 
 
+def _assigned(change: Change) -> Iterator[Posting]:
+    """Clear unasked money once it is known what it is for."""
+    after = change.after
+    if after.state is State.COMPLETED and after.is_explained and not change.before.is_explained:
+        yield _posting(
+            change, Move.CLEARING, debit=SUSPENSE, credit=COLLECTED,
+            amount=after.amount_received or after.amount,
+        )
+
+
 def _posting(change: Change, move: Move, *, debit: str, credit: str, amount: Money) -> Posting:
     return Posting(
         move, debit=debit, credit=credit, amount=amount,
-        shortcode=change.after.shortcode.number, receipt=change.fact.receipt,
+        shortcode=change.after.shortcode.number,
+        receipt=change.fact.receipt or change.after.receipt,
         payment_id=change.after.id, happened_at=_happened_at(change.fact, change.heard_at),
     )
 

@@ -82,7 +82,7 @@ IGNORE, ALARM, WEIGH = Cell
 COLUMNS = (
     Kind.ASKED, Kind.UNREACHABLE, Kind.ACCEPTED, Kind.SILENT, Kind.DOUBTED, Kind.INQUIRED,
     Kind.LAPSED, Kind.REFUSED, Kind.DECLINED, Kind.CANCELED, Kind.CONFIRMED, Kind.MISPAID,
-    Kind.PAID, Kind.CONTRADICTED,
+    Kind.PAID, Kind.CONTRADICTED, Kind.ASSIGNED,
 )
 
 # Read the *paid* column: money that arrived wins from every state. Read the *asked* column: only
@@ -90,16 +90,16 @@ COLUMNS = (
 # nothing was sent undoes even a silence that a sweep had presumed.
 # fmt: off
 LIFECYCLE: Mapping[State, tuple[State | Cell, ...]] = {
-    #           asked    unreach. accepted silent   doubted  inquired lapsed   refused declined canceled  confirmed mispaid paid       contradicted
-    UNSENT:    (SENDING, IGNORE,  ALARM,   IGNORE,  UNKNOWN, IGNORE,  FAILED,  ALARM,  FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM),
-    SENDING:   (IGNORE,  UNSENT,  PENDING, UNKNOWN, UNKNOWN, IGNORE,  UNKNOWN, FAILED, FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM),
-    PENDING:   (IGNORE,  ALARM,   IGNORE,  UNKNOWN, UNKNOWN, IGNORE,  UNKNOWN, ALARM,  FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM),
-    UNKNOWN:   (IGNORE,  UNSENT,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  UNKNOWN, FAILED, FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM),
-    FAILED:    (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  WEIGH,  WEIGH,   WEIGH,    AWAITED,  REVIEW, COMPLETED, ALARM),
-    CANCELED:  (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  WEIGH,  WEIGH,   WEIGH,    AWAITED,  REVIEW, COMPLETED, ALARM),
-    AWAITED:   (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   REVIEW, COMPLETED, ALARM),
-    REVIEW:    (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   IGNORE, COMPLETED, ALARM),
-    COMPLETED: (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   ALARM,  IGNORE,    ALARM),
+    #           asked    unreach. accepted silent   doubted  inquired lapsed   refused declined canceled  confirmed mispaid paid       contradicted assigned
+    UNSENT:    (SENDING, IGNORE,  ALARM,   IGNORE,  UNKNOWN, IGNORE,  FAILED,  ALARM,  FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
+    SENDING:   (IGNORE,  UNSENT,  PENDING, UNKNOWN, UNKNOWN, IGNORE,  UNKNOWN, FAILED, FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
+    PENDING:   (IGNORE,  ALARM,   IGNORE,  UNKNOWN, UNKNOWN, IGNORE,  UNKNOWN, ALARM,  FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
+    UNKNOWN:   (IGNORE,  UNSENT,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  UNKNOWN, FAILED, FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
+    FAILED:    (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  WEIGH,  WEIGH,   WEIGH,    AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
+    CANCELED:  (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  WEIGH,  WEIGH,   WEIGH,    AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
+    AWAITED:   (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   REVIEW, COMPLETED, ALARM,       IGNORE),
+    REVIEW:    (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   IGNORE, COMPLETED, ALARM,       IGNORE),
+    COMPLETED: (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   ALARM,  IGNORE,    ALARM,       IGNORE),
 }
 # fmt: on
 
@@ -121,15 +121,22 @@ NOT_SENT = Reason(
 )
 
 
+class Origin(StrEnum):
+    """How a payment began."""
+
+    STK = "stk"    # we asked the payer
+    C2B = "c2b"    # the payer paid unasked, from M-Pesa's own menu
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Money asked of one payer, once. All times are UTC."""
+    """Money asked of one payer, once; or that a payer sent unasked. All times are UTC."""
 
     id: PaymentId
     merchant_id: MerchantId
     livemode: bool
     amount: Money
-    payer: Msisdn
+    payer: Msisdn | None                      # None: it came unasked, from a masked number
     shortcode: Shortcode
     reference: str
     description: str
@@ -139,6 +146,9 @@ class Payment:
     state: State = State.UNSENT
     metadata: Mapping[str, str] = field(default_factory=dict)
     customer_id: CustomerId | None = None
+    origin: Origin = Origin.STK
+    payer_masked: str = ""                    # of unasked money: the payer as M-Pesa lets us see
+    assigned_to: str = ""                     # of unasked money: what it is for, once that is known
     callback_url: str = ""                    # the merchant's extra webhook address for this payment
     attempts: int = 0                         # our pushes so far; more than 1 only after UNREACHABLE
     merchant_request_id: str = ""
@@ -168,6 +178,11 @@ class Payment:
     def is_final(self) -> bool:
         """Say whether the outcome is known. Only stronger evidence moves it from here."""
         return self.state in FINAL
+
+    @property
+    def is_explained(self) -> bool:
+        """Say whether it is known what the money is for: what was asked for is."""
+        return self.origin is Origin.STK or bool(self.assigned_to)
 
     @property
     def needs_review(self) -> bool:
@@ -200,6 +215,11 @@ class Change:
         return not first or self.before.needs_review
 
 
+def folded(reference: str) -> str:
+    """Return an account reference as it is compared: payers mind neither case nor spaces."""
+    return "".join(reference.split()).upper()
+
+
 def advance(payment: Payment, fact: Fact, *, now: datetime) -> Change:
     """Return what `fact`, learned at `now` (UTC), does to `payment`.
 
@@ -230,10 +250,11 @@ def born(payment: Payment) -> Payment:
     """
     content = orjson.dumps([
         payment.id, payment.merchant_id, payment.livemode, payment.amount.cents,
-        payment.payer.digits, payment.shortcode.kind, payment.shortcode.number,
+        payment.payer.digits if payment.payer else "", payment.shortcode.kind, payment.shortcode.number,
         payment.shortcode.store_number, payment.reference, payment.description,
         sorted(payment.metadata.items()), payment.callback_url, payment.idempotency_key,
-        payment.created_at.isoformat(), payment.salt, payment.customer_id,
+        payment.created_at.isoformat(), payment.salt, payment.customer_id, payment.origin,
+        payment.payer_masked,
     ])
     return replace(payment, facts_link=hashlib.sha256(content).digest())
 
@@ -284,6 +305,7 @@ def _learnt(payment: Payment, fact: Fact) -> dict[str, Any]:
         "checkout_request_id": payment.checkout_request_id or fact.checkout_request_id,
         "checks": payment.checks + (fact.source is Source.STK_QUERY),
         "lapsed": payment.lapsed or fact.kind is Kind.LAPSED,
+        "assigned_to": fact.assigned_to or payment.assigned_to,
     }
     paid = fact.kind is Kind.PAID and payment.state is not COMPLETED
     if paid or (fact.kind is Kind.MISPAID and not payment.receipt):

@@ -26,6 +26,13 @@ class Kind(StrEnum):
     TILL = "till"
 
 
+class WhenUnheard(StrEnum):
+    """What M-Pesa does with a payment when our validation does not answer in time."""
+
+    COMPLETED = "Completed"
+    CANCELLED = "Cancelled"
+
+
 @dataclass(frozen=True, slots=True)
 class Shortcode:
     """A business number that collects. Daraja knows a till by its store (head office) number."""

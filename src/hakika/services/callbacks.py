@@ -12,13 +12,16 @@ from ipaddress import ip_address, ip_network
 
 import structlog
 
-from hakika.daraja import strict_json, wire
+from hakika.daraja import c2b, strict_json, wire
+from hakika.domain.callback import Called, Door
 from hakika.domain.errors import NotFound
-from hakika.domain.fact import Fact
-from hakika.domain.ids import PaymentId
+from hakika.domain.fact import Fact, Source
+from hakika.domain.ids import PaymentId, ProviderId
 from hakika.domain.payment import Payment
 from hakika.domain.sealing import SealBroken
 from hakika.domain.verdict import Said, from_callback, is_about
+from hakika.domain.witness import Witness
+from hakika.services import providers, witnesses
 from hakika.services.facts import Unheard, record_heard
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
@@ -59,13 +62,42 @@ async def receive(rt: Runtime, arrival: Arrival) -> None:
     """
     rt.passing(KillPoint.BEFORE_CALLBACK)
     with rt.telemetry.callback() as handling:
-        payment_id = rt.payment_called_about(arrival.token)
-        if payment_id is None:
-            await _put_stray_aside(rt, arrival)
-        else:
-            await _hear(rt, arrival, payment_id)
+        match rt.called_about(arrival.token):
+            case None:
+                await _put_stray_aside(rt, arrival)
+            case Called(Door.PAYMENT, payment_id):
+                await _hear(rt, arrival, PaymentId(payment_id))
+            case Called(Door.CONFIRMATION, provider_id):
+                await _hear_confirmation(rt, arrival, ProviderId(provider_id))
+            case Called(Door.VALIDATION, _):
+                pass  # everything is accepted: money that nobody asked for is money too
         handling.outcome = KEPT
     rt.passing(KillPoint.AFTER_CALLBACK)
+
+
+async def _hear_confirmation(rt: Runtime, arrival: Arrival, provider_id: ProviderId) -> None:
+    """Hear of money that came to a short code, asked for or not."""
+    provider = await providers.with_id(rt, provider_id)
+    if provider is None:
+        await _put_aside(rt, arrival, "no_such_short_code")
+        return
+    if provider.livemode and not _source_is_trusted(rt, arrival.source_address):
+        await _put_aside(rt, arrival, "unlisted_address")
+        return
+    try:
+        message = c2b.read_message(arrival.raw)
+    except strict_json.Unreadable:
+        await _put_aside(rt, arrival, "unreadable")
+        return
+    if message.shortcode not in {provider.shortcode.number, provider.shortcode.store_number}:
+        await _put_aside(rt, arrival, "not_this_short_code")
+        return
+    await witnesses.hear(rt, Witness(
+        Source.C2B, provider.merchant_id, provider.livemode, provider.shortcode, message.receipt,
+        message.amount, message.paid_at or rt.now(), reference=message.reference,
+        payer=message.payer, payer_masked=message.payer_masked, payer_name=message.payer_name,
+        raw=arrival.raw,
+    ))
 
 
 async def _put_stray_aside(rt: Runtime, arrival: Arrival) -> None:

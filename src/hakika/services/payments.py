@@ -29,7 +29,7 @@ from hakika.domain.ids import CustomerId, PaymentId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
-from hakika.domain.payment import Change, Payment, State, advance, born
+from hakika.domain.payment import Change, Origin, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import Shortcode
@@ -287,13 +287,14 @@ async def _push(rt: Runtime, payment: Payment) -> Asked:
 
 async def _ask_daraja(rt: Runtime, payment: Payment) -> tuple[Fact, int]:
     """Return the fact in Daraja's answer, and for how long to stay away when there was none."""
-    attempt = payment.attempts
+    attempt, payer = payment.attempts, payment.payer
+    assert payer is not None, "who is to be asked has a phone"
     try:
         account = await providers.account_of(rt, payment)
         if account is None:
             return _without_credentials(attempt), SECONDS_AN_HOUR
         accepted = await rt.daraja.stk_push(
-            account, amount=payment.amount, payer=payment.payer,
+            account, amount=payment.amount, payer=payer,
             reference=payment.reference, description=payment.description,
             callback_url=rt.callback_url(payment.id),
         )
@@ -351,6 +352,23 @@ async def read(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> Payment:
     if payment is None:
         raise NotFound(f"There is no payment {payment_id} for this key.")
     return payment
+
+
+async def assign(rt: Runtime, payment: Payment, assigned_to: str) -> Payment:
+    """Record what a payment that came unasked is for, and return it as it stands then.
+
+    Raises:
+        Conflict: it was asked for, so it is known what it is for.
+    """
+    if payment.origin is not Origin.C2B:
+        raise Conflict(
+            "This payment was asked for, and is for what its reference says.",
+            hint="Only payments that came unasked (source c2b) are assigned.",
+        )
+    if payment.assigned_to == assigned_to:
+        return payment
+    fact = Fact(Kind.ASSIGNED, Source.CALLER, assigned_to=assigned_to)
+    return (await record(rt, payment, fact)).after
 
 
 async def timeline(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> list[HeardFact]:

@@ -21,6 +21,7 @@ from hakika.daraja.credentials import Credentials, check_live
 from hakika.daraja.token import TokenSource
 from hakika.daraja.transport import open_session
 from hakika.domain import callback, shortcode
+from hakika.domain.callback import Called, Door
 from hakika.domain.dialect import SECRET_BYTES, mint_secret
 from hakika.domain.ids import PaymentId, uuid7_bits, write
 from hakika.domain.merchant import ApiKey
@@ -100,13 +101,19 @@ class Runtime:
         """Return random bits that are fit for secrets."""
         return secrets.randbits(count)
 
-    def callback_url(self, payment_id: PaymentId) -> str:
-        """Return the address that Safaricom calls about this payment alone."""
-        return self.public_url + callback.PATH + callback.write_token(payment_id, key=self._key)
+    def callback_url(self, id_: str, door: Door = Door.PAYMENT) -> str:
+        """Return the address that Safaricom calls about this payment, or short code, alone."""
+        token = callback.write_token(id_, key=self._key, door=door)
+        return self.public_url + callback.PATH + token
+
+    def called_about(self, token: str) -> Called | None:
+        """Return what the address that ends in `token` was given out for, or None."""
+        return callback.read_token(token, key=self._key)
 
     def payment_called_about(self, token: str) -> PaymentId | None:
         """Return the payment whose callback address ends in `token`, or None."""
-        return callback.read_token(token, key=self._key)
+        called = self.called_about(token)
+        return PaymentId(called.id) if called and called.door is Door.PAYMENT else None
 
 
 @asynccontextmanager

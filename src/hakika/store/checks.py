@@ -9,7 +9,8 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.money import Money
 from hakika.domain.patience import Waiting
 from hakika.domain.payment import Payment
-from hakika.store.payments import COLUMNS, opened
+from hakika.store.payment_statements import COLUMNS
+from hakika.store.payments import opened
 from hakika.store.transaction import Transaction
 
 # What one round looks at; what is left over is found by the next, half a second later.

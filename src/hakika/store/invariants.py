@@ -24,7 +24,7 @@ from hakika.store import ledger_invariants
 from hakika.store.events import opened_data
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import fact_of, heard_of, payment_of
-from hakika.store.payments import COLUMNS
+from hakika.store.payment_statements import COLUMNS
 from hakika.store.transaction import Transaction
 
 # Large enough that round trips do not count, small enough to leave the event loop free in between.
@@ -156,7 +156,8 @@ _BREACHES: Mapping[Breach, LiteralString] = {
     """,
     Breach.KEY_TWICE: """
         select string_agg(id, ', ' order by id) as payment_ids, merchant_id
-          from payments group by merchant_id, livemode, idempotency_key having count(*) > 1
+          from payments where origin = 'stk'
+         group by merchant_id, livemode, idempotency_key having count(*) > 1
     """,
     Breach.CLAIM_WITHOUT_PAYMENT: """
         select c.payment_id, c.merchant_id from idempotency_keys c
@@ -165,7 +166,7 @@ _BREACHES: Mapping[Breach, LiteralString] = {
                and p.merchant_id = c.merchant_id and p.livemode = c.livemode)
     """,
     Breach.PAYMENT_WITHOUT_CLAIM: """
-        select p.id as payment_id from payments p where not exists (
+        select p.id as payment_id from payments p where origin = 'stk' and not exists (
             select from idempotency_keys c where c.operation = 'payments' and c.payment_id = p.id
                and c.merchant_id = p.merchant_id and c.livemode = p.livemode
                and c.key = p.idempotency_key)

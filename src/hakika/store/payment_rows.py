@@ -17,7 +17,7 @@ from hakika.domain.fact import Fact, Kind, Reason, Source, Strength
 from hakika.domain.ids import CustomerId, MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
-from hakika.domain.payment import Payment, State
+from hakika.domain.payment import Origin, Payment, State, folded
 from hakika.domain.shortcode import Kind as ShortcodeKind
 from hakika.domain.shortcode import Shortcode
 from hakika.store.keyring import Sealer
@@ -48,8 +48,9 @@ def payment_values(payment: Payment, sealer: Sealer) -> dict[str, Any]:
         "state": payment.state.value, "amount_cents": payment.amount.cents,
         "customer_id": payment.customer_id,
         "private": sealer.seal(f"payments.private {payment.id}", _private(payment)),
-        "phone_hash": sealer.blind(PHONE, payment.payer.digits),
-        "reference_hash": sealer.blind(REFERENCE, payment.reference),
+        "origin": payment.origin.value, "explained": payment.is_explained,
+        "phone_hash": sealer.blind(PHONE, payment.payer.digits) if payment.payer else None,
+        "reference_hash": sealer.blind(REFERENCE, folded(payment.reference)),
         "checkout_hash": _checkout_hash(payment, sealer),
         "shortcode_kind": payment.shortcode.kind.value,
         "shortcode": payment.shortcode.number, "store_number": payment.shortcode.store_number,
@@ -76,9 +77,11 @@ def payment_values(payment: Payment, sealer: Sealer) -> dict[str, Any]:
 
 def _private(payment: Payment) -> bytes:
     return orjson.dumps([
-        payment.payer.digits, payment.reference, payment.description, dict(payment.metadata),
+        payment.payer.digits if payment.payer else None, payment.reference, payment.description,
+        dict(payment.metadata),
         payment.checkout_request_id, payment.salt,
-        payment.failure.daraja_message if payment.failure else "",
+        payment.failure.daraja_message if payment.failure else "", payment.payer_masked,
+        payment.assigned_to,
     ])
 
 
@@ -91,9 +94,10 @@ def _checkout_hash(payment: Payment, sealer: Sealer) -> bytes | None:
 
 def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
     """Return the payment of one row. Raises: SealBroken."""
-    phone, reference, description, metadata, checkout_request_id, salt, daraja_message = (
-        orjson.loads(sealer.open(f"payments.private {row['id']}", row["private"]))
-    )
+    (
+        phone, reference, description, metadata, checkout_request_id, salt, daraja_message,
+        payer_masked, assigned_to,
+    ) = orjson.loads(sealer.open(f"payments.private {row['id']}", row["private"]))
     received = row["amount_received_cents"]
     failure = None
     if row["failure_code"] is not None:
@@ -104,7 +108,8 @@ def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
     return Payment(
         id=PaymentId(row["id"]), merchant_id=MerchantId(row["merchant_id"]),
         livemode=row["livemode"], state=State(row["state"]), amount=Money(row["amount_cents"]),
-        payer=Msisdn(phone),
+        payer=Msisdn(phone) if phone else None, payer_masked=payer_masked,
+        origin=Origin(row["origin"]), assigned_to=assigned_to,
         shortcode=Shortcode(
             ShortcodeKind(row["shortcode_kind"]), row["shortcode"], row["store_number"],
         ),
@@ -162,5 +167,5 @@ def fact_of(heard: HeardFact) -> Fact:
         receipt=details.get("receipt", ""),
         amount=None if amount_cents is None else Money(amount_cents),
         paid_at=datetime.fromisoformat(paid_at) if paid_at else None,
-        note=details.get("note", ""), raw=heard.raw,
+        assigned_to=details.get("assigned_to", ""), note=details.get("note", ""), raw=heard.raw,
     )

@@ -12,10 +12,10 @@ from psycopg import sql
 from hakika.domain import ids
 from hakika.domain.ids import CustomerId, MerchantId, PaymentId
 from hakika.domain.money import Money
-from hakika.domain.payment import Payment, State
+from hakika.domain.payment import Payment, State, folded
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import CHECKOUT, PHONE, REFERENCE, payment_of
-from hakika.store.payments import COLUMNS
+from hakika.store.payment_statements import COLUMNS
 from hakika.store.transaction import Transaction
 
 
@@ -32,6 +32,7 @@ class Filter:
     amount_min: Money | None = None
     amount_max: Money | None = None
     before: PaymentId | None = None       # the last payment of the page before
+    is_explained: bool | None = None      # it is known what the money is for
 
 
 # Ids sort by the time at which they were minted, and so does the index that lists are read from. So
@@ -50,6 +51,8 @@ _CLAUSES = {
     "amount_min": "amount_cents >= %(amount_min)s",
     "amount_max": "amount_cents <= %(amount_max)s",
     "before": "id < %(before)s",
+    "unexplained": "not explained",
+    "explained": "explained",
 }
 
 
@@ -85,10 +88,12 @@ def values_of(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
         "since": wanted.since, "until": wanted.until, "search": search,
         "since_id": _first_at(wanted.since, -CLOCK_STEP_SECONDS) if wanted.since else None,
         "until_id": _first_at(wanted.until, CLOCK_STEP_SECONDS) if wanted.until else None,
-        "search_reference": sealer.blind(REFERENCE, search) if search else None,
+        "search_reference": sealer.blind(REFERENCE, folded(search)) if search else None,
         "search_checkout": sealer.blind(CHECKOUT, search) if search else None,
         "search_phone": sealer.blind(PHONE, phone) if phone else None, "before": wanted.before,
         "customer_id": wanted.customer_id,
+        "unexplained": None if wanted.is_explained is not False else True,
+        "explained": True if wanted.is_explained else None,
         "amount_min": wanted.amount_min.cents if wanted.amount_min else None,
         "amount_max": wanted.amount_max.cents if wanted.amount_max else None,
     }

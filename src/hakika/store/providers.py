@@ -25,6 +25,8 @@ _LIST: LiteralString = (
 """
 )
 
+_WITH_ID: LiteralString = "select " + _COLUMNS + " from providers where id = %(id)s"
+
 # Credentials that are put again keep their id: it is what their secrets are sealed for.
 _PUT: LiteralString = (
     "insert into providers (" + _COLUMNS + """)
@@ -64,6 +66,12 @@ async def of(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> lis
     rows = await tx.rows(_LIST, {"merchant_id": merchant_id, "livemode": livemode})
     sealer = await tx.sealer(merchant_id)
     return [_provider_of(row, sealer) for row in rows]
+
+
+async def with_id(tx: Transaction, provider_id: ProviderId) -> Provider | None:
+    """Return one way, whoever's it is, or None."""
+    row = await tx.row(_WITH_ID, {"id": provider_id})
+    return None if row is None else _provider_of(row, await tx.sealer(row["merchant_id"]))
 
 
 async def lock(tx: Transaction, merchant_id: MerchantId) -> None:

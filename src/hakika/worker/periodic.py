@@ -9,7 +9,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hakika.services import callbacks, checks, endpoint_health, ledger, limits, request_log
+from hakika.services import (
+    callbacks,
+    checks,
+    endpoint_health,
+    ledger,
+    limits,
+    request_log,
+    witnesses,
+)
 from hakika.services.runtime import Runtime, make_months_ahead
 
 
@@ -26,6 +34,7 @@ ROUNDS = (
     # Half a second: a check is due to the second, and an idle round is one indexed read.
     Round("look_again", checks.look_again, 0.5),
     Round("drop_unwanted", endpoint_health.drop_unwanted, 5),
+    Round("hear_again", witnesses.hear_again, 5),
     Round("chain_postings", ledger.chain_all, 5),
     Round("quarantine", callbacks.try_again, 30),
     Round("months_ahead", make_months_ahead, 6 * 3600),

@@ -81,13 +81,15 @@ create table payments (
     id                    text primary key,
     merchant_id           text not null,
     livemode              boolean not null,
+    origin                text not null,
+    explained             boolean not null,
     state                 text not null constraint payments_state_check check (state in (
         'unsent', 'sending', 'pending', 'unknown', 'failed', 'canceled', 'receipt_awaited',
         'review', 'completed')),
     amount_cents          bigint not null constraint payments_amount_check check (amount_cents > 0),
     customer_id           text,
     private               bytea not null,
-    phone_hash            bytea not null,
+    phone_hash            bytea,
     reference_hash        bytea not null,
     checkout_hash         bytea,
     shortcode_kind        text not null,
@@ -133,6 +135,8 @@ create index payments_phone on payments (phone_hash, created_at);
 create index payments_reference on payments (reference_hash);
 create index payments_checkout on payments (checkout_hash) where checkout_hash is not null;
 create index payments_customer on payments (customer_id, id desc) where customer_id is not null;
+create index payments_unexplained on payments (merchant_id, livemode, id desc)
+    where not explained;
 create index payments_amount on payments (merchant_id, livemode, amount_cents);
 create index payments_due on payments (next_check_at) where next_check_at is not null;
 create index payments_open on payments (asked_at)

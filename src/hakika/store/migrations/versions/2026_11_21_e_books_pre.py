@@ -1,4 +1,4 @@
-"""The books: postings, and the chain that they are sealed in."""
+"""The books: postings, the chain that they are sealed in, and the witnesses of each receipt."""
 
 from __future__ import annotations
 
@@ -54,6 +54,25 @@ create table posting_heads (
     link        bytea not null,
     primary key (merchant_id, livemode)
 );
+
+-- What each source says of each receipt, besides the callback of a payment's own.
+create table witnesses (
+    receipt      text not null,
+    shortcode    text not null,
+    livemode     boolean not null,
+    source       text not null,
+    merchant_id  text not null,
+    amount_cents bigint not null,
+    happened_at  timestamptz not null,
+    heard_at     timestamptz not null,
+    private      bytea not null,
+    payment_id   text,
+    next_try_at  timestamptz,
+    primary key (receipt, shortcode, livemode, source)
+);
+
+create index witnesses_day on witnesses (merchant_id, livemode, happened_at);
+create index witnesses_due on witnesses (next_try_at) where next_try_at is not null;
 
 create trigger postings_append_only before update or delete on postings
     for each row execute function refuse_change();

@@ -1,0 +1,61 @@
+"""Single values in what Safaricom sends: a receipt, an amount, a time; or None, never a guess."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from hakika.daraja.credentials import NAIROBI, TIME_FORMAT
+from hakika.daraja.strict_json import Unreadable
+from hakika.domain import money
+from hakika.domain.errors import Invalid
+from hakika.domain.money import Money
+
+_RECEIPT = re.compile(r"[A-Z0-9]{10}")
+_RECEIPT_PLACEHOLDER = "0000000"            # "OAK0000000": no money moved (daraja.md 1.1)
+_AMOUNT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?", re.ASCII)
+_TIME = re.compile(r"[0-9]{14}", re.ASCII)
+
+
+def receipt_of(value: object) -> str:
+    """Return the receipt, or "" for anything that is none: a placeholder must never be stored."""
+    if not isinstance(value, str):
+        return ""
+    text = value.strip()
+    is_receipt = _RECEIPT.fullmatch(text) and not text.endswith(_RECEIPT_PLACEHOLDER)
+    return text if is_receipt else ""
+
+
+def amount_of(value: object) -> Money | None:
+    """Return the amount received, exactly; None for a sign, an exponent or anything but a number.
+
+    Raises:
+        Unreadable: digits of another script. No gateway writes them; somebody tries something.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        return None
+    text = str(value).strip()
+    if not text.isascii():
+        raise Unreadable("the callback has an amount that is no number")
+    if not _AMOUNT.fullmatch(text):
+        return None
+    try:
+        amount = money.parse(text)
+    except Invalid:
+        return None
+    return amount if amount.cents > 0 else None
+
+
+def time_of(value: object) -> datetime | None:
+    """Return Safaricom's Nairobi time in UTC, or None."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    text = str(value).strip()
+    if not _TIME.fullmatch(text):
+        return None
+    try:
+        local = datetime.strptime(text, TIME_FORMAT).replace(tzinfo=NAIROBI)
+        return local.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None

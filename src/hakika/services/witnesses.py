@@ -1,0 +1,135 @@
+"""Hear a witness: keep it, find the payment that its money is for, or bear one. Read `hear`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from hakika.domain.fact import Fact, Kind
+from hakika.domain.ids import EventId, PaymentId
+from hakika.domain.payment import Origin, Payment, State, advance, born
+from hakika.domain.payment_data import payment_data
+from hakika.domain.witness import Verdict, Witness, contradicts, judge, may_be_for, paid
+from hakika.services.facts import Unheard, record, record_heard
+from hakika.services.payments import SALT_BITS
+from hakika.services.runtime import Runtime
+from hakika.store import payments, witnesses
+from hakika.store.events import Told
+from hakika.store.payments import ReceiptTaken
+
+log = structlog.get_logger(__name__)
+
+# Whoever judges a witness holds it so long; after a crash it is judged again then.
+LEASE_SECONDS = 30
+
+# How often one that may be of several payments is judged again.
+AGAIN_SECONDS = 20
+
+TAKEN_MAX = 100
+
+
+async def hear(rt: Runtime, witness: Witness) -> None:
+    """Make a witness durable, then let follow what follows from it. Safe to repeat.
+
+    Raises:
+        StoreUnavailable: it may be kept or not. Hear it again.
+    """
+    now = rt.now()
+    async with rt.store.autocommit() as tx:
+        is_new = await witnesses.add(
+            tx, witness, now=now, next_try_at=now + timedelta(seconds=LEASE_SECONDS),
+        )
+    if is_new:
+        await _settle(rt, witness, heard_at=now)
+
+
+async def hear_again(rt: Runtime) -> int:
+    """Judge the witnesses whose turn it is; return how many."""
+    now = rt.now()
+    async with rt.store.transaction() as tx:
+        due = await witnesses.take_due(
+            tx, now=now, lease=now + timedelta(seconds=LEASE_SECONDS), limit=TAKEN_MAX,
+        )
+    for each in due:
+        await _settle(rt, each.witness, heard_at=each.heard_at)
+    return len(due)
+
+
+async def _settle(rt: Runtime, witness: Witness, *, heard_at: datetime) -> None:
+    """Find what the money is for; whoever was faster has found it already."""
+    async with rt.store.autocommit() as tx:
+        known = await witnesses.payment_with_receipt(tx, witness)
+        asked = [] if known else await witnesses.asked(tx, witness)
+    if known is not None:
+        await _agree(rt, witness, known)
+        return
+    judged = judge(witness, asked, heard_at=heard_at, now=rt.now())
+    match judged.verdict:
+        case Verdict.UNDECIDED:
+            await _note(rt, witness, None, again=True)
+        case Verdict.UNASKED:
+            await _bear(rt, witness, heard_at=heard_at)
+        case Verdict.PAYS:
+            assert judged.payment is not None
+            await _pay(rt, witness, judged.payment)
+
+
+async def _agree(rt: Runtime, witness: Witness, payment: Payment) -> None:
+    """Note that a witness tells of a receipt that is known; record it when it says otherwise."""
+    if (payment.merchant_id, payment.livemode) != (witness.merchant_id, witness.livemode):
+        log.warning("witness_of_anothers_receipt", receipt=witness.receipt, payment=payment.id)
+        await _note(rt, witness, None)
+        return
+    said = contradicts(witness, payment)
+    if said and payment.receipt == witness.receipt:
+        await record(rt, payment, Fact(
+            Kind.CONTRADICTED, witness.source, note=said, raw=witness.raw,
+        ))
+    await _note(rt, witness, payment.id)
+
+
+async def _pay(rt: Runtime, witness: Witness, payment: Payment) -> None:
+    """Complete a payment by a witness, unless it moved so that the money may not be for it."""
+
+    def hears(payment: Payment) -> Fact | None:
+        return paid(witness) if may_be_for(witness, payment) else None
+
+    try:
+        await record_heard(rt, payment.id, hears, seen=payment)
+    except Unheard:
+        await _note(rt, witness, None, again=True)
+        return
+    await _note(rt, witness, payment.id)
+
+
+async def _bear(rt: Runtime, witness: Witness, *, heard_at: datetime) -> None:
+    """Make a payment of money that nobody asked for."""
+    unpaid = born(Payment(
+        id=PaymentId(rt.new_id("pay")), merchant_id=witness.merchant_id,
+        livemode=witness.livemode, amount=witness.amount, payer=witness.payer,
+        shortcode=witness.shortcode, reference=witness.reference, description="",
+        idempotency_key="", created_at=heard_at, updated_at=heard_at, state=State.UNSENT,
+        origin=Origin.C2B, payer_masked=witness.payer_masked, salt=f"{rt.random_bits(SALT_BITS):x}",
+    ))
+    change = advance(unpaid, paid(witness), now=rt.now())
+    data = payment_data(change.after)
+    told = [Told(EventId(rt.new_id("evt")), name, data) for name in change.events]
+    try:
+        async with rt.store.transaction() as tx:
+            await payments.collect(tx, change, told)
+            await witnesses.settle(tx, witness, payment_id=change.after.id)
+    except ReceiptTaken:  # its own callback came meanwhile, or another witness
+        await _note(rt, witness, None, again=True)
+        return
+    rt.telemetry.recorded(change)
+
+
+async def _note(
+    rt: Runtime, witness: Witness, payment_id: PaymentId | None, *, again: bool = False,
+) -> None:
+    next_try_at = rt.now() + timedelta(seconds=AGAIN_SECONDS) if again else None
+    async with rt.store.autocommit() as tx:
+        await witnesses.settle(tx, witness, payment_id=payment_id, next_try_at=next_try_at)
+
+

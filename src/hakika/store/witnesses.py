@@ -1,0 +1,190 @@
+"""Witnesses: what each source says of each receipt. Kept first, judged after; none is changed.
+
+A witness whose money has no payment yet is due, like a job: `next_try_at`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import orjson
+
+from hakika.domain import ids
+from hakika.domain.fact import Source
+from hakika.domain.ids import MerchantId, PaymentId
+from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
+from hakika.domain.payment import Payment, folded
+from hakika.domain.shortcode import Kind, Shortcode
+from hakika.domain.witness import ASKED_AFTER_MAX, ASKED_BEFORE_MAX, WITHOUT_RECEIPT, Witness
+from hakika.store.keyring import Sealer
+from hakika.store.payment_rows import REFERENCE, payment_of
+from hakika.store.payment_statements import COLUMNS
+from hakika.store.transaction import Transaction
+
+# More than these are never all looked at: they cannot be told apart anyway.
+ASKED_MAX = 20
+
+_ADD: LiteralString = """
+    insert into witnesses (receipt, shortcode, livemode, source, merchant_id, amount_cents,
+        happened_at, heard_at, private, next_try_at)
+    values (%(receipt)s, %(shortcode)s, %(livemode)s, %(source)s, %(merchant_id)s,
+        %(amount_cents)s, %(happened_at)s, %(now)s, %(private)s, %(next_try_at)s)
+    on conflict do nothing returning receipt
+"""
+
+_WITH_RECEIPT: LiteralString = (
+    "select " + COLUMNS + " from payments"
+    " where receipt = %(receipt)s and shortcode = %(shortcode)s"
+)
+
+_POSTED_TO: LiteralString = """
+    select payment_id from postings
+     where receipt = %(receipt)s and shortcode = %(shortcode)s and livemode = %(livemode)s
+       and move = 'collection'
+"""
+
+# By the reference, which the prompt brought along: an index of its own.
+_ASKED_BY_REFERENCE: LiteralString = (
+    "select " + COLUMNS + """ from payments
+     where reference_hash = %(reference_hash)s and merchant_id = %(merchant_id)s
+       and livemode = %(livemode)s and shortcode = %(shortcode)s
+       and amount_cents = %(amount_cents)s and state = any(%(states)s)
+       and id >= %(first)s and id < %(beyond)s
+     order by id desc limit %(limit)s
+"""
+)
+
+# A till's payer types no reference: among those that were asked for lately.
+_ASKED_LATELY: LiteralString = (
+    "select " + COLUMNS + """ from payments
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and shortcode = %(shortcode)s and amount_cents = %(amount_cents)s
+       and state <> 'completed' and state = any(%(states)s)
+       and id >= %(first)s and id < %(beyond)s
+     order by id desc limit %(limit)s
+"""
+)
+
+_SETTLED: LiteralString = """
+    update witnesses set payment_id = %(payment_id)s, next_try_at = %(next_try_at)s
+     where receipt = %(receipt)s and shortcode = %(shortcode)s and livemode = %(livemode)s
+       and source = %(source)s
+"""
+
+_DUE: LiteralString = """
+    update witnesses set next_try_at = %(lease)s
+     where (receipt, shortcode, livemode, source) in (
+        select receipt, shortcode, livemode, source from witnesses
+         where next_try_at <= %(now)s order by next_try_at limit %(limit)s
+         for update skip locked)
+    returning *
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A witness whose money has no payment yet, and since when it is known."""
+
+    witness: Witness
+    heard_at: datetime
+
+
+async def add(
+    tx: Transaction, witness: Witness, *, now: datetime, next_try_at: datetime,
+) -> bool:
+    """Keep a witness; False when this source told of this receipt before."""
+    sealer = await tx.sealer(witness.merchant_id)
+    return await tx.row(_ADD, _names(witness) | {
+        "merchant_id": witness.merchant_id, "amount_cents": witness.amount.cents,
+        "happened_at": witness.happened_at, "now": now, "next_try_at": next_try_at,
+        "private": sealer.seal(_place(witness), _private(witness)),
+    }) is not None
+
+
+async def payment_with_receipt(tx: Transaction, witness: Witness) -> Payment | None:
+    """Return the payment whose receipt this is, first or second, or None."""
+    row = await tx.row(_WITH_RECEIPT, _names(witness))
+    if row is None:
+        posted = await tx.row(_POSTED_TO, _names(witness))
+        if posted is None:
+            return None
+        row = await tx.row(
+            "select " + COLUMNS + " from payments where id = %(id)s", {"id": posted["payment_id"]},
+        )
+    return None if row is None else payment_of(row, await tx.sealer(row["merchant_id"]))
+
+
+async def asked(tx: Transaction, witness: Witness) -> list[Payment]:
+    """Return payments that were asked for, and that this money may be for; newest first."""
+    sealer = await tx.sealer(witness.merchant_id)
+    by_reference = bool(witness.reference) or witness.shortcode.kind is Kind.PAYBILL
+    rows = await tx.rows(_ASKED_BY_REFERENCE if by_reference else _ASKED_LATELY, {
+        "merchant_id": witness.merchant_id, "livemode": witness.livemode,
+        "shortcode": witness.shortcode.number, "amount_cents": witness.amount.cents,
+        "states": [state.value for state in WITHOUT_RECEIPT],
+        "reference_hash": sealer.blind(REFERENCE, folded(witness.reference)),
+        "first": _id_at(witness.happened_at - ASKED_BEFORE_MAX),
+        "beyond": _id_at(witness.happened_at + ASKED_AFTER_MAX), "limit": ASKED_MAX,
+    })
+    return [payment_of(row, sealer) for row in rows]
+
+
+async def settle(
+    tx: Transaction, witness: Witness, *, payment_id: PaymentId | None,
+    next_try_at: datetime | None = None,
+) -> None:
+    """Note which payment a witness tells of; or when to judge it again."""
+    await tx.execute(_SETTLED, _names(witness) | {
+        "payment_id": payment_id, "next_try_at": next_try_at,
+    })
+
+
+async def take_due(
+    tx: Transaction, *, now: datetime, lease: datetime, limit: int,
+) -> list[Due]:
+    """Hold witnesses whose turn it is until `lease`, and return them."""
+    rows = await tx.rows(_DUE, {"now": now, "lease": lease, "limit": limit})
+    return [
+        Due(_witness_of(row, await tx.sealer(row["merchant_id"])), row["heard_at"]) for row in rows
+    ]
+
+
+def _names(witness: Witness) -> dict[str, Any]:
+    return {
+        "receipt": witness.receipt, "shortcode": witness.shortcode.number,
+        "livemode": witness.livemode, "source": witness.source.value,
+    }
+
+
+def _id_at(when: datetime) -> str:
+    return ids.first_at("pay", max(0, int(when.timestamp() * 1000)))
+
+
+def _place(witness: Witness) -> str:
+    return f"witnesses.private {witness.receipt} {witness.shortcode.number} {witness.source}"
+
+
+def _private(witness: Witness) -> bytes:
+    shortcode = witness.shortcode
+    head = orjson.dumps([
+        shortcode.kind, shortcode.store_number, witness.reference,
+        witness.payer.digits if witness.payer else None, witness.payer_masked, witness.payer_name,
+    ])
+    return head + b"\n" + witness.raw
+
+
+def _witness_of(row: Mapping[str, Any], sealer: Sealer) -> Witness:
+    place = f"witnesses.private {row['receipt']} {row['shortcode']} {row['source']}"
+    head, _, raw = sealer.open(place, row["private"]).partition(b"\n")
+    kind, store_number, reference, payer, payer_masked, payer_name = orjson.loads(head)
+    return Witness(
+        Source(row["source"]), MerchantId(row["merchant_id"]), row["livemode"],
+        Shortcode(Kind(kind), row["shortcode"], store_number), row["receipt"],
+        Money(row["amount_cents"]), row["happened_at"], reference=reference,
+        payer=Msisdn(payer) if payer else None, payer_masked=payer_masked, payer_name=payer_name,
+        raw=raw,
+    )

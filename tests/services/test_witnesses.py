@@ -1,0 +1,327 @@
+"""The same money, told of several times and in any order, is one payment and one posting."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from datetime import datetime
+from itertools import count
+from typing import Any
+
+import pytest
+
+from hakika.daraja.credentials import NAIROBI
+from hakika.domain.callback import Door
+from hakika.domain.errors import Conflict
+from hakika.domain.ids import PaymentId
+from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
+from hakika.domain.payment import Payment, State
+from hakika.domain.provider import Provider, Secrets
+from hakika.domain.shortcode import Shortcode, paybill, till
+from hakika.services import callbacks, payments, providers, witnesses
+from hakika.services.callbacks import Arrival
+from hakika.services.verify import verify
+from tests.services.world import SAFARICOM, World, order, paid
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OURS = paybill("600966")
+SHOP = till("5551234", store_number="600100")
+SECRETS = Secrets("consumer-key", "consumer-secret", "passkey")
+
+
+async def provider(world: World, shortcode: Shortcode = OURS) -> Provider:
+    return await providers.put(world.rt, world.key, providers.Wanted(shortcode, SECRETS))
+
+
+@pytest.fixture
+def receipt() -> str:
+    """A receipt that no other test has: M-Pesa gives none twice."""
+    return f"UKM{next(_receipts):06d}V"
+
+
+_receipts = count()
+
+
+def told(receipt: str, **changed: Any) -> bytes:
+    """Return Safaricom's confirmation of a payment, as documented: all values are texts."""
+    now = datetime.now(NAIROBI)
+    return json.dumps({
+        "TransactionType": "Pay Bill", "TransID": receipt, "TransTime": f"{now:%Y%m%d%H%M%S}",
+        "TransAmount": "1500.00", "BusinessShortCode": "600966", "BillRefNumber": "DUKA-1",
+        "InvoiceNumber": "", "OrgAccountBalance": "25.00", "ThirdPartyTransID": "",
+        "MSISDN": "2547 ***** 126", "FirstName": "JANE", "MiddleName": "", "LastName": "",
+    } | changed).encode()
+
+
+async def confirm(world: World, way: Provider, raw: bytes, *, address: str = SAFARICOM) -> None:
+    """Bring a confirmation to the short code's own address."""
+    token = world.rt.callback_url(way.id, Door.CONFIRMATION).rpartition("/")[2]
+    await callbacks.receive(world.rt, Arrival(token, raw, address))
+
+
+async def asked(world: World, **changed: Any) -> Payment:
+    data = (await world.ask(order(shortcode="600966", **changed))).data
+    return await world.read(data["id"])
+
+
+def twin(payment: Payment, receipt: str, **changed: Any) -> bytes:
+    """Return the confirmation that M-Pesa sends beside the callback of a push."""
+    assert payment.payer is not None
+    return told(
+        receipt, BillRefNumber=payment.reference, TransAmount=str(payment.amount),
+        MSISDN=f"2547 ***** {payment.payer.digits[-3:]}", **changed,
+    )
+
+
+async def all_of(world: World) -> list[Payment]:
+    return await payments.find(world.rt, world.key, payments.Filter(), limit=100)
+
+
+def posted(world: World) -> list[tuple[str, str, str, int, str]]:
+    return [tuple(row.values()) for row in world.rows(  # type: ignore[misc]
+        "select move, debit, credit, amount_cents, receipt from postings where merchant_id = %s"
+        " order by position", world.key.merchant_id,
+    )]
+
+
+async def verified(world: World) -> None:
+    """See that nothing is wrong with anything of this merchant's; others put theirs to rest."""
+    report = await verify(world.rt)
+    ours = [world.key.merchant_id, *(each.id for each in await all_of(world))]
+    said = [each for check in report.checks for each in check.violations]
+    assert [each for each in said if any(name in each for name in ours)] == []
+
+
+async def test_unasked_money_becomes_a_payment_that_waits_for_its_meaning(world, receipt):
+    """Seed 002 would log `not_found`. Money is never a log line."""
+    await confirm(world, await provider(world), told(receipt))
+
+    (payment,) = await all_of(world)
+    assert (payment.state, payment.origin, payment.receipt, payment.reference) == (
+        State.COMPLETED, "c2b", receipt, "DUKA-1",
+    )
+    assert (payment.payer, payment.payer_masked) == (None, "2547 ***** 126")
+    assert not payment.is_explained
+    assert world.events(payment.id) == ["payment.completed"]
+    assert posted(world) == [
+        ("collection", "float:600966:utility", "suspense", 150_000, receipt),
+    ]
+    await verified(world)
+
+
+async def test_what_is_assigned_leaves_suspense(world, receipt):
+    await confirm(world, await provider(world), told(receipt))
+    (payment,) = await all_of(world)
+
+    once = await payments.assign(world.rt, payment, "ORDER-7")
+    again = await payments.assign(world.rt, once, "ORDER-7")
+    other = await payments.assign(world.rt, again, "ORDER-8")
+
+    assert again == once and other.assigned_to == "ORDER-8"
+    assert await world.facts(payment.id) == ["paid", "assigned", "assigned"]
+    assert posted(world)[1:] == [("clearing", "suspense", "collected", 150_000, receipt)]
+    await verified(world)
+
+
+async def test_what_was_asked_for_is_not_assigned(world):
+    with pytest.raises(Conflict):
+        await payments.assign(world.rt, await world.completed(), "ORDER-7")
+
+
+@pytest.mark.parametrize("callback_first", [True, False])
+async def test_callback_and_confirmation_of_one_push_are_one_payment(
+    world, receipt, callback_first,
+):
+    """T37, in both orders: one payment, one receipt, one posting, one event."""
+    way = await provider(world)
+    payment = await asked(world)
+    calls = [
+        world.call_back(payment, paid(payment, receipt=receipt)),
+        confirm(world, way, twin(payment, receipt)),
+    ]
+    for each in calls if callback_first else reversed(calls):
+        await each
+
+    assert [each.id for each in await all_of(world)] == [payment.id]
+    assert (await world.read(payment.id)).receipt == receipt
+    assert world.events(payment.id) == ["payment.completed"]
+    assert [row[0] for row in posted(world)] == ["collection"]
+    assert world.value(
+        "select payment_id from witnesses where receipt = %s and merchant_id = %s",
+        receipt, world.key.merchant_id,
+    ) == payment.id
+    await verified(world)
+
+
+async def test_callback_and_confirmation_at_the_same_moment_are_one_payment(world, receipt):
+    way = await provider(world)
+    asked_for = [await asked(world) for _ in range(6)]
+    await asyncio.gather(*(
+        call for number, payment in enumerate(asked_for)
+        for call in (
+            world.call_back(payment, paid(payment, receipt=f"{receipt[:-1]}{number}")),
+            confirm(world, way, twin(payment, f"{receipt[:-1]}{number}")),
+        )
+    ))
+    world.change("update witnesses set next_try_at = now() where next_try_at is not null")
+    await witnesses.hear_again(world.rt)
+
+    found = await all_of(world)
+    assert sorted(each.id for each in found) == sorted(each.id for each in asked_for)
+    assert {each.state for each in found} == {State.COMPLETED}
+    assert not any(each.needs_review for each in found)
+    assert len(posted(world)) == len(asked_for)
+    await verified(world)
+
+
+async def test_a_confirmation_completes_a_payment_whose_callback_was_lost(world, receipt):
+    way = await provider(world)
+    payment = await asked(world)
+    await confirm(world, way, twin(payment, receipt))
+
+    found = await world.read(payment.id)
+    assert (found.state, found.confirmed_by) == (State.COMPLETED, "c2b")
+    assert (await all_of(world)) == [found]
+
+
+async def test_money_after_we_said_canceled_is_late(world, receipt):
+    way = await provider(world)
+    payment = await asked(world)
+    await world.call_back(payment, _canceled(payment))
+    await confirm(world, way, twin(payment, receipt))
+
+    found = await world.read(payment.id)
+    assert (found.state, found.late) == (State.COMPLETED, True)
+
+
+def _canceled(payment: Payment) -> bytes:
+    return json.dumps({"Body": {"stkCallback": {
+        "MerchantRequestID": payment.merchant_request_id,
+        "CheckoutRequestID": payment.checkout_request_id,
+        "ResultCode": 1032, "ResultDesc": "Request canceled by user.",
+    }}}).encode()
+
+
+async def test_a_confirmation_heard_many_times_at_once_is_one(world, receipt):
+    way = await provider(world)
+    await asyncio.gather(*(confirm(world, way, told(receipt)) for _ in range(8)))
+
+    assert len(await all_of(world)) == len(posted(world)) == 1
+    await verified(world)
+
+
+async def test_two_that_look_alike_wait_for_their_own_callbacks(world, receipt):
+    """At a till nobody types a reference: a guess would credit the wrong one."""
+    way = await provider(world, SHOP)
+    people = [Msisdn("254711000126"), Msisdn("254712000126")]
+    first, second = [
+        await world.read((await world.ask(order(shortcode="5551234", payer=each))).data["id"])
+        for each in people
+    ]
+    await confirm(world, way, told(receipt, BillRefNumber="", BusinessShortCode="5551234"))
+    assert len(await all_of(world)) == 2 and posted(world) == []
+
+    await world.call_back(second, paid(second, receipt=receipt))
+    world.change("update witnesses set next_try_at = now() where next_try_at is not null")
+    assert await witnesses.hear_again(world.rt) == 1
+
+    assert (await world.read(second.id)).receipt == receipt
+    assert (await world.read(first.id)).state is State.PENDING
+    assert len(posted(world)) == 1
+
+
+async def test_what_stays_undecided_is_unasked_in_the_end(world, receipt):
+    way = await provider(world, SHOP)
+    for phone in ("254711000126", "254712000126"):
+        await world.ask(order(shortcode="5551234", payer=Msisdn(phone)))
+    await confirm(world, way, told(receipt, BillRefNumber="", BusinessShortCode="5551234"))
+    world.change(
+        "update witnesses set heard_at = heard_at - interval '1 hour', next_try_at = now()"
+        " where next_try_at is not null",
+    )
+    await witnesses.hear_again(world.rt)
+
+    assert [each.origin for each in await all_of(world)].count("c2b") == 1
+    await verified(world)
+
+
+async def test_another_amount_for_a_known_receipt_is_put_before_a_person(world, receipt):
+    way = await provider(world)
+    payment = await asked(world)
+    await world.call_back(payment, paid(payment, receipt=receipt))
+    await confirm(world, way, told(receipt, TransAmount="15.00"))
+
+    found = await world.read(payment.id)
+    assert found.needs_review and found.amount_received == payment.amount
+    assert len(posted(world)) == 1
+    await verified(world)
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (b"{}", "unreadable"), (b"<html>", "unreadable"),
+        (told("OAK0000000"), "unreadable"),
+        (told("UKM999999V", TransAmount="-5"), "unreadable"),
+        (told("UKM999999V", BusinessShortCode="600967"), "not_this_short_code"),
+    ],
+)
+async def test_what_cannot_be_believed_is_kept_aside(world, raw, reason):
+    """F20, T61: nothing of it becomes money."""
+    await confirm(world, await provider(world), raw)
+
+    assert await all_of(world) == [] and posted(world) == []
+    assert world.quarantined()[-1]["reason"] == reason
+
+
+async def test_a_confirmation_of_a_short_code_that_was_deleted_is_kept_aside(world, receipt):
+    way = await provider(world)
+    await providers.delete(world.rt, world.key, "600966")
+    await confirm(world, way, told(receipt))
+
+    assert world.quarantined()[-1]["reason"] == "no_such_short_code"
+
+
+async def test_a_live_confirmation_from_elsewhere_is_not_believed_when_that_counts(
+    world, receipt,
+):
+    live = (await world.live()).having(callback_sources="enforce")
+    (way,) = await providers.find(live.rt, live.key)
+    await confirm(
+        live, way, told(receipt, BusinessShortCode=way.shortcode.number), address="198.51.100.9",
+    )
+
+    assert live.quarantined()[-1]["reason"] == "unlisted_address"
+
+
+async def test_a_crash_after_the_witness_was_kept_loses_nothing(world, receipt, monkeypatch):
+    """The answer was 200 by then, or never came: the money must become a payment. (I12)"""
+    way = await provider(world)
+
+    async def die(*_: object, **__: object) -> None:
+        raise RuntimeError("the process ended here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(witnesses, "_settle", die)
+        with pytest.raises(RuntimeError):
+            await confirm(world, way, told(receipt))
+    assert await all_of(world) == []
+
+    world.change("update witnesses set next_try_at = now() where next_try_at is not null")
+    await witnesses.hear_again(world.rt)
+    assert [each.receipt for each in await all_of(world)] == [receipt]
+
+
+async def test_what_a_payer_typed_is_sealed(world, receipt):
+    raw = told(receipt, BillRefNumber="MAMA NJERI", FirstName="WANJIKU")
+    await confirm(world, await provider(world), raw)
+
+    rows = world.rows("select w.*, p.* from witnesses w join payments p on p.id = w.payment_id")
+    shown = str([{k: bytes(v) if isinstance(v, memoryview) else v for k, v in row.items()}
+                 for row in rows])
+    assert "NJERI" not in shown and "WANJIKU" not in shown
+    (payment,) = await all_of(world)
+    assert payment.reference == "MAMA NJERI"
+    assert payment.amount == Money.shillings(1_500) and PaymentId(payment.id)
