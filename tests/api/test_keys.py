@@ -21,6 +21,11 @@ NEEDED = {
     ("GET", "/v1/payments/{payment_id}"): Scope.PAYMENTS_READ,
     ("GET", "/v1/payments/{payment_id}/timeline"): Scope.PAYMENTS_READ,
     ("POST", "/v1/payments/{payment_id}/check"): Scope.PAYMENTS_WRITE,
+    ("GET", "/v1/balance"): Scope.REPORTS_READ,
+    ("GET", "/v1/ledger/accounts"): Scope.REPORTS_READ,
+    ("GET", "/v1/ledger/entries"): Scope.REPORTS_READ,
+    ("POST", "/v1/merchant/c2b"): Scope.MERCHANT_WRITE,
+    ("POST", "/v1/payments/{payment_id}/assign"): Scope.PAYMENTS_WRITE,
     ("GET", "/v1/customers"): Scope.CUSTOMERS_READ,
     ("POST", "/v1/customers"): Scope.CUSTOMERS_WRITE,
     ("GET", "/v1/customers/{customer_id}"): Scope.CUSTOMERS_READ,
@@ -58,6 +63,7 @@ ROUTES = sorted(NEEDED)
 # Bodies without which a route answers 400 before it looks for the thing.
 BODIES: dict[tuple[str, str], dict[str, str]] = {
     ("PATCH", "/v1/customers/{customer_id}"): {"name": "Somebody"},
+    ("POST", "/v1/payments/{payment_id}/assign"): {"assigned_to": "ORDER-7"},
     ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {"description": "Somebody's"},
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/recover"): {"since": "2026-01-01T00:00:00Z"},
 }

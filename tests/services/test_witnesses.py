@@ -16,12 +16,13 @@ from hakika.domain.errors import Conflict
 from hakika.domain.ids import PaymentId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
-from hakika.domain.payment import Payment, State
+from hakika.domain.payment import Origin, Payment, State
 from hakika.domain.provider import Provider, Secrets
 from hakika.domain.shortcode import Shortcode, paybill, till
 from hakika.services import callbacks, payments, providers, witnesses
 from hakika.services.callbacks import Arrival
 from hakika.services.verify import verify
+from hakika.store.payment_search import Filter
 from tests.services.world import SAFARICOM, World, order, paid
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -76,11 +77,11 @@ def twin(payment: Payment, receipt: str, **changed: Any) -> bytes:
 
 
 async def all_of(world: World) -> list[Payment]:
-    return await payments.find(world.rt, world.key, payments.Filter(), limit=100)
+    return await payments.find(world.rt, world.key, Filter(), limit=100)
 
 
 def posted(world: World) -> list[tuple[str, str, str, int, str]]:
-    return [tuple(row.values()) for row in world.rows(  # type: ignore[misc]
+    return [tuple(row.values()) for row in world.rows(
         "select move, debit, credit, amount_cents, receipt from postings where merchant_id = %s"
         " order by position", world.key.merchant_id,
     )]
@@ -243,7 +244,7 @@ async def test_what_stays_undecided_is_unasked_in_the_end(world, receipt):
     )
     await witnesses.hear_again(world.rt)
 
-    assert [each.origin for each in await all_of(world)].count("c2b") == 1
+    assert [each.origin for each in await all_of(world)].count(Origin.C2B) == 1
     await verified(world)
 
 

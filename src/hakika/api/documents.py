@@ -12,8 +12,9 @@ from pydantic.json_schema import models_json_schema
 
 from hakika.api.auth import OPEN, SCHEMES
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
-from hakika.api.inputs import PaymentRequest
+from hakika.api.inputs import AssignRequest, PaymentRequest
 from hakika.api.merchant_bodies import (
+    C2bRequest,
     CollectionsRequest,
     KeyRequest,
     OverlapRequest,
@@ -29,7 +30,8 @@ from hakika.api.webhook_bodies import (
 
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
-    CollectionsRequest, CustomerChange, CustomerRequest, EndpointChange, EndpointRequest,
+    AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
+    EndpointChange, EndpointRequest,
     KeyRequest, OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem,
     RecoveryRequest, RefusalProblem, WebhookRequest,
 )

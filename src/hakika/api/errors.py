@@ -114,10 +114,14 @@ def problem_of(request: Request, error: HakikaError) -> Response:
         headers["Retry-After"] = str(_IN_PROGRESS_RETRY_SECONDS)
     if isinstance(error, Unauthenticated):
         headers["WWW-Authenticate"] = "Bearer"
+    extra: Mapping[str, Any] = {}
+    if isinstance(error, TooMany):
+        extra = {"violated-policies": [error.policy]}
+    if isinstance(error, ProviderRefused):
+        extra = {"daraja": error.daraja}
     return problem(
         request, status, code=error.code, detail=error.message, hint=error.hint, headers=headers,
-        errors=error.errors if isinstance(error, Invalid) else (),
-        extra={"violated-policies": [error.policy]} if isinstance(error, TooMany) else None,
+        errors=error.errors if isinstance(error, Invalid) else (), extra=extra,
     )
 
 

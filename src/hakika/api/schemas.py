@@ -305,7 +305,7 @@ class DarajaRefusal(BaseModel):
 
 
 class RefusalProblem(Problem):
-    """Daraja refused to make the prompt: the payment is failed, and nobody was asked."""
+    """Daraja refused it. Of a payment: it is failed, and nobody was asked."""
 
     model_config = _shown_as(_PROBLEM_EXAMPLE | {
         "type": "urn:hakika:error:daraja_refused", "title": "Bad Gateway", "status": 502,
@@ -329,4 +329,4 @@ class RefusalProblem(Problem):
     })
 
     daraja: DarajaRefusal
-    data: PaymentData
+    data: PaymentData | None = Field(None, description="The payment, if it was one.")

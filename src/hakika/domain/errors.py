@@ -15,6 +15,7 @@ read, and a `hint` with the way out. Only `api/errors.py` knows HTTP status code
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -239,6 +240,10 @@ class ProviderRefused(HakikaError):
 
     code = "daraja_refused"
     hint = "Mend what Daraja names, then ask again."
+
+    def __init__(self, message: str, *, daraja: Mapping[str, object]) -> None:
+        super().__init__(message)
+        self.daraja = daraja           # its code, its words, and what they mean
 
 
 class CollectionsStopped(Unavailable):

@@ -189,7 +189,12 @@ async def register_c2b(
             validation_url=rt.callback_url(chosen.id, Door.VALIDATION),
         )
     except DarajaRefused as refusal:
-        raise ProviderRefused(refusal.reason.developer_message) from None
+        reason = refusal.reason
+        raise ProviderRefused(reason.developer_message, daraja={
+            "code": reason.daraja_code or None, "message": reason.daraja_message or None,
+            "meaning": reason.developer_message, "payer_message": reason.payer_message,
+            "retryable": reason.retryable,
+        }) from None
     except DarajaUnreachable as failure:
         raise Unavailable(
             "M-Pesa could not be reached. Nothing was registered.", hint=TRY_AGAIN,
