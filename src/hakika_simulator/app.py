@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from hakika_simulator import answers, control, oauth, phone_page, stk
+from hakika_simulator import answers, asked, control, history, oauth, phone_page, portal, stk
 from hakika_simulator.refusals import Refused
 from hakika_simulator.server import serving
 from hakika_simulator.settings import Settings
@@ -46,6 +46,11 @@ CONTROL = [
     Route("/_simulator/wallets/{number}", control.set_balance, methods=["POST"]),
     Route("/_simulator/switches", control.show_switches, methods=["GET"]),
     Route("/_simulator/switches", control.turn_switches, methods=["PUT"]),
+    Route("/_simulator/clock", control.show_clock, methods=["GET"]),
+    Route("/_simulator/clock", control.set_clock, methods=["PUT"]),
+    Route("/_simulator/history", history.add_history, methods=["POST"]),
+    Route("/_simulator/portal/reversals", portal.reverse, methods=["POST"]),
+    Route("/_simulator/portal/floats", portal.move_float, methods=["POST"]),
     Route("/_simulator/callbacks", control.show_callbacks),
     Route(
         "/_simulator/callbacks/{checkout_request_id}/repeat",
@@ -72,7 +77,7 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=lifespan,
         exception_handlers={
             Refused: answers.answer_refusal,
-            control.Misasked: control.answer_misasked,
+            asked.Misasked: asked.answer_misasked,
             404: answers.answer_not_found,
             405: answers.answer_wrong_method,
         },

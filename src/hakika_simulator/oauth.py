@@ -29,7 +29,7 @@ async def generate(request: Request) -> Response:
     if known is None or (allowed and known not in allowed):
         return Response(status_code=400)  # with an empty body: that is how Daraja says it
     token = simulation.tokens.issue(
-        known[0], alone=switches.invalidate_previous_token, now=simulation.clock.now()
+        known[0], alone=switches.invalidate_previous_token, now=simulation.clock.real_now()
     )
     return JSONResponse({"access_token": token, "expires_in": EXPIRES_IN})
 
@@ -44,7 +44,7 @@ def consumer_key_of(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise invalid_header()
-    consumer_key = simulation.tokens.consumer_key(token.strip(), now=simulation.clock.now())
+    consumer_key = simulation.tokens.consumer_key(token.strip(), now=simulation.clock.real_now())
     if consumer_key is None:
         raise invalid_token()
     return consumer_key

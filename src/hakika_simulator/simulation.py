@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from hakika_simulator.balances import Balances
 from hakika_simulator.callbacks import Callbacks
 from hakika_simulator.clock import Clock
 from hakika_simulator.identifiers import Identifiers
+from hakika_simulator.ledger import Ledger
 from hakika_simulator.messages import Messages
 from hakika_simulator.payments import Payments
 from hakika_simulator.prompts import Prompts
@@ -34,7 +36,9 @@ class Simulation:
     identifiers: Identifiers
     tokens: Tokens
     rates: QueryRates
+    balances: Balances
     wallets: Wallets
+    ledger: Ledger
     payments: Payments
     messages: Messages
     callbacks: Callbacks
@@ -61,19 +65,32 @@ class Simulation:
             self.payments.reset()
             self.messages.reset()
             self.wallets.reset()
+            self.ledger.reset()
+            self.balances.reset()
         self.switchboard.turn(Switches())
-        self.rates.reset()
+        self.set_clock(self.clock.real_now())
         self.answered_stale.clear()
+
+    def set_clock(self, at: float) -> None:
+        """Make it `at` (seconds since 1970) at M-Pesa now; a restart keeps the difference."""
+        self.clock.set(at)
+        self.rates.reset()
+        self.storage.write(
+            "insert or replace into kept (name, value) values ('ahead_seconds', ?)",
+            str(self.clock.ahead_seconds),
+        )
 
 
 def build(settings: Settings) -> Simulation:
     """Open the storage and join the parts; nothing runs yet."""
     storage = Storage(settings.data)
-    clock = Clock(settings.speed)
+    clock = Clock(settings.speed, _ahead_seconds(storage))
     identifiers = Identifiers(storage, _seed(storage, settings.seed))
     switchboard = SwitchBoard(storage)
-    wallets = Wallets(storage)
-    payments = Payments(storage, wallets, identifiers)
+    balances = Balances(storage)
+    wallets = Wallets(storage, balances)
+    ledger = Ledger(storage, balances, wallets, identifiers, switchboard)
+    payments = Payments(storage, wallets, ledger, identifiers)
     messages = Messages(storage, wallets, settings)
     callbacks = Callbacks(storage, clock, settings)
     return Simulation(
@@ -84,7 +101,9 @@ def build(settings: Settings) -> Simulation:
         identifiers=identifiers,
         tokens=Tokens(storage, identifiers),
         rates=QueryRates(),
+        balances=balances,
         wallets=wallets,
+        ledger=ledger,
         payments=payments,
         messages=messages,
         callbacks=callbacks,
@@ -116,3 +135,8 @@ def _seed(storage: Storage, wished: int | None) -> int:
         str(secrets.randbits(SEED_BITS) if wished is None else wished),
     )
     return storage.number("select value from kept where name = 'seed'")
+
+
+def _ahead_seconds(storage: Storage) -> float:
+    found = storage.row("select value from kept where name = 'ahead_seconds'")
+    return 0.0 if found is None else float(found[0])

@@ -36,7 +36,7 @@ async def push(request: Request) -> Response:
     consumer_key_of(request)
     order = read_order(
         await _body(request),
-        now=in_nairobi(simulation.clock.now()),
+        now=in_nairobi(simulation.clock.real_now()),
         production=simulation.settings.production,
     )
     if order.has_wrong_passkey and not switches.wrong_passkey_accepted:
@@ -55,7 +55,9 @@ async def query(request: Request) -> Response:
         if not simulation.rates.admits(consumer_key, every_seconds=turn, now=now):
             return answers.spike_arrest()
     body = await _body(request)
-    shortcode, has_wrong_passkey = read_credentials(body, now=in_nairobi(now))
+    shortcode, has_wrong_passkey = read_credentials(
+        body, now=in_nairobi(simulation.clock.real_now())
+    )
     if has_wrong_passkey and not simulation.switchboard.now.wrong_passkey_accepted:
         raise wrong_credentials()
     payment = simulation.payments.find(str(body.get("CheckoutRequestID")))

@@ -30,6 +30,8 @@ class Switches:
     masked_phone: bool = False
     wrong_passkey_accepted: bool = False
     payers_answer_seconds: float | None = None  # people pay by themselves; for load tests
+    charge_percent: float = 0.0  # of each collection, charged to the business
+    charges_off_collections: bool = False  # charged to the account that collected
 
     def changed(self, wanted: dict[str, Any]) -> "Switches":
         """Return these switches with `wanted` applied.
@@ -48,7 +50,7 @@ def _fits(name: str, value: object) -> bool:
     match name:
         case "push_outage":
             return value in PUSH_OUTAGES
-        case "callbacks_off":
+        case "callbacks_off" | "charge_percent":
             return _is_number(value, at_most=PERCENT_MAX)
         case "callback_retries":
             return isinstance(value, int) and _is_number(value, at_most=RETRIES_MAX)
