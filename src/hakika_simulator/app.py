@@ -12,7 +12,17 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from hakika_simulator import answers, asked, control, history, oauth, phone_page, portal, stk
+from hakika_simulator import (
+    answers,
+    asked,
+    c2b,
+    control,
+    history,
+    oauth,
+    phone_page,
+    portal,
+    stk,
+)
 from hakika_simulator.refusals import Refused
 from hakika_simulator.server import serving
 from hakika_simulator.settings import Settings
@@ -24,6 +34,10 @@ DARAJA = [
     Route("/oauth/v1/generate", oauth.generate),
     Route("/mpesa/stkpush/v1/processrequest", stk.push, methods=["POST"]),
     Route("/mpesa/stkpushquery/v1/query", stk.query, methods=["POST"]),
+    Route("/mpesa/c2b/v1/registerurl", c2b.register_v1, methods=["POST"]),
+    Route("/mpesa/c2b/v2/registerurl", c2b.register_v2, methods=["POST"]),
+    Route("/mpesa/c2b/v1/simulate", c2b.simulate, methods=["POST"]),
+    Route("/mpesa/c2b/v2/simulate", c2b.simulate, methods=["POST"]),
 ]
 
 PHONES = [
@@ -33,6 +47,7 @@ PHONES = [
     Route("/phone/{number}/screen", phone_page.show_screen),
     Route("/phone/{number}/pin", phone_page.enter_pin, methods=["POST"]),
     Route("/phone/{number}/cancel", phone_page.cancel, methods=["POST"]),
+    Route("/phone/{number}/pay", phone_page.pay, methods=["POST"]),
     Mount("/static", StaticFiles(directory=STATIC)),
 ]
 
@@ -48,6 +63,8 @@ CONTROL = [
     Route("/_simulator/switches", control.turn_switches, methods=["PUT"]),
     Route("/_simulator/clock", control.show_clock, methods=["GET"]),
     Route("/_simulator/clock", control.set_clock, methods=["PUT"]),
+    Route("/_simulator/c2b", c2b.pay, methods=["POST"]),
+    Route("/_simulator/c2b/urls/{shortcode}", c2b.delete_urls, methods=["DELETE"]),
     Route("/_simulator/history", history.add_history, methods=["POST"]),
     Route("/_simulator/portal/reversals", portal.reverse, methods=["POST"]),
     Route("/_simulator/portal/floats", portal.move_float, methods=["POST"]),

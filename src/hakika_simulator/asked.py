@@ -2,16 +2,14 @@
 
 import json
 import math
-import re
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hakika_simulator.clock import moment_from
+from hakika_simulator.fields import SHORTCODE
 from hakika_simulator.numbers import number_from
-
-SHORTCODE = re.compile(r"\d{5,7}")
 
 
 class Misasked(ValueError):

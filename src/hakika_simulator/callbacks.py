@@ -46,6 +46,7 @@ class Reply:
 
     status: int | None
     problem: str | None = None
+    body: bytes = b""
 
     @property
     def is_acceptance(self) -> bool:
@@ -106,6 +107,12 @@ class Callbacks:
     async def wait_for(self, kept: Iterable[tuple[int, PlannedCallback]]) -> list[Reply]:
         """Send kept callbacks now, whenever they are due, and return what came back."""
         return await asyncio.gather(*(self._begin(number, callback) for number, callback in kept))
+
+    async def ask(self, planned: PlannedCallback, *, seconds: float) -> Reply:
+        """Send a question now and return what came back within `seconds`."""
+        with self._storage.transaction():
+            kept = self.keep([planned])
+        return await self._begin(kept[0][0], planned, seconds)
 
     def count_pending(self) -> int:
         """Return how many callbacks are not sent and answered yet."""
@@ -178,18 +185,24 @@ class Callbacks:
             timer.cancel()
         self._timers.clear()
 
-    def _begin(self, number: int, callback: PlannedCallback) -> asyncio.Task[Reply]:
+    def _begin(
+        self, number: int, callback: PlannedCallback, seconds: float | None = None
+    ) -> asyncio.Task[Reply]:
         timer = self._timers.pop(number, None)
         if timer is not None:
             timer.cancel()
-        task = asyncio.get_running_loop().create_task(self._send(number, callback))
+        task = asyncio.get_running_loop().create_task(self._send(number, callback, seconds))
         self._under_way[number] = task
         task.add_done_callback(lambda _: self._under_way.pop(number, None))
         return task
 
-    async def _send(self, number: int, callback: PlannedCallback) -> Reply:
+    async def _send(self, number: int, callback: PlannedCallback, seconds: float | None) -> Reply:
         at = self._clock.now()
-        reply = await self._post(callback)
+        try:
+            async with asyncio.timeout(seconds):
+                reply = await self._post(callback)
+        except TimeoutError:
+            reply = Reply(None, "timeout")
         if not reply.is_acceptance:
             log.warning("callback to %s: %s", callback.url, reply.problem or reply.status)
         with self._storage.transaction():
@@ -220,8 +233,8 @@ class Callbacks:
                 headers={"Content-Type": "application/json"},
                 allow_redirects=False,
             ) as response:
-                await response.content.read(ANSWER_BYTES_READ_MAX)
-                return Reply(response.status)
+                body = await response.content.read(ANSWER_BYTES_READ_MAX)
+                return Reply(response.status, body=body)
         except TimeoutError:
             return Reply(None, "timeout")
         except (aiohttp.ClientError, OSError, ValueError) as problem:

@@ -40,11 +40,12 @@ async def show_truth(request: Request) -> Response:
 
 
 async def show_settled(request: Request) -> Response:
-    """GET /_simulator/settled: both are 0 once nothing will happen by itself any more."""
+    """GET /_simulator/settled: all are 0 once nothing will happen by itself any more."""
     simulation = simulation_of(request)
     return JSONResponse(
         {
             "open_prompts": simulation.payments.count_open(),
+            "open_c2b": simulation.arrivals.count_waiting(),
             "pending_callbacks": simulation.callbacks.count_pending(),
         }
     )

@@ -80,6 +80,11 @@ class Collection:
     started_at: float
     at: float
 
+    @property
+    def account(self) -> str:
+        """The receiver's account that it goes to."""
+        return MERCHANT if self.is_to_till else UTILITY
+
 
 class Ledger:
     """Moves money on short codes' accounts, line by line. Callers hold the transaction."""
@@ -102,14 +107,13 @@ class Ledger:
         """Take money from a payer who has it, and M-Pesa's charge; return the receipt."""
         it = collection
         receipt = receipt or self._identifiers.receipt(it.at)
-        account = MERCHANT if it.is_to_till else UTILITY
-        self._balances.open((it.shortcode, account), "shortcode")
-        self._balances.move(self._wallets.open(it.phone), (it.shortcode, account), it.cents)
-        self._add(receipt, it.kind, it.shortcode, account, it.cents, it.started_at, it.at,
+        self._balances.open((it.shortcode, it.account), "shortcode")
+        self._balances.move(self._wallets.open(it.phone), (it.shortcode, it.account), it.cents)
+        self._add(receipt, it.kind, it.shortcode, it.account, it.cents, it.started_at, it.at,
                   it.phone, it.reference, None)
         charge = round(it.cents * self._switchboard.now.charge_percent / 100)
         if charge:
-            off = account if self._switchboard.now.charges_off_collections else CHARGES_PAID
+            off = it.account if self._switchboard.now.charges_off_collections else CHARGES_PAID
             self._balances.open((it.shortcode, off), "shortcode")
             self._balances.move((it.shortcode, off), THE_TREASURY, charge)
             self._add(receipt, "charge", it.shortcode, off, -charge, it.at, it.at,

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from hakika_simulator.ledger import Movement
+from hakika_simulator.ledger import Collection, Movement
 from hakika_simulator.payments import Payment
 from hakika_simulator.settings import Settings
-from hakika_simulator.sms import message_after, message_of_reversal
+from hakika_simulator.sms import message_after, message_of_payment, message_of_reversal
 from hakika_simulator.storage import Storage
 from hakika_simulator.wallets import Wallets
 
@@ -37,6 +37,18 @@ class Messages:
         if text is not None:
             assert payment.finished_at is not None
             self.write(payment.phone, text, at=payment.finished_at)
+
+    def write_arrival(self, receipt: str, payment: Collection) -> None:
+        """Confirm a payment that the payer made unasked, inside the caller's transaction."""
+        text = message_of_payment(
+            receipt,
+            organisation=self._settings.organisation(payment.shortcode),
+            amount_cents=payment.cents,
+            account=None if payment.is_to_till else payment.reference,
+            at=payment.at,
+            balance_cents=self._wallets.balance_cents(payment.phone),
+        )
+        self.write(payment.phone, text, at=payment.at)
 
     def write_reversal(self, reversal: Movement) -> None:
         """Tell the payer that a payment came back, inside the caller's transaction."""

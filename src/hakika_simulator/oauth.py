@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -34,8 +35,8 @@ async def generate(request: Request) -> Response:
     return JSONResponse({"access_token": token, "expires_in": EXPIRES_IN})
 
 
-def consumer_key_of(request: Request) -> str:
-    """Return the app that calls.
+def consumer_key_of(request: Request, stale: Callable[[], Refused] = invalid_token) -> str:
+    """Return the app that calls; APIs differ in how they refuse a `stale` token.
 
     Raises:
         Refused: there is no token, or it is unknown or expired.
@@ -46,7 +47,7 @@ def consumer_key_of(request: Request) -> str:
         raise invalid_header()
     consumer_key = simulation.tokens.consumer_key(token.strip(), now=simulation.clock.real_now())
     if consumer_key is None:
-        raise invalid_token()
+        raise stale()
     return consumer_key
 
 

@@ -64,6 +64,19 @@ class Payment:
         """Whether the money goes to a till, which shows the payer no account."""
         return self.receiver != self.shortcode
 
+    def as_collection(self, *, cents: int, at: float) -> Collection:
+        """Return what the ledger books when this push is paid."""
+        return Collection(
+            kind="stk",
+            shortcode=self.receiver,
+            is_to_till=self.is_to_till,
+            phone=self.phone,
+            cents=cents,
+            reference=self.account_reference,
+            started_at=self.pushed_at,
+            at=at,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -135,18 +148,7 @@ class Payments:
     def _collect(self, payment: Payment, cents: int, now: float) -> str:
         if payment.is_to_till:
             self._ledger.learn_till(payment.receiver, payment.shortcode)
-        return self._ledger.collect(
-            Collection(
-                kind="stk",
-                shortcode=payment.receiver,
-                is_to_till=payment.is_to_till,
-                phone=payment.phone,
-                cents=cents,
-                reference=payment.account_reference,
-                started_at=payment.pushed_at,
-                at=now,
-            )
-        )
+        return self._ledger.collect(payment.as_collection(cents=cents, at=now))
 
     def find(self, checkout_request_id: str) -> Payment | None:
         """Return the push with this id, or None."""

@@ -71,6 +71,31 @@ create index if not exists payments_paid
     on payments (phone, amount_cents, finished_at) where state = 'paid';
 create index if not exists payments_pushed on payments (pushed_at);
 
+create table if not exists registrations (
+    shortcode text primary key,
+    response_type text not null check (response_type in ('Completed', 'Cancelled')),
+    confirmation_url text not null,
+    validation_url text not null,
+    version integer not null
+) without rowid;
+
+create table if not exists arrivals (
+    receipt text primary key,
+    originator_id text not null,
+    shortcode text not null,
+    is_to_till integer not null,
+    phone text not null,
+    cents integer not null check (cents > 0),
+    reference text not null,
+    started_at real not null,
+    state text not null check (state in ('waiting', 'completed', 'declined')),
+    reason text,
+    finished_at real
+) without rowid;
+create index if not exists arrivals_started on arrivals (started_at);
+create index if not exists arrivals_originator on arrivals (originator_id);
+create index if not exists arrivals_waiting on arrivals (state) where state = 'waiting';
+
 create table if not exists callbacks (
     number integer primary key,
     checkout_request_id text not null,

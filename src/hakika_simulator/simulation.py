@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 from starlette.requests import Request
 
+from hakika_simulator.arrivals import Arrivals
 from hakika_simulator.balances import Balances
 from hakika_simulator.callbacks import Callbacks
 from hakika_simulator.clock import Clock
+from hakika_simulator.confirmations import Confirmations
 from hakika_simulator.identifiers import Identifiers
 from hakika_simulator.ledger import Ledger
 from hakika_simulator.messages import Messages
 from hakika_simulator.payments import Payments
 from hakika_simulator.prompts import Prompts
 from hakika_simulator.rates import QueryRates
+from hakika_simulator.registrations import Registrations
 from hakika_simulator.settings import Settings
 from hakika_simulator.storage import Storage
 from hakika_simulator.switches import SwitchBoard, Switches
@@ -42,6 +45,8 @@ class Simulation:
     payments: Payments
     messages: Messages
     callbacks: Callbacks
+    registrations: Registrations
+    arrivals: Arrivals
     prompts: Prompts
     answered_stale: set[str]  # phones whose last push got 404.001.03 as a fault
 
@@ -54,6 +59,7 @@ class Simulation:
             yield
         finally:
             self.prompts.stop()
+            self.arrivals.stop()
             await self.callbacks.stop()
             self.storage.close()
 
@@ -63,6 +69,8 @@ class Simulation:
         with self.storage.transaction():
             self.callbacks.reset()
             self.payments.reset()
+            self.arrivals.reset()
+            self.registrations.reset()
             self.messages.reset()
             self.wallets.reset()
             self.ledger.reset()
@@ -93,6 +101,14 @@ def build(settings: Settings) -> Simulation:
     payments = Payments(storage, wallets, ledger, identifiers)
     messages = Messages(storage, wallets, settings)
     callbacks = Callbacks(storage, clock, settings)
+    registrations = Registrations(storage)
+    confirmations = Confirmations(
+        registrations=registrations,
+        ledger=ledger,
+        identifiers=identifiers,
+        switchboard=switchboard,
+        clock=clock,
+    )
     return Simulation(
         settings=settings,
         clock=clock,
@@ -107,6 +123,18 @@ def build(settings: Settings) -> Simulation:
         payments=payments,
         messages=messages,
         callbacks=callbacks,
+        registrations=registrations,
+        arrivals=Arrivals(
+            storage=storage,
+            clock=clock,
+            switchboard=switchboard,
+            identifiers=identifiers,
+            wallets=wallets,
+            ledger=ledger,
+            messages=messages,
+            callbacks=callbacks,
+            confirmations=confirmations,
+        ),
         prompts=Prompts(
             storage=storage,
             clock=clock,
@@ -117,6 +145,7 @@ def build(settings: Settings) -> Simulation:
             payments=payments,
             messages=messages,
             callbacks=callbacks,
+            confirmations=confirmations,
         ),
         answered_stale=set(),
     )

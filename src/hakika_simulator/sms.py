@@ -13,6 +13,11 @@ def shillings(cents: int) -> str:
     return f"{cents // 100:,}.{cents % 100:02d}"
 
 
+def plain_shillings(cents: int) -> str:
+    """Return cents as machines write money: 1500.00, -3.50."""
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"
+
+
 def question(
     *, organisation: str, amount_cents: int, account_reference: str, is_to_till: bool
 ) -> str:

@@ -30,6 +30,10 @@ class Switches:
     masked_phone: bool = False
     wrong_passkey_accepted: bool = False
     payers_answer_seconds: float | None = None  # people pay by themselves; for load tests
+    external_validation: tuple[str, ...] = ()  # short codes whose C2B payments are validated
+    register_once: bool = False  # C2B URLs, as in production
+    confirmations_off: float = 0.0  # percent of C2B confirmations that are never sent
+    confirmation_copies: int = 1  # how often each one is sent
     charge_percent: float = 0.0  # of each collection, charged to the business
     charges_off_collections: bool = False  # charged to the account that collected
 
@@ -43,6 +47,8 @@ class Switches:
         for name, value in wanted.items():
             if name not in known or not _fits(name, value):
                 raise SwitchUnknown(f"{name} cannot be {value!r}")
+        if "external_validation" in wanted:
+            wanted = wanted | {"external_validation": tuple(wanted["external_validation"])}
         return replace(self, **wanted)
 
 
@@ -50,8 +56,12 @@ def _fits(name: str, value: object) -> bool:
     match name:
         case "push_outage":
             return value in PUSH_OUTAGES
-        case "callbacks_off" | "charge_percent":
+        case "callbacks_off" | "confirmations_off" | "charge_percent":
             return _is_number(value, at_most=PERCENT_MAX)
+        case "external_validation":
+            return isinstance(value, list) and all(isinstance(code, str) for code in value)
+        case "confirmation_copies":
+            return isinstance(value, int) and value >= 1 and _is_number(value, RETRIES_MAX)
         case "callback_retries":
             return isinstance(value, int) and _is_number(value, at_most=RETRIES_MAX)
         case "query_limit_per_minute":

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hakika_simulator.arrivals import Arrival
 from hakika_simulator.ledger import Movement
 from hakika_simulator.payments import Payment
 from hakika_simulator.simulation import Simulation
@@ -30,10 +31,28 @@ def truth(
             _payment_told(payment) | {"callbacks_sent": sent[payment.checkout_request_id]}
             for payment in payments
         ],
+        "c2b": [
+            _arrival_told(arrival)
+            for arrival in simulation.arrivals.since(since or 0.0, phone=phone)
+        ],
         "receipts": [
             _movement_told(movement)
             for movement in simulation.ledger.matching(phone=phone, since=since)
         ],
+    }
+
+
+def _arrival_told(arrival: Arrival) -> dict[str, Any]:
+    return {
+        "receipt": arrival.receipt,
+        "shortcode": arrival.shortcode,
+        "phone": arrival.phone,
+        "amount_cents": arrival.cents,
+        "account": arrival.reference,
+        "state": arrival.state,
+        "reason": arrival.reason,
+        "started_at": arrival.started_at,
+        "finished_at": arrival.finished_at,
     }
 
 
