@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from hakika_simulator import (
+    account_balance,
     answers,
     asked,
     c2b,
@@ -21,6 +22,8 @@ from hakika_simulator import (
     oauth,
     phone_page,
     portal,
+    pull,
+    status,
     stk,
 )
 from hakika_simulator.refusals import Refused
@@ -38,6 +41,10 @@ DARAJA = [
     Route("/mpesa/c2b/v2/registerurl", c2b.register_v2, methods=["POST"]),
     Route("/mpesa/c2b/v1/simulate", c2b.simulate, methods=["POST"]),
     Route("/mpesa/c2b/v2/simulate", c2b.simulate, methods=["POST"]),
+    Route("/mpesa/transactionstatus/v1/query", status.query, methods=["POST"]),
+    Route("/mpesa/accountbalance/v1/query", account_balance.query, methods=["POST"]),
+    Route("/pulltransactions/v1/register", pull.register, methods=["POST"]),
+    Route("/pulltransactions/v1/query", pull.query, methods=["POST"]),
 ]
 
 PHONES = [
@@ -74,6 +81,9 @@ CONTROL = [
         control.repeat_callback,
         methods=["POST"],
     ),
+    Route("/_simulator/certificate", control.show_certificate),
+    Route("/_simulator/operators/{name}", control.put_operator, methods=["PUT"]),
+    Route("/_simulator/operators/{name}/unlock", control.unlock_operator, methods=["POST"]),
     Route("/_simulator/forge", control.forge_callback, methods=["POST"]),
     Route("/_simulator/tokens/expire", control.expire_tokens, methods=["POST"]),
     Route("/_simulator/reset", control.reset, methods=["POST"]),

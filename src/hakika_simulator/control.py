@@ -177,6 +177,29 @@ async def forge_callback(request: Request) -> Response:
     return await _sent_now(request, [forged_callback(payment, url, at=now)])
 
 
+async def show_certificate(request: Request) -> Response:
+    """GET /_simulator/certificate: what operators' passwords are to be encrypted with, as PEM."""
+    certificate = simulation_of(request).operators.certificate()
+    return Response(certificate, media_type="application/x-pem-file")
+
+
+async def put_operator(request: Request) -> Response:
+    """PUT /_simulator/operators/{name} with {"password": …}: new, or with a new password."""
+    password = (await body_of(request)).get("password")
+    if not isinstance(password, str) or not password:
+        raise Misasked(422, "password must be a text")
+    simulation_of(request).operators.put(request.path_params["name"], password)
+    return JSONResponse({})
+
+
+async def unlock_operator(request: Request) -> Response:
+    """POST /_simulator/operators/{name}/unlock: forget wrong passwords."""
+    name = request.path_params["name"]
+    if not simulation_of(request).operators.unlock(name):
+        raise Misasked(404, f"there is no operator {name}")
+    return JSONResponse({})
+
+
 async def expire_tokens(request: Request) -> Response:
     """POST /_simulator/tokens/expire: every token is stale from now on."""
     simulation_of(request).tokens.expire_all()

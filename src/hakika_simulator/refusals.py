@@ -52,6 +52,11 @@ def invalid_token_of_pull() -> Refused:
     return Refused(401, "401.001", "Invalid Access Token")
 
 
+def invalid_shortcode_of_pull() -> Refused:
+    """Return the refusal of a short code that is not registered for Pull."""
+    return Refused(400, "400.001", "Invalid ShortCode")
+
+
 def urls_are_registered() -> Refused:
     """Return the refusal to register C2B URLs over others: the portal deletes them first."""
     return Refused(500, "500.003.1001", "Urls are already registered")

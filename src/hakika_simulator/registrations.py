@@ -1,4 +1,4 @@
-"""Where the owner of a short code wants to hear of its C2B payments."""
+"""What the owner of a short code registered: where to tell of C2B payments, and Pull."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Registration:
 
 
 class Registrations:
-    """Keeps the URLs. Callers hold the transaction."""
+    """Keeps the registrations. Callers hold the transaction."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -50,6 +50,17 @@ class Registrations:
         sql = "delete from registrations where shortcode = ?"
         return self._storage.write(sql, shortcode) == 1
 
+    def register_pull(self, shortcode: str) -> bool:
+        """Let a short code use Pull; tell whether it could not before."""
+        sql = "insert or ignore into pull_registrations (shortcode) values (?)"
+        return self._storage.write(sql, shortcode) == 1
+
+    def is_pull_registered(self, shortcode: str) -> bool:
+        """Tell whether a short code may use Pull."""
+        sql = "select 1 from pull_registrations where shortcode = ?"
+        return self._storage.row(sql, shortcode) is not None
+
     def reset(self) -> None:
-        """Forget all URLs."""
+        """Forget everything registered."""
         self._storage.write("delete from registrations")
+        self._storage.write("delete from pull_registrations")

@@ -71,6 +71,10 @@ create index if not exists payments_paid
     on payments (phone, amount_cents, finished_at) where state = 'paid';
 create index if not exists payments_pushed on payments (pushed_at);
 
+create table if not exists operators (
+    name text primary key, password text not null, wrong_tries integer not null
+) without rowid;
+
 create table if not exists registrations (
     shortcode text primary key,
     response_type text not null check (response_type in ('Completed', 'Cancelled')),
@@ -78,6 +82,8 @@ create table if not exists registrations (
     validation_url text not null,
     version integer not null
 ) without rowid;
+
+create table if not exists pull_registrations (shortcode text primary key) without rowid;
 
 create table if not exists arrivals (
     receipt text primary key,

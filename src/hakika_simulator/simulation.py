@@ -15,6 +15,7 @@ from hakika_simulator.confirmations import Confirmations
 from hakika_simulator.identifiers import Identifiers
 from hakika_simulator.ledger import Ledger
 from hakika_simulator.messages import Messages
+from hakika_simulator.operators import Operators
 from hakika_simulator.payments import Payments
 from hakika_simulator.prompts import Prompts
 from hakika_simulator.rates import QueryRates
@@ -45,6 +46,7 @@ class Simulation:
     payments: Payments
     messages: Messages
     callbacks: Callbacks
+    operators: Operators
     registrations: Registrations
     arrivals: Arrivals
     prompts: Prompts
@@ -71,6 +73,7 @@ class Simulation:
             self.payments.reset()
             self.arrivals.reset()
             self.registrations.reset()
+            self.operators.reset()
             self.messages.reset()
             self.wallets.reset()
             self.ledger.reset()
@@ -123,6 +126,7 @@ def build(settings: Settings) -> Simulation:
         payments=payments,
         messages=messages,
         callbacks=callbacks,
+        operators=Operators(storage, settings),
         registrations=registrations,
         arrivals=Arrivals(
             storage=storage,
