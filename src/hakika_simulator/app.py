@@ -4,11 +4,13 @@ Serve it with `hakika_simulator.server.serving`: some faults need the connection
 only that server hands over.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
@@ -29,22 +31,38 @@ from hakika_simulator import (
 from hakika_simulator.refusals import Refused
 from hakika_simulator.server import serving
 from hakika_simulator.settings import Settings
-from hakika_simulator.simulation import build
+from hakika_simulator.simulation import build, simulation_of
 
 STATIC = Path(__file__).parent / "static"
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _daraja(path: str, endpoint: Endpoint, method: str = "POST") -> Route:
+    """Return a route that is dead while Daraja is away."""
+
+    async def answer(request: Request) -> Response:
+        outage = simulation_of(request).outages.now
+        if outage is not None:
+            await request.body()
+            return answers.during_outage(outage)
+        return await endpoint(request)
+
+    return Route(path, answer, methods=[method])
+
+
 DARAJA = [
-    Route("/oauth/v1/generate", oauth.generate),
-    Route("/mpesa/stkpush/v1/processrequest", stk.push, methods=["POST"]),
-    Route("/mpesa/stkpushquery/v1/query", stk.query, methods=["POST"]),
-    Route("/mpesa/c2b/v1/registerurl", c2b.register_v1, methods=["POST"]),
-    Route("/mpesa/c2b/v2/registerurl", c2b.register_v2, methods=["POST"]),
-    Route("/mpesa/c2b/v1/simulate", c2b.simulate, methods=["POST"]),
-    Route("/mpesa/c2b/v2/simulate", c2b.simulate, methods=["POST"]),
-    Route("/mpesa/transactionstatus/v1/query", status.query, methods=["POST"]),
-    Route("/mpesa/accountbalance/v1/query", account_balance.query, methods=["POST"]),
-    Route("/pulltransactions/v1/register", pull.register, methods=["POST"]),
-    Route("/pulltransactions/v1/query", pull.query, methods=["POST"]),
+    _daraja("/oauth/v1/generate", oauth.generate, "GET"),
+    _daraja("/mpesa/stkpush/v1/processrequest", stk.push),
+    _daraja("/mpesa/stkpushquery/v1/query", stk.query),
+    _daraja("/mpesa/c2b/v1/registerurl", c2b.register_v1),
+    _daraja("/mpesa/c2b/v2/registerurl", c2b.register_v2),
+    _daraja("/mpesa/c2b/v1/simulate", c2b.simulate),
+    _daraja("/mpesa/c2b/v2/simulate", c2b.simulate),
+    _daraja("/mpesa/transactionstatus/v1/query", status.query),
+    _daraja("/mpesa/accountbalance/v1/query", account_balance.query),
+    _daraja("/pulltransactions/v1/register", pull.register),
+    _daraja("/pulltransactions/v1/query", pull.query),
 ]
 
 PHONES = [
@@ -81,6 +99,8 @@ CONTROL = [
         control.repeat_callback,
         methods=["POST"],
     ),
+    Route("/_simulator/outage", control.begin_outage, methods=["POST"]),
+    Route("/_simulator/outage", control.end_outage, methods=["DELETE"]),
     Route("/_simulator/certificate", control.show_certificate),
     Route("/_simulator/operators/{name}", control.put_operator, methods=["PUT"]),
     Route("/_simulator/operators/{name}/unlock", control.unlock_operator, methods=["POST"]),

@@ -16,6 +16,7 @@ import aiohttp
 
 from hakika_simulator.callback_plans import PlannedCallback
 from hakika_simulator.clock import Clock
+from hakika_simulator.outages import Outages
 from hakika_simulator.settings import Settings
 from hakika_simulator.storage import Storage
 
@@ -54,12 +55,19 @@ class Reply:
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004
 
 
+LOST = Reply(None, "lost in an outage")
+
+
 class Callbacks:
     """Keeps, times and sends callbacks. Must be started inside the running event loop."""
 
-    def __init__(self, storage: Storage, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, storage: Storage, clock: Clock, settings: Settings, outages: Outages
+    ) -> None:
         self._storage = storage
         self._clock = clock
+        self._outages = outages
+        outages.on_end = self._arm_pending
         self._hosts = settings.callback_hosts
         self._session: aiohttp.ClientSession | None = None
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -75,8 +83,7 @@ class Callbacks:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        for number, planned in self._pending():
-            self._arm(number, planned)
+        self._arm_pending()
 
     async def stop(self) -> None:
         """Send nothing more; what is pending stays kept."""
@@ -172,6 +179,12 @@ class Callbacks:
             callback.retries_left,
         )
 
+    def _arm_pending(self) -> None:
+        for number, planned in self._pending():
+            task = self._under_way.get(number)
+            if number not in self._timers and (task is None or task.done()):
+                self._arm(number, planned)
+
     def _arm(self, number: int, callback: PlannedCallback) -> None:
         delay = callback.due_at - self._clock.now()
         if delay <= 0:
@@ -197,10 +210,13 @@ class Callbacks:
         return task
 
     async def _send(self, number: int, callback: PlannedCallback, seconds: float | None) -> Reply:
+        outage = self._outages.now
+        if outage is not None and outage.callbacks == "flush" and seconds is None:
+            return Reply(None, "held back by an outage")  # it stays pending until the end
         at = self._clock.now()
         try:
             async with asyncio.timeout(seconds):
-                reply = await self._post(callback)
+                reply = await self._post(callback) if outage is None else LOST
         except TimeoutError:
             reply = Reply(None, "timeout")
         if not reply.is_acceptance:
@@ -213,7 +229,7 @@ class Callbacks:
                 reply.problem,
                 number,
             )
-            again = self.keep(self._retries(callback, reply))
+            again = self.keep(self._retries(callback, reply)) if outage is None else []
         self.arm(again)
         return reply
 

@@ -10,6 +10,9 @@ from hakika_simulator.asked import Misasked, body_of, moment_asked, number_from_
 from hakika_simulator.callback_plans import PlannedCallback, forged_callback, genuine_callback
 from hakika_simulator.callbacks import Reply
 from hakika_simulator.clock import in_nairobi
+from hakika_simulator.outages import CALLBACKS as OUTAGE_CALLBACKS
+from hakika_simulator.outages import MODES as OUTAGE_MODES
+from hakika_simulator.outages import Outage
 from hakika_simulator.payments import Payment
 from hakika_simulator.prompts import NoPrompt, PinUnreadable
 from hakika_simulator.simulation import simulation_of
@@ -175,6 +178,29 @@ async def forge_callback(request: Request) -> Response:
     if not isinstance(url, str) or not url:
         raise Misasked(422, "name a checkout_request_id or a callback_url")
     return await _sent_now(request, [forged_callback(payment, url, at=now)])
+
+
+async def begin_outage(request: Request) -> Response:
+    """POST /_simulator/outage with {"seconds", "mode", "callbacks"}: Daraja is away from now on.
+
+    For `seconds` (told ones), or until it is ended if there are none. `mode` is refuse (a reset)
+    or 503html; `callbacks` that fall due are lost (drop) or sent at the end (flush).
+    """
+    simulation = simulation_of(request)
+    body = await body_of(request)
+    mode, callbacks = body.get("mode", "refuse"), body.get("callbacks", "drop")
+    if mode not in OUTAGE_MODES or callbacks not in OUTAGE_CALLBACKS:
+        raise Misasked(422, "mode is refuse or 503html, callbacks is drop or flush")
+    told = body.get("seconds")
+    seconds = None if told is None else simulation.clock.seconds(number_from_text(str(told)))
+    simulation.outages.begin(Outage(mode, callbacks), real_seconds=seconds)
+    return JSONResponse({})
+
+
+async def end_outage(request: Request) -> Response:
+    """DELETE /_simulator/outage: Daraja is back, if it was away."""
+    simulation_of(request).outages.end()
+    return JSONResponse({})
 
 
 async def show_certificate(request: Request) -> Response:

@@ -16,6 +16,7 @@ from hakika_simulator.identifiers import Identifiers
 from hakika_simulator.ledger import Ledger
 from hakika_simulator.messages import Messages
 from hakika_simulator.operators import Operators
+from hakika_simulator.outages import Outages
 from hakika_simulator.payments import Payments
 from hakika_simulator.prompts import Prompts
 from hakika_simulator.rates import QueryRates
@@ -46,6 +47,7 @@ class Simulation:
     payments: Payments
     messages: Messages
     callbacks: Callbacks
+    outages: Outages
     operators: Operators
     registrations: Registrations
     arrivals: Arrivals
@@ -62,6 +64,7 @@ class Simulation:
         finally:
             self.prompts.stop()
             self.arrivals.stop()
+            self.outages.stop()
             await self.callbacks.stop()
             self.storage.close()
 
@@ -78,6 +81,7 @@ class Simulation:
             self.wallets.reset()
             self.ledger.reset()
             self.balances.reset()
+        self.outages.end()
         self.switchboard.turn(Switches())
         self.set_clock(self.clock.real_now())
         self.answered_stale.clear()
@@ -103,7 +107,8 @@ def build(settings: Settings) -> Simulation:
     ledger = Ledger(storage, balances, wallets, identifiers, switchboard)
     payments = Payments(storage, wallets, ledger, identifiers)
     messages = Messages(storage, wallets, settings)
-    callbacks = Callbacks(storage, clock, settings)
+    outages = Outages()
+    callbacks = Callbacks(storage, clock, settings, outages)
     registrations = Registrations(storage)
     confirmations = Confirmations(
         registrations=registrations,
@@ -126,6 +131,7 @@ def build(settings: Settings) -> Simulation:
         payments=payments,
         messages=messages,
         callbacks=callbacks,
+        outages=outages,
         operators=Operators(storage, settings),
         registrations=registrations,
         arrivals=Arrivals(
