@@ -25,6 +25,7 @@ from hakika_simulator import (
     phone_page,
     portal,
     pull,
+    statement_page,
     status,
     stk,
 )
@@ -101,6 +102,7 @@ CONTROL = [
     ),
     Route("/_simulator/outage", control.begin_outage, methods=["POST"]),
     Route("/_simulator/outage", control.end_outage, methods=["DELETE"]),
+    Route("/_simulator/statements/{shortcode}", statement_page.export),
     Route("/_simulator/certificate", control.show_certificate),
     Route("/_simulator/operators/{name}", control.put_operator, methods=["PUT"]),
     Route("/_simulator/operators/{name}/unlock", control.unlock_operator, methods=["POST"]),

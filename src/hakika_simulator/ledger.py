@@ -5,7 +5,7 @@ the business goes off Charges Paid, which is below zero by design (daraja.md 5.9
 account that collected: the switch `charges_off_collections` says which.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,7 @@ ACCOUNT_NAMES = {
     CHARGES_PAID: "Charges Paid Account",
     MERCHANT: "Merchant Account",
 }
+CHARGE_TO_PAYBILL, CHARGE_TO_TILL = "Pay Bill Charge", "Pay merchant Charge"
 GIVERS = (UTILITY, MERCHANT, WORKING)
 TAKERS = (WORKING, CHARGES_PAID, BANK)
 
@@ -58,7 +59,7 @@ class Movement:
     started_at: float
     at: float
     phone: str | None
-    reference: str  # the account number that the payer gave; where a float went
+    reference: str  # the payer's account number, a charge's name, or a float's other account
     linked: str | None  # the receipt that a reversal undoes
 
     @property
@@ -117,7 +118,7 @@ class Ledger:
             self._balances.open((it.shortcode, off), "shortcode")
             self._balances.move((it.shortcode, off), THE_TREASURY, charge)
             self._add(receipt, "charge", it.shortcode, off, -charge, it.at, it.at,
-                      None, "", None)
+                      None, _charge_name(it), None)
         return receipt
 
     def reverse(self, receipt: str, *, at: float) -> Movement:
@@ -183,15 +184,14 @@ class Ledger:
         return self._storage.number(sql, receipt)
 
     def collections(
-        self, shortcodes: Iterable[str], *, since: float, until: float, offset: int, limit: int
+        self, shortcodes: Sequence[str], *, since: float, until: float, offset: int, limit: int
     ) -> list[Movement]:
         """Return a page of payments to any of the short codes, oldest first, both ends included."""
-        codes = list(shortcodes)
         rows = self._storage.rows(
-            f"{SELECT} where shortcode in ({', '.join('?' * len(codes))})"
+            f"{SELECT} where shortcode in ({_marks(shortcodes)})"
             " and account in ('utility', 'merchant') and kind in ('stk', 'c2b')"
             " and at >= ? and at <= ? order by at, number limit ? offset ?",
-            *codes, since, until, limit, offset,
+            *shortcodes, since, until, limit, offset,
         )
         return [Movement(*row) for row in rows]
 
@@ -205,22 +205,24 @@ class Ledger:
         )
         return (Movement(*row) for row in rows)
 
-    def day(self, shortcode: str, account: str, since: float, until: float) -> list[Movement]:
-        """Return an account's lines of a time, newest first; `until` is not included."""
+    def lines(
+        self, shortcodes: Sequence[str], account: str, since: float, until: float
+    ) -> list[Movement]:
+        """Return the lines on these accounts, newest first; `until` is not included."""
         rows = self._storage.rows(
-            f"{SELECT} where shortcode = ? and account = ? and at >= ? and at < ?"
-            " order by at desc, number desc",
-            shortcode, account, since, until,
+            f"{SELECT} where shortcode in ({_marks(shortcodes)}) and account = ?"
+            " and at >= ? and at < ? order by at desc, number desc",
+            *shortcodes, account, since, until,
         )
         return [Movement(*row) for row in rows]
 
-    def balance_before(self, shortcode: str, account: str, at: float) -> int:
-        """Return what was on an account just before `at`."""
-        sql = (
+    def balance_before(self, shortcodes: Sequence[str], account: str, at: float) -> int:
+        """Return what was on these accounts just before `at`."""
+        return self._storage.number(
             "select coalesce(sum(cents), 0) from movements"
-            " where shortcode = ? and account = ? and at < ?"
+            f" where shortcode in ({_marks(shortcodes)}) and account = ? and at < ?",
+            *shortcodes, account, at,
         )
-        return self._storage.number(sql, shortcode, account, at)
 
     def balance_cents(self, shortcode: str, account: str) -> int:
         """Return what is on a short code's account, 0 if it has none."""
@@ -257,6 +259,14 @@ class Ledger:
         found = _movement(self._storage.row(f"{SELECT} where number = ?", number))
         assert found is not None
         return found
+
+
+def _charge_name(collection: Collection) -> str:
+    return CHARGE_TO_TILL if collection.is_to_till else CHARGE_TO_PAYBILL
+
+
+def _marks(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
 
 
 def _movement(row: tuple[Any, ...] | None) -> Movement | None:

@@ -24,6 +24,7 @@ from hakika_simulator.people import full_name_of
 from hakika_simulator.refusals import invalid_request, invalid_token_of_c2b
 from hakika_simulator.simulation import Simulation, simulation_of
 from hakika_simulator.sms import plain_shillings
+from hakika_simulator.wording import details_and_reason, reason_of
 
 RECEIPT = re.compile(r"[A-Z0-9]{10}")
 PAYERS_ACCOUNT = "MMF Account For Customer"
@@ -99,7 +100,7 @@ def _of_movement(simulation: Simulation, movement: Movement) -> _Found:
         credit=business if came_in else payer,
         debit_account=PAYERS_ACCOUNT if came_in else ACCOUNT_NAMES[movement.account],
         charges=f"Fee For C2B Payment|KES|{plain_shillings(charge)}" if charge else None,
-        reason=_reason(movement.kind, is_to_till=movement.is_to_till),
+        reason=details_and_reason(movement)[1],
         status="Completed",
         started_at=movement.started_at,
         finished_at=movement.at,
@@ -114,7 +115,7 @@ def _of_arrival(simulation: Simulation, arrival: Arrival) -> _Found:
         credit=_business(simulation, arrival.shortcode),
         debit_account=PAYERS_ACCOUNT,
         charges=None,
-        reason=_reason("c2b", is_to_till=arrival.is_to_till),
+        reason=reason_of("c2b", is_to_till=arrival.is_to_till),
         status=STATUSES[arrival.state],
         started_at=arrival.started_at,
         finished_at=arrival.finished_at,
@@ -144,18 +145,6 @@ def _parameters(simulation: Simulation, found: _Found) -> tuple[dict[str, Any], 
         {"Key": "DebitPartyName" if twice else "CreditPartyName", "Value": found.credit},
         *({"Key": k} if v is None else {"Key": k, "Value": v} for k, v in items.items()),
     )
-
-
-def _reason(kind: str, *, is_to_till: bool) -> str:
-    match kind:
-        case "reversal":
-            return "Transaction Reversal"
-        case "float":
-            return "Organization Settlement"
-        case "stk":
-            return "Buy Goods Online" if is_to_till else "Pay Bill Online"
-        case _:
-            return "Customer Merchant Payment" if is_to_till else "Pay Utility"
 
 
 def _payer(phone: str) -> str:

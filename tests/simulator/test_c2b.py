@@ -54,7 +54,8 @@ async def test_urls_are_registered_with_a_misspelt_ack(daraja: Daraja) -> None:
     ],
 )
 async def test_a_wrong_field_is_named(daraja: Daraja, field: str, value: object) -> None:
-    answer = await register(daraja, **{field: value})
+    changes: dict[str, Any] = {field: value}
+    answer = await register(daraja, **changes)
 
     assert answer.refusal == (400, "400.003.02", f"Bad Request - Invalid {field}")
 
