@@ -4,6 +4,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 
@@ -117,6 +118,16 @@ def build(settings: Settings) -> Simulation:
         switchboard=switchboard,
         clock=clock,
     )
+    shared: dict[str, Any] = {
+        "storage": storage,
+        "clock": clock,
+        "switchboard": switchboard,
+        "identifiers": identifiers,
+        "wallets": wallets,
+        "messages": messages,
+        "callbacks": callbacks,
+        "confirmations": confirmations,
+    }
     return Simulation(
         settings=settings,
         clock=clock,
@@ -134,29 +145,8 @@ def build(settings: Settings) -> Simulation:
         outages=outages,
         operators=Operators(storage, settings),
         registrations=registrations,
-        arrivals=Arrivals(
-            storage=storage,
-            clock=clock,
-            switchboard=switchboard,
-            identifiers=identifiers,
-            wallets=wallets,
-            ledger=ledger,
-            messages=messages,
-            callbacks=callbacks,
-            confirmations=confirmations,
-        ),
-        prompts=Prompts(
-            storage=storage,
-            clock=clock,
-            settings=settings,
-            switchboard=switchboard,
-            identifiers=identifiers,
-            wallets=wallets,
-            payments=payments,
-            messages=messages,
-            callbacks=callbacks,
-            confirmations=confirmations,
-        ),
+        arrivals=Arrivals(ledger=ledger, **shared),
+        prompts=Prompts(settings=settings, payments=payments, **shared),
         answered_stale=set(),
     )
 

@@ -187,14 +187,14 @@ async def test_a_workbook_has_numbers_for_amounts_and_no_formulas(daraja: Daraja
 
 async def test_a_pdf_says_the_same_on_several_pages(daraja: Daraja) -> None:
     receipts = await lay_down(
-        daraja, *({"at": at(f"08:{number // 60:02d}:{number % 60:02d}")} for number in range(120))
+        daraja, *({"at": at(f"08:{number:02d}:00")} for number in range(60))
     )
     reader = pypdf.PdfReader(io.BytesIO(await fetch(daraja, format="pdf")))
     text = "\n".join(page.extract_text() for page in reader.pages)
 
     assert len(reader.pages) > 1
     assert all(receipt in text for receipt in receipts)
-    assert "Total Paid In:  18,000.00" in text
+    assert "Total Paid In:  9,000.00" in text
     assert "Receipt No." in text
 
 
