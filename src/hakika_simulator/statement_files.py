@@ -50,20 +50,14 @@ def xlsx_file(statement: Statement) -> bytes:
     import xlsxwriter  # noqa: PLC0415 - an extra
 
     file = io.BytesIO()
-    # What payers wrote must not become a formula or a link in somebody's spreadsheet.
-    options = {
-        "constant_memory": True,
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-    }
-    with xlsxwriter.Workbook(file, options) as book:
+    with xlsxwriter.Workbook(file, {"constant_memory": True}) as book:
         sheet = book.add_worksheet(SHEET)
         for number, row in enumerate(_all_rows(statement)):
             for column, cell in enumerate(row):
                 if isinstance(cell, int):
                     sheet.write_number(number, column, cell / 100)
                 elif cell:
+                    # A payer may have written a formula: as a string it stays text.
                     sheet.write_string(number, column, cell)
     return file.getvalue()
 

@@ -206,8 +206,11 @@ async def test_the_response_type_decides_when_validation_fails(
     changes = {"ValidationURL": "http://127.0.0.1:9/validate"} if trouble == "refuses" else {}
     await register(daraja, ResponseType=response_type, **changes)
     await daraja.turn(external_validation=[PAYBILL])
-    merchant.status = 500 if trouble == "errs" else 200
-    merchant.answer = ["?"]
+    if trouble == "errs":
+        contrary = "C2B00011" if state == "completed" else "0"
+        merchant.status, merchant.answer = 500, {"ResultCode": contrary}
+    else:
+        merchant.answer = ["?"]
     ended = await pay(daraja)
 
     assert ended["state"] == state
