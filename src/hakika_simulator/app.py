@@ -96,7 +96,7 @@ CONTROL = [
     Route("/_simulator/portal/floats", portal.move_float, methods=["POST"]),
     Route("/_simulator/callbacks", control.show_callbacks),
     Route(
-        "/_simulator/callbacks/{checkout_request_id}/repeat",
+        "/_simulator/callbacks/{told_id}/repeat",
         control.repeat_callback,
         methods=["POST"],
     ),

@@ -96,8 +96,13 @@ class Arrivals:
         self._confirmations = confirmations
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def start(self) -> None:
+        """Finish what an earlier run left; a merchant may be asked for a validation twice."""
+        for row in self._storage.rows(f"{SELECT} where state = 'waiting'"):
+            self.finish_soon(_known(row))
+
     def stop(self) -> None:
-        """Let no payment go on that was announced or is being validated."""
+        """Let no payment go on that was announced; a restart finishes it."""
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()

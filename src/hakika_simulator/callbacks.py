@@ -130,6 +130,15 @@ class Callbacks:
         sql = "select 1 from callbacks where checkout_request_id = ? and sent_at is not null"
         return self._storage.row(sql, checkout_request_id) is not None
 
+    def last_about(self, told_id: str) -> PlannedCallback | None:
+        """Return the last callback about a push, receipt or conversation, or None."""
+        row = self._storage.row(
+            "select checkout_request_id, url, body, kind, due_at, 0 from callbacks"
+            " where checkout_request_id = ? order by number desc limit 1",
+            told_id,
+        )
+        return None if row is None else PlannedCallback(*row)
+
     def sent_for(self, checkout_request_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
         """Return for each push the callbacks sent, oldest first."""
         found: dict[str, list[dict[str, Any]]] = {}

@@ -149,15 +149,25 @@ async def show_callbacks(request: Request) -> Response:
 
 
 async def repeat_callback(request: Request) -> Response:
-    """POST /_simulator/callbacks/{checkout_request_id}/repeat with {"times": n}, all at once."""
+    """POST /_simulator/callbacks/{id}/repeat with {"times": n}, all at once.
+
+    The id is a push's checkout request id, the receipt of a confirmation, or the conversation id
+    of a result: each is sent again as it was.
+    """
     simulation = simulation_of(request)
-    payment = _payment(request, request.path_params["checkout_request_id"])
-    if payment.is_open:
-        raise Misasked(409, "the push is still open: there is nothing to tell yet")
+    told_id = request.path_params["told_id"]
     times = (await body_of(request)).get("times", 1)
     if type(times) is not int or not 1 <= times <= REPEATS_MAX:
         raise Misasked(422, f"times must be from 1 to {REPEATS_MAX}")
-    told = genuine_callback(payment, simulation.switchboard.now, at=simulation.clock.now())
+    payment = simulation.payments.find(told_id)
+    if payment is None:
+        told = simulation.callbacks.last_about(told_id)
+    elif payment.is_open:
+        raise Misasked(409, "the push is still open: there is nothing to tell yet")
+    else:
+        told = genuine_callback(payment, simulation.switchboard.now, at=simulation.clock.now())
+    if told is None:
+        raise Misasked(404, f"nothing was told about {told_id}")
     return await _sent_now(request, [replace(told, kind="duplicate")] * times)
 
 

@@ -60,6 +60,7 @@ class Simulation:
         """Keep timers and connections alive while inside; take up what an earlier run left."""
         await self.callbacks.start()
         self.prompts.start()
+        self.arrivals.start()
         try:
             yield
         finally:

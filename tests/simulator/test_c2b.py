@@ -167,6 +167,19 @@ async def test_confirmations_may_be_lost_or_come_thrice(daraja: Daraja, merchant
     assert len({call.text for call in await merchant.hears(3)}) == 1
 
 
+async def test_a_confirmation_can_be_repeated(daraja: Daraja, merchant: Merchant) -> None:
+    await register(daraja)
+    receipt = (await pay(daraja))["receipt"]
+    await merchant.hears()
+    answer = await daraja.control("POST", f"callbacks/{receipt}/repeat", {"times": 2})
+    unknown = await daraja.control("POST", "callbacks/UKL0000001/repeat")
+
+    assert [sent["status"] for sent in answer.json["callbacks"]] == [200, 200]
+    assert len(merchant.heard) == 3
+    assert len({call.text for call in merchant.heard}) == 1
+    assert unknown.status == 404
+
+
 async def test_validation_asks_before_money_moves(daraja: Daraja, merchant: Merchant) -> None:
     await register(daraja)
     await daraja.turn(external_validation=[PAYBILL])
@@ -266,6 +279,26 @@ async def test_production_simulates_nothing_and_registers_once(
         )
 
     assert (first.status, second.status, simulated.status) == (200, 500, 400)
+
+
+async def test_a_payment_that_a_restart_cut_short_is_finished(
+    open_daraja, merchant: Merchant, tmp_path
+) -> None:
+    body = {
+        "ShortCode": PAYBILL, "CommandID": "CustomerPayBillOnline", "Amount": "10",
+        "Msisdn": PERSON, "BillRefNumber": "A1",
+    }
+    async with open_daraja(data=tmp_path, speed=0.01) as daraja:
+        await register(daraja)
+        await daraja.call(
+            "POST", "/mpesa/c2b/v2/simulate", json=body, headers={"Authorization": daraja.bearer}
+        )
+        assert (await daraja.truth())["c2b"][0]["state"] == "waiting"
+    async with open_daraja(data=tmp_path) as daraja:
+        await daraja.settled()
+
+        assert (await daraja.truth())["c2b"][0]["state"] == "completed"
+    assert len(merchant.heard) == 1
 
 
 async def test_a_person_pays_from_the_phone_page(daraja: Daraja, merchant: Merchant) -> None:
