@@ -244,11 +244,14 @@ async def test_a_queue_may_time_out_for_good(daraja: Daraja, merchant: Merchant)
 async def test_a_result_may_follow_a_queues_timeout(daraja: Daraja, merchant: Merchant) -> None:
     await daraja.turn(queue_timeout="then_result")
     await ask(daraja, BALANCE)
-    timeout, late = await merchant.hears(2)
+    heard = await merchant.hears(2)
+    await daraja.settled()
+    late, timeout = (await daraja.control("GET", "callbacks")).json["callbacks"]
 
-    assert [timeout.path, late.path] == ["/timeout", "/result"]
-    ids = [json.loads(call.text)["Result"]["ConversationID"] for call in (timeout, late)]
-    assert ids[0] == ids[1]
+    assert sorted(call.path for call in heard) == ["/result", "/timeout"]
+    assert len({json.loads(call.text)["Result"]["ConversationID"] for call in heard}) == 1
+    assert (timeout["kind"], late["kind"]) == ("timeout", "result")
+    assert timeout["at"] < late["at"]
 
 
 @pytest.mark.parametrize(
