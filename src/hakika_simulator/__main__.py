@@ -62,6 +62,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         credentials=frozenset(options.credentials),
         production=options.production,
         names=dict(options.name),
+        operators=Settings().operators | dict(options.operator),
         callback_hosts=dict(options.callback_host),
     )
 
@@ -93,6 +94,14 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="CODE=NAME",
         help="what the phone calls a short code; repeatable",
+    )
+    add(
+        "--operator",
+        type=_pair(":"),
+        action="append",
+        default=[],
+        metavar="NAME:PASSWORD",
+        help="an API operator beside testapi:Simulated#1; repeatable",
     )
     add(
         "--callback-host",

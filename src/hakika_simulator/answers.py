@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from hakika_simulator.numbers import Answer
+from hakika_simulator.outages import Outage
 from hakika_simulator.refusals import Refused, failed, invalid_token
 from hakika_simulator.server import transport_of
 from hakika_simulator.simulation import simulation_of
@@ -67,6 +68,11 @@ def outage_page(status: int) -> Response:
 def spike_arrest() -> Response:
     """Return the gateway's 429."""
     return JSONResponse(SPIKE_ARREST, 429)
+
+
+def during_outage(outage: Outage) -> Response:
+    """Return what every endpoint says while Daraja is away."""
+    return Disconnection(reset=True) if outage.mode == "refuse" else outage_page(503)
 
 
 def push_outage(mode: str) -> Response:

@@ -4,26 +4,66 @@ Serve it with `hakika_simulator.server.serving`: some faults need the connection
 only that server hands over.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from hakika_simulator import answers, control, oauth, phone_page, stk
+from hakika_simulator import (
+    account_balance,
+    answers,
+    asked,
+    c2b,
+    control,
+    history,
+    oauth,
+    phone_page,
+    portal,
+    pull,
+    statement_page,
+    status,
+    stk,
+)
 from hakika_simulator.refusals import Refused
 from hakika_simulator.server import serving
 from hakika_simulator.settings import Settings
-from hakika_simulator.simulation import build
+from hakika_simulator.simulation import build, simulation_of
 
 STATIC = Path(__file__).parent / "static"
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def _daraja(path: str, endpoint: Endpoint, method: str = "POST") -> Route:
+    """Return a route that is dead while Daraja is away."""
+
+    async def answer(request: Request) -> Response:
+        outage = simulation_of(request).outages.now
+        if outage is not None:
+            await request.body()
+            return answers.during_outage(outage)
+        return await endpoint(request)
+
+    return Route(path, answer, methods=[method])
+
+
 DARAJA = [
-    Route("/oauth/v1/generate", oauth.generate),
-    Route("/mpesa/stkpush/v1/processrequest", stk.push, methods=["POST"]),
-    Route("/mpesa/stkpushquery/v1/query", stk.query, methods=["POST"]),
+    _daraja("/oauth/v1/generate", oauth.generate, "GET"),
+    _daraja("/mpesa/stkpush/v1/processrequest", stk.push),
+    _daraja("/mpesa/stkpushquery/v1/query", stk.query),
+    _daraja("/mpesa/c2b/v1/registerurl", c2b.register_v1),
+    _daraja("/mpesa/c2b/v2/registerurl", c2b.register_v2),
+    _daraja("/mpesa/c2b/v1/simulate", c2b.simulate),
+    _daraja("/mpesa/c2b/v2/simulate", c2b.simulate),
+    _daraja("/mpesa/transactionstatus/v1/query", status.query),
+    _daraja("/mpesa/accountbalance/v1/query", account_balance.query),
+    _daraja("/pulltransactions/v1/register", pull.register),
+    _daraja("/pulltransactions/v1/query", pull.query),
 ]
 
 PHONES = [
@@ -33,6 +73,7 @@ PHONES = [
     Route("/phone/{number}/screen", phone_page.show_screen),
     Route("/phone/{number}/pin", phone_page.enter_pin, methods=["POST"]),
     Route("/phone/{number}/cancel", phone_page.cancel, methods=["POST"]),
+    Route("/phone/{number}/pay", phone_page.pay, methods=["POST"]),
     Mount("/static", StaticFiles(directory=STATIC)),
 ]
 
@@ -46,12 +87,25 @@ CONTROL = [
     Route("/_simulator/wallets/{number}", control.set_balance, methods=["POST"]),
     Route("/_simulator/switches", control.show_switches, methods=["GET"]),
     Route("/_simulator/switches", control.turn_switches, methods=["PUT"]),
+    Route("/_simulator/clock", control.show_clock, methods=["GET"]),
+    Route("/_simulator/clock", control.set_clock, methods=["PUT"]),
+    Route("/_simulator/c2b", c2b.pay, methods=["POST"]),
+    Route("/_simulator/c2b/urls/{shortcode}", c2b.delete_urls, methods=["DELETE"]),
+    Route("/_simulator/history", history.add_history, methods=["POST"]),
+    Route("/_simulator/portal/reversals", portal.reverse, methods=["POST"]),
+    Route("/_simulator/portal/floats", portal.move_float, methods=["POST"]),
     Route("/_simulator/callbacks", control.show_callbacks),
     Route(
-        "/_simulator/callbacks/{checkout_request_id}/repeat",
+        "/_simulator/callbacks/{told_id}/repeat",
         control.repeat_callback,
         methods=["POST"],
     ),
+    Route("/_simulator/outage", control.begin_outage, methods=["POST"]),
+    Route("/_simulator/outage", control.end_outage, methods=["DELETE"]),
+    Route("/_simulator/statements/{shortcode}", statement_page.export),
+    Route("/_simulator/certificate", control.show_certificate),
+    Route("/_simulator/operators/{name}", control.put_operator, methods=["PUT"]),
+    Route("/_simulator/operators/{name}/unlock", control.unlock_operator, methods=["POST"]),
     Route("/_simulator/forge", control.forge_callback, methods=["POST"]),
     Route("/_simulator/tokens/expire", control.expire_tokens, methods=["POST"]),
     Route("/_simulator/reset", control.reset, methods=["POST"]),
@@ -72,7 +126,7 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=lifespan,
         exception_handlers={
             Refused: answers.answer_refusal,
-            control.Misasked: control.answer_misasked,
+            asked.Misasked: asked.answer_misasked,
             404: answers.answer_not_found,
             405: answers.answer_wrong_method,
         },

@@ -16,6 +16,7 @@ import aiohttp
 
 from hakika_simulator.callback_plans import PlannedCallback
 from hakika_simulator.clock import Clock
+from hakika_simulator.outages import Outages
 from hakika_simulator.settings import Settings
 from hakika_simulator.storage import Storage
 
@@ -46,6 +47,7 @@ class Reply:
 
     status: int | None
     problem: str | None = None
+    body: bytes = b""
 
     @property
     def is_acceptance(self) -> bool:
@@ -53,12 +55,19 @@ class Reply:
         return self.status is not None and 200 <= self.status < 300  # noqa: PLR2004
 
 
+LOST = Reply(None, "lost in an outage")
+
+
 class Callbacks:
     """Keeps, times and sends callbacks. Must be started inside the running event loop."""
 
-    def __init__(self, storage: Storage, clock: Clock, settings: Settings) -> None:
+    def __init__(
+        self, storage: Storage, clock: Clock, settings: Settings, outages: Outages
+    ) -> None:
         self._storage = storage
         self._clock = clock
+        self._outages = outages
+        outages.on_end = self._arm_pending
         self._hosts = settings.callback_hosts
         self._session: aiohttp.ClientSession | None = None
         self._timers: dict[int, asyncio.TimerHandle] = {}
@@ -74,8 +83,7 @@ class Callbacks:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
-        for number, planned in self._pending():
-            self._arm(number, planned)
+        self._arm_pending()
 
     async def stop(self) -> None:
         """Send nothing more; what is pending stays kept."""
@@ -107,6 +115,12 @@ class Callbacks:
         """Send kept callbacks now, whenever they are due, and return what came back."""
         return await asyncio.gather(*(self._begin(number, callback) for number, callback in kept))
 
+    async def ask(self, planned: PlannedCallback, *, seconds: float) -> Reply:
+        """Send a question now and return what came back within `seconds`."""
+        with self._storage.transaction():
+            kept = self.keep([planned])
+        return await self._begin(kept[0][0], planned, seconds)
+
     def count_pending(self) -> int:
         """Return how many callbacks are not sent and answered yet."""
         return self._storage.number("select count(*) from callbacks where sent_at is null")
@@ -115,6 +129,15 @@ class Callbacks:
         """Tell whether a callback for this push was sent."""
         sql = "select 1 from callbacks where checkout_request_id = ? and sent_at is not null"
         return self._storage.row(sql, checkout_request_id) is not None
+
+    def last_about(self, told_id: str) -> PlannedCallback | None:
+        """Return the last callback about a push, receipt or conversation, or None."""
+        row = self._storage.row(
+            "select checkout_request_id, url, body, kind, due_at, 0 from callbacks"
+            " where checkout_request_id = ? order by number desc limit 1",
+            told_id,
+        )
+        return None if row is None else PlannedCallback(*row)
 
     def sent_for(self, checkout_request_ids: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
         """Return for each push the callbacks sent, oldest first."""
@@ -165,6 +188,12 @@ class Callbacks:
             callback.retries_left,
         )
 
+    def _arm_pending(self) -> None:
+        for number, planned in self._pending():
+            task = self._under_way.get(number)
+            if number not in self._timers and (task is None or task.done()):
+                self._arm(number, planned)
+
     def _arm(self, number: int, callback: PlannedCallback) -> None:
         delay = callback.due_at - self._clock.now()
         if delay <= 0:
@@ -178,18 +207,27 @@ class Callbacks:
             timer.cancel()
         self._timers.clear()
 
-    def _begin(self, number: int, callback: PlannedCallback) -> asyncio.Task[Reply]:
+    def _begin(
+        self, number: int, callback: PlannedCallback, seconds: float | None = None
+    ) -> asyncio.Task[Reply]:
         timer = self._timers.pop(number, None)
         if timer is not None:
             timer.cancel()
-        task = asyncio.get_running_loop().create_task(self._send(number, callback))
+        task = asyncio.get_running_loop().create_task(self._send(number, callback, seconds))
         self._under_way[number] = task
         task.add_done_callback(lambda _: self._under_way.pop(number, None))
         return task
 
-    async def _send(self, number: int, callback: PlannedCallback) -> Reply:
+    async def _send(self, number: int, callback: PlannedCallback, seconds: float | None) -> Reply:
+        outage = self._outages.now
+        if outage is not None and outage.callbacks == "flush" and seconds is None:
+            return Reply(None, "held back by an outage")  # it stays pending until the end
         at = self._clock.now()
-        reply = await self._post(callback)
+        try:
+            async with asyncio.timeout(seconds):
+                reply = await self._post(callback) if outage is None else LOST
+        except TimeoutError:
+            reply = Reply(None, "timeout")
         if not reply.is_acceptance:
             log.warning("callback to %s: %s", callback.url, reply.problem or reply.status)
         with self._storage.transaction():
@@ -200,7 +238,7 @@ class Callbacks:
                 reply.problem,
                 number,
             )
-            again = self.keep(self._retries(callback, reply))
+            again = self.keep(self._retries(callback, reply)) if outage is None else []
         self.arm(again)
         return reply
 
@@ -220,8 +258,8 @@ class Callbacks:
                 headers={"Content-Type": "application/json"},
                 allow_redirects=False,
             ) as response:
-                await response.content.read(ANSWER_BYTES_READ_MAX)
-                return Reply(response.status)
+                body = await response.content.read(ANSWER_BYTES_READ_MAX)
+                return Reply(response.status, body=body)
         except TimeoutError:
             return Reply(None, "timeout")
         except (aiohttp.ClientError, OSError, ValueError) as problem:

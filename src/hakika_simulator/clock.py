@@ -1,25 +1,35 @@
 """The one clock, and the one place that knows East Africa Time.
 
 `speed` shortens every delay the simulator invents (a prompt's minute, a late callback), so that
-a test need not wait. Token life and network timeouts are real seconds and do not go through it.
+a test need not wait. The clock can also be set to another day (`set`): M-Pesa's own dates follow
+it, and running delays stay as long as they are. Token life, the age of a caller's Timestamp and
+network timeouts are real time and go through neither.
 """
 
 import time
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
 EAT = timezone(timedelta(hours=3), "EAT")
 
 
-@dataclass(frozen=True, slots=True)
 class Clock:
-    """Tells the time in seconds since 1970, and how long a told delay really takes."""
+    """Tells M-Pesa's time in seconds since 1970, and how long a told delay really takes."""
 
-    speed: float
+    def __init__(self, speed: float, ahead_seconds: float = 0.0) -> None:
+        self.speed = speed
+        self.ahead_seconds = ahead_seconds
 
     def now(self) -> float:
-        """Return now, in seconds since 1970 (UTC)."""
+        """Return now at M-Pesa, in seconds since 1970 (UTC)."""
+        return time.time() + self.ahead_seconds
+
+    def real_now(self) -> float:
+        """Return now for everybody else, in seconds since 1970 (UTC)."""
         return time.time()
+
+    def set(self, at: float) -> None:
+        """Make it `at` now; time runs on from there."""
+        self.ahead_seconds = at - time.time()
 
     def seconds(self, told: float) -> float:
         """Return the real seconds that a delay of `told` seconds takes at this speed."""
@@ -34,3 +44,13 @@ def in_nairobi(at: float) -> datetime:
 def stamp(at: float) -> str:
     """Return `at` as Daraja's fourteen digits, YYYYMMDDHHmmss in East Africa Time."""
     return in_nairobi(at).strftime("%Y%m%d%H%M%S")
+
+
+def moment_from(text: str) -> float:
+    """Return the seconds since 1970 of an ISO 8601 time; without an offset it is Nairobi's.
+
+    Raises:
+        ValueError: it is no such time.
+    """
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=EAT)).timestamp()

@@ -1,15 +1,18 @@
 """The test's own API under /_simulator/: look at the truth, play the payer, turn switches."""
 
-import json
 from dataclasses import asdict, replace
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from hakika_simulator.asked import Misasked, body_of, moment_asked, number_from_text, phone_from
 from hakika_simulator.callback_plans import PlannedCallback, forged_callback, genuine_callback
 from hakika_simulator.callbacks import Reply
-from hakika_simulator.numbers import number_from
+from hakika_simulator.clock import in_nairobi
+from hakika_simulator.outages import CALLBACKS as OUTAGE_CALLBACKS
+from hakika_simulator.outages import MODES as OUTAGE_MODES
+from hakika_simulator.outages import Outage
 from hakika_simulator.payments import Payment
 from hakika_simulator.prompts import NoPrompt, PinUnreadable
 from hakika_simulator.simulation import simulation_of
@@ -19,20 +22,6 @@ from hakika_simulator.wallets import TreasuryTooSmall
 
 REPEATS_MAX = 100
 CALLBACKS_LISTED = 1000
-
-
-class Misasked(ValueError):
-    """The control API cannot do that: `status` and the message say why."""
-
-    def __init__(self, status: int, message: str) -> None:
-        self.status = status
-        super().__init__(message)
-
-
-async def answer_misasked(_: Request, problem: Exception) -> Response:
-    """Answer a request that the control API cannot serve."""
-    assert isinstance(problem, Misasked)
-    return JSONResponse({"error": str(problem)}, problem.status)
 
 
 async def health(_: Request) -> Response:
@@ -47,18 +36,19 @@ async def show_truth(request: Request) -> Response:
         truth(
             simulation_of(request),
             checkout_request_id=wanted.get("checkout_request_id"),
-            phone=_phone(wanted["phone"]) if "phone" in wanted else None,
-            since=_seconds(wanted["since"]) if "since" in wanted else None,
+            phone=phone_from(wanted["phone"]) if "phone" in wanted else None,
+            since=number_from_text(wanted["since"]) if "since" in wanted else None,
         )
     )
 
 
 async def show_settled(request: Request) -> Response:
-    """GET /_simulator/settled: both are 0 once nothing will happen by itself any more."""
+    """GET /_simulator/settled: all are 0 once nothing will happen by itself any more."""
     simulation = simulation_of(request)
     return JSONResponse(
         {
             "open_prompts": simulation.payments.count_open(),
+            "open_c2b": simulation.arrivals.count_waiting(),
             "pending_callbacks": simulation.callbacks.count_pending(),
         }
     )
@@ -66,8 +56,8 @@ async def show_settled(request: Request) -> Response:
 
 async def enter_pin(request: Request) -> Response:
     """POST /_simulator/phone/{number}/pin with {"pin": "1234"}."""
-    phone = _phone(request.path_params["number"])
-    pin = (await _body(request)).get("pin")
+    phone = phone_from(request.path_params["number"])
+    pin = (await body_of(request)).get("pin")
     try:
         payment = simulation_of(request).prompts.enter_pin(phone, str(pin))
     except PinUnreadable as problem:
@@ -80,7 +70,7 @@ async def enter_pin(request: Request) -> Response:
 async def cancel(request: Request) -> Response:
     """POST /_simulator/phone/{number}/cancel."""
     try:
-        payment = simulation_of(request).prompts.cancel(_phone(request.path_params["number"]))
+        payment = simulation_of(request).prompts.cancel(phone_from(request.path_params["number"]))
     except NoPrompt as problem:
         raise Misasked(409, str(problem)) from problem
     return JSONResponse(_outcome(payment))
@@ -88,7 +78,7 @@ async def cancel(request: Request) -> Response:
 
 async def unlock(request: Request) -> Response:
     """POST /_simulator/phone/{number}/unlock: forget wrong PINs."""
-    phone = _phone(request.path_params["number"])
+    phone = phone_from(request.path_params["number"])
     simulation_of(request).wallets.forget_wrong_pins(phone)
     return JSONResponse({"phone": phone})
 
@@ -96,8 +86,8 @@ async def unlock(request: Request) -> Response:
 async def set_balance(request: Request) -> Response:
     """POST /_simulator/wallets/{number} with {"balance_cents": …}; the treasury balances it."""
     simulation = simulation_of(request)
-    phone = _phone(request.path_params["number"])
-    cents = (await _body(request)).get("balance_cents")
+    phone = phone_from(request.path_params["number"])
+    cents = (await body_of(request)).get("balance_cents")
     if type(cents) is not int or cents < 0:
         raise Misasked(422, "balance_cents must be a whole number, 0 or more")
     try:
@@ -106,6 +96,32 @@ async def set_balance(request: Request) -> Response:
     except TreasuryTooSmall as problem:
         raise Misasked(422, str(problem)) from problem
     return JSONResponse({"phone": phone, "balance_cents": cents})
+
+
+async def show_clock(request: Request) -> Response:
+    """GET /_simulator/clock: M-Pesa's time, and how far it is ahead of real time."""
+    clock = simulation_of(request).clock
+    return JSONResponse(
+        {
+            "now": clock.now(),
+            "nairobi": in_nairobi(clock.now()).isoformat(timespec="seconds"),
+            "ahead_seconds": clock.ahead_seconds,
+        }
+    )
+
+
+async def set_clock(request: Request) -> Response:
+    """PUT /_simulator/clock with {"now": …}, {"forward_seconds": …}, or {} for real time."""
+    simulation = simulation_of(request)
+    body = await body_of(request)
+    if "now" in body:
+        simulation.set_clock(moment_asked(body["now"], "now"))
+    elif "forward_seconds" in body:
+        forward = number_from_text(str(body["forward_seconds"]))
+        simulation.set_clock(simulation.clock.now() + forward)
+    else:
+        simulation.set_clock(simulation.clock.real_now())
+    return await show_clock(request)
 
 
 async def show_switches(request: Request) -> Response:
@@ -117,7 +133,7 @@ async def turn_switches(request: Request) -> Response:
     """PUT /_simulator/switches: those named change, the others stay."""
     switchboard = simulation_of(request).switchboard
     try:
-        switchboard.turn(switchboard.now.changed(await _body(request)))
+        switchboard.turn(switchboard.now.changed(await body_of(request)))
     except SwitchUnknown as problem:
         raise Misasked(422, str(problem)) from problem
     return await show_switches(request)
@@ -126,22 +142,32 @@ async def turn_switches(request: Request) -> Response:
 async def show_callbacks(request: Request) -> Response:
     """GET /_simulator/callbacks: those sent, newest first, from ?since= and up to ?limit=."""
     wanted = request.query_params
-    limit = int(_seconds(wanted.get("limit", str(CALLBACKS_LISTED))))
-    since = _seconds(wanted.get("since", "0"))
+    limit = int(number_from_text(wanted.get("limit", str(CALLBACKS_LISTED))))
+    since = number_from_text(wanted.get("since", "0"))
     sent = simulation_of(request).callbacks.sent(since=since, limit=limit)
     return JSONResponse({"callbacks": sent})
 
 
 async def repeat_callback(request: Request) -> Response:
-    """POST /_simulator/callbacks/{checkout_request_id}/repeat with {"times": n}, all at once."""
+    """POST /_simulator/callbacks/{id}/repeat with {"times": n}, all at once.
+
+    The id is a push's checkout request id, the receipt of a confirmation, or the conversation id
+    of a result: each is sent again as it was.
+    """
     simulation = simulation_of(request)
-    payment = _payment(request, request.path_params["checkout_request_id"])
-    if payment.is_open:
-        raise Misasked(409, "the push is still open: there is nothing to tell yet")
-    times = (await _body(request)).get("times", 1)
+    told_id = request.path_params["told_id"]
+    times = (await body_of(request)).get("times", 1)
     if type(times) is not int or not 1 <= times <= REPEATS_MAX:
         raise Misasked(422, f"times must be from 1 to {REPEATS_MAX}")
-    told = genuine_callback(payment, simulation.switchboard.now, at=simulation.clock.now())
+    payment = simulation.payments.find(told_id)
+    if payment is None:
+        told = simulation.callbacks.last_about(told_id)
+    elif payment.is_open:
+        raise Misasked(409, "the push is still open: there is nothing to tell yet")
+    else:
+        told = genuine_callback(payment, simulation.switchboard.now, at=simulation.clock.now())
+    if told is None:
+        raise Misasked(404, f"nothing was told about {told_id}")
     return await _sent_now(request, [replace(told, kind="duplicate")] * times)
 
 
@@ -152,7 +178,7 @@ async def forge_callback(request: Request) -> Response:
     URL unless `callback_url` names another; without a push, it names one that never was.
     """
     simulation = simulation_of(request)
-    body = await _body(request)
+    body = await body_of(request)
     now = simulation.clock.now()
     if "checkout_request_id" in body:
         payment = _payment(request, str(body["checkout_request_id"]))
@@ -162,6 +188,52 @@ async def forge_callback(request: Request) -> Response:
     if not isinstance(url, str) or not url:
         raise Misasked(422, "name a checkout_request_id or a callback_url")
     return await _sent_now(request, [forged_callback(payment, url, at=now)])
+
+
+async def begin_outage(request: Request) -> Response:
+    """POST /_simulator/outage with {"seconds", "mode", "callbacks"}: Daraja is away from now on.
+
+    For `seconds` (told ones), or until it is ended if there are none. `mode` is refuse (a reset)
+    or 503html; `callbacks` that fall due are lost (drop) or sent at the end (flush).
+    """
+    simulation = simulation_of(request)
+    body = await body_of(request)
+    mode, callbacks = body.get("mode", "refuse"), body.get("callbacks", "drop")
+    if mode not in OUTAGE_MODES or callbacks not in OUTAGE_CALLBACKS:
+        raise Misasked(422, "mode is refuse or 503html, callbacks is drop or flush")
+    told = body.get("seconds")
+    seconds = None if told is None else simulation.clock.seconds(number_from_text(str(told)))
+    simulation.outages.begin(Outage(mode, callbacks), real_seconds=seconds)
+    return JSONResponse({})
+
+
+async def end_outage(request: Request) -> Response:
+    """DELETE /_simulator/outage: Daraja is back, if it was away."""
+    simulation_of(request).outages.end()
+    return JSONResponse({})
+
+
+async def show_certificate(request: Request) -> Response:
+    """GET /_simulator/certificate: what operators' passwords are to be encrypted with, as PEM."""
+    certificate = simulation_of(request).operators.certificate()
+    return Response(certificate, media_type="application/x-pem-file")
+
+
+async def put_operator(request: Request) -> Response:
+    """PUT /_simulator/operators/{name} with {"password": …}: new, or with a new password."""
+    password = (await body_of(request)).get("password")
+    if not isinstance(password, str) or not password:
+        raise Misasked(422, "password must be a text")
+    simulation_of(request).operators.put(request.path_params["name"], password)
+    return JSONResponse({})
+
+
+async def unlock_operator(request: Request) -> Response:
+    """POST /_simulator/operators/{name}/unlock: forget wrong passwords."""
+    name = request.path_params["name"]
+    if not simulation_of(request).operators.unlock(name):
+        raise Misasked(404, f"there is no operator {name}")
+    return JSONResponse({})
 
 
 async def expire_tokens(request: Request) -> Response:
@@ -221,30 +293,3 @@ def _payment_that_never_was(now: float) -> Payment:
         receipt=None,
         finished_at=None,
     )
-
-
-def _phone(typed: str) -> str:
-    phone = number_from(typed)
-    if phone is None:
-        raise Misasked(422, f"{typed} is not a Kenyan mobile number")
-    return phone
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise Misasked(422, f"{text} is not a number") from None
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    raw = await request.body()
-    if not raw:
-        return {}
-    try:
-        parsed = json.loads(raw)
-    except ValueError:
-        raise Misasked(400, "the body is not JSON") from None
-    if not isinstance(parsed, dict):
-        raise Misasked(400, "the body is not a JSON object")
-    return parsed

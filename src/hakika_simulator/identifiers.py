@@ -58,17 +58,19 @@ class Identifiers:
 
     def receipt(self, at: float) -> str:
         """Return a new receipt: year, month and day in one sign each, then seven signs."""
-        day = in_nairobi(at)
         count = self._storage.next_number("receipts")
         # A step without a common factor visits each tail once before any comes again. Count
         # starts at 1, so the tail of seven zeros, M-Pesa's mark for "no receipt", stays out.
         tail = count * self._receipt_step % RECEIPT_TAILS
-        return (
-            string.ascii_uppercase[(day.year - RECEIPT_FIRST_YEAR) % len(string.ascii_uppercase)]
-            + string.ascii_uppercase[day.month - 1]
-            + "123456789ABCDEFGHIJKLMNOPQRSTUV"[day.day - 1]
-            + _in_receipt_signs(tail)
-        )
+        return _day_signs(at) + _in_receipt_signs(tail)
+
+    def conversation_id(self, at: float) -> str:
+        """Return a new `AG_…` id: the day, and twenty hex digits."""
+        return f"AG_{in_nairobi(at):%Y%m%d}_{self._number('conversation'):064x}"[:32]
+
+    def placeholder_receipt(self, at: float) -> str:
+        """Return what stands for a receipt where no money moved: the day and seven zeros."""
+        return _day_signs(at) + RECEIPT_TAIL_LENGTH * "0"
 
     def chance(self, what: str) -> float:
         """Return a number from 0 up to 1 that depends on the seed and `what` alone."""
@@ -87,6 +89,15 @@ class Identifiers:
         while gcd(step, RECEIPT_TAILS) != 1:
             step += 1
         return step
+
+
+def _day_signs(at: float) -> str:
+    day = in_nairobi(at)
+    return (
+        string.ascii_uppercase[(day.year - RECEIPT_FIRST_YEAR) % len(string.ascii_uppercase)]
+        + string.ascii_uppercase[day.month - 1]
+        + "123456789ABCDEFGHIJKLMNOPQRSTUV"[day.day - 1]
+    )
 
 
 def _in_receipt_signs(tail: int) -> str:

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
+from hakika_simulator.ledger import Collection, Movement
 from hakika_simulator.payments import Payment
 from hakika_simulator.settings import Settings
-from hakika_simulator.sms import message_after
+from hakika_simulator.sms import message_after, message_of_payment, message_of_reversal
 from hakika_simulator.storage import Storage
 from hakika_simulator.wallets import Wallets
 
@@ -34,12 +35,33 @@ class Messages:
             balance_cents=self._wallets.balance_cents(payment.phone),
         )
         if text is not None:
-            self._storage.write(
-                "insert into messages (phone, at, text) values (?, ?, ?)",
-                payment.phone,
-                payment.finished_at,
-                text,
-            )
+            assert payment.finished_at is not None
+            self.write(payment.phone, text, at=payment.finished_at)
+
+    def write_arrival(self, receipt: str, payment: Collection) -> None:
+        """Confirm a payment that the payer made unasked, inside the caller's transaction."""
+        text = message_of_payment(
+            receipt,
+            organisation=self._settings.organisation(payment.shortcode),
+            amount_cents=payment.cents,
+            account=None if payment.is_to_till else payment.reference,
+            at=payment.at,
+            balance_cents=self._wallets.balance_cents(payment.phone),
+        )
+        self.write(payment.phone, text, at=payment.at)
+
+    def write_reversal(self, reversal: Movement) -> None:
+        """Tell the payer that a payment came back, inside the caller's transaction."""
+        assert reversal.phone is not None
+        text = message_of_reversal(
+            reversal, balance_cents=self._wallets.balance_cents(reversal.phone)
+        )
+        self.write(reversal.phone, text, at=reversal.at)
+
+    def write(self, phone: str, text: str, *, at: float) -> None:
+        """Send one message, inside the caller's transaction."""
+        sql = "insert into messages (phone, at, text) values (?, ?, ?)"
+        self._storage.write(sql, phone, at, text)
 
     def latest(self, phone: str, *, limit: int) -> list[Message]:
         """Return the newest messages on a phone, newest first."""

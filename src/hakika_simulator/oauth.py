@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -29,13 +30,13 @@ async def generate(request: Request) -> Response:
     if known is None or (allowed and known not in allowed):
         return Response(status_code=400)  # with an empty body: that is how Daraja says it
     token = simulation.tokens.issue(
-        known[0], alone=switches.invalidate_previous_token, now=simulation.clock.now()
+        known[0], alone=switches.invalidate_previous_token, now=simulation.clock.real_now()
     )
     return JSONResponse({"access_token": token, "expires_in": EXPIRES_IN})
 
 
-def consumer_key_of(request: Request) -> str:
-    """Return the app that calls.
+def consumer_key_of(request: Request, stale: Callable[[], Refused] = invalid_token) -> str:
+    """Return the app that calls; APIs differ in how they refuse a `stale` token.
 
     Raises:
         Refused: there is no token, or it is unknown or expired.
@@ -44,9 +45,9 @@ def consumer_key_of(request: Request) -> str:
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         raise invalid_header()
-    consumer_key = simulation.tokens.consumer_key(token.strip(), now=simulation.clock.now())
+    consumer_key = simulation.tokens.consumer_key(token.strip(), now=simulation.clock.real_now())
     if consumer_key is None:
-        raise invalid_token()
+        raise stale()
     return consumer_key
 
 

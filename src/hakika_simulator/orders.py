@@ -1,34 +1,29 @@
 """Reading a push's body: each field checked as the gateway checks it, in the gateway's order.
 
-Sources: daraja.md 5.1 (fields), 3.2 (password), 7.4 (callback URLs).
+Sources: daraja.md 5.1 (fields), 3.2 (password).
 """
 
 import base64
 import binascii
-import ipaddress
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
 from hakika_simulator import results
 from hakika_simulator.clock import EAT
+from hakika_simulator.fields import SHORTCODE, Fields
 from hakika_simulator.numbers import NUMBER
 from hakika_simulator.refusals import invalid_field
 from hakika_simulator.settings import SANDBOX_PASSKEY
 
-SHORTCODE = re.compile(r"\d{5,7}")
 TIMESTAMP = re.compile(r"\d{14}")
-AMOUNT_SHILLINGS_MAX = 250_000
 ACCOUNT_REFERENCE_LENGTH_MAX = 12
 DESCRIPTION_LENGTH_MAX = 13
 PAYBILL = "CustomerPayBillOnline"
 TILL = "CustomerBuyGoodsOnline"
 # Working clients send UTC as well as East Africa Time, so only another day is refused.
 TIMESTAMP_OFF_MAX = timedelta(days=1)
-BANNED_WORDS = re.compile(r"m-?pesa|safaricom|exe|cmd|sql|sequel|quer(y|ies)", re.IGNORECASE)
-TUNNELS = re.compile(r"ngrok|mockbin|requestbin", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +47,16 @@ def read_order(body: dict[str, Any], *, now: datetime, production: bool) -> Orde
         Refused: a field is wrong; nothing was executed.
     """
     shortcode, has_wrong_passkey = read_credentials(body, now=now)
-    transaction_type = _text(body, "TransactionType", re.compile(f"{PAYBILL}|{TILL}"))
-    amount = _shillings(body)
-    _text(body, "PartyA", NUMBER)
-    receiver = _text(body, "PartyB", SHORTCODE)
-    phone = _text(body, "PhoneNumber", NUMBER)
-    callback_url = body.get("CallBackURL")
-    if not isinstance(callback_url, str) or not _may_be_called(callback_url, production):
-        raise invalid_field("CallBackURL")
-    reference = _short(body, "AccountReference", ACCOUNT_REFERENCE_LENGTH_MAX)
+    fields = Fields(body, invalid_field)
+    transaction_type = fields.text("TransactionType", re.compile(f"{PAYBILL}|{TILL}"))
+    amount = fields.shillings("Amount")
+    fields.text("PartyA", NUMBER)
+    receiver = fields.text("PartyB", SHORTCODE)
+    phone = fields.text("PhoneNumber", NUMBER)
+    callback_url = fields.url("CallBackURL", production=production)
+    reference = fields.short("AccountReference", ACCOUNT_REFERENCE_LENGTH_MAX)
     if body.get("TransactionDesc") not in (None, ""):
-        _short(body, "TransactionDesc", DESCRIPTION_LENGTH_MAX)
+        fields.short("TransactionDesc", DESCRIPTION_LENGTH_MAX)
     return Order(
         shortcode=shortcode,
         receiver=receiver,
@@ -81,35 +75,13 @@ def read_credentials(body: dict[str, Any], *, now: datetime) -> tuple[str, bool]
     Raises:
         Refused: a field is wrong.
     """
-    shortcode = _text(body, "BusinessShortCode", SHORTCODE)
+    fields = Fields(body, invalid_field)
+    shortcode = fields.text("BusinessShortCode", SHORTCODE)
     password = _password(body)
-    timestamp = _text(body, "Timestamp", TIMESTAMP)
+    timestamp = fields.text("Timestamp", TIMESTAMP)
     if not _is_recent(timestamp, now):
         raise invalid_field("Timestamp")
     return shortcode, password != f"{shortcode}{SANDBOX_PASSKEY}{timestamp}"
-
-
-def _text(body: dict[str, Any], field: str, shape: re.Pattern[str]) -> str:
-    value = body.get(field)
-    text = str(value) if type(value) in (str, int) else ""
-    if not shape.fullmatch(text):
-        raise invalid_field(field)
-    return text
-
-
-def _short(body: dict[str, Any], field: str, length_max: int) -> str:
-    value = body.get(field)
-    text = str(value).strip() if type(value) in (str, int) else ""
-    if not 0 < len(text) <= length_max:
-        raise invalid_field(field)
-    return text
-
-
-def _shillings(body: dict[str, Any]) -> int:
-    amount = int(_text(body, "Amount", re.compile(r"[0-9]{1,9}")))
-    if not 1 <= amount <= AMOUNT_SHILLINGS_MAX:
-        raise invalid_field("Amount")
-    return amount
 
 
 def _password(body: dict[str, Any]) -> str:
@@ -137,22 +109,3 @@ def _misdirection(transaction_type: str, shortcode: str, receiver: str) -> str |
     if transaction_type == TILL and receiver == shortcode:
         return results.STORE_IS_NOT_TILL
     return None
-
-
-def _may_be_called(url: str, production: bool) -> bool:
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-    except ValueError:
-        return False
-    if parts.scheme not in ("http", "https") or not host or BANNED_WORDS.search(host + parts.path):
-        return False
-    return not production or (parts.scheme == "https" and _is_public(host))
-
-
-def _is_public(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        local = host.endswith((".localhost", ".local", ".internal"))
-        return "." in host and not local and not TUNNELS.search(host)

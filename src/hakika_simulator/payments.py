@@ -8,6 +8,7 @@ from typing import Any
 
 from hakika_simulator import results
 from hakika_simulator.identifiers import Identifiers
+from hakika_simulator.ledger import Collection, Ledger
 from hakika_simulator.orders import Order
 from hakika_simulator.storage import Storage
 from hakika_simulator.wallets import Wallets
@@ -63,6 +64,19 @@ class Payment:
         """Whether the money goes to a till, which shows the payer no account."""
         return self.receiver != self.shortcode
 
+    def as_collection(self, *, cents: int, at: float) -> Collection:
+        """Return what the ledger books when this push is paid."""
+        return Collection(
+            kind="stk",
+            shortcode=self.receiver,
+            is_to_till=self.is_to_till,
+            phone=self.phone,
+            cents=cents,
+            reference=self.account_reference,
+            started_at=self.pushed_at,
+            at=at,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -76,9 +90,12 @@ class Ending:
 class Payments:
     """Keeps the pushes and ends them. Callers hold the transaction."""
 
-    def __init__(self, storage: Storage, wallets: Wallets, identifiers: Identifiers) -> None:
+    def __init__(
+        self, storage: Storage, wallets: Wallets, ledger: Ledger, identifiers: Identifiers
+    ) -> None:
         self._storage = storage
         self._wallets = wallets
+        self._ledger = ledger
         self._identifiers = identifiers
 
     def add(self, order: Order, ending: Ending, *, now: float) -> Payment:
@@ -112,17 +129,14 @@ class Payments:
         assert payment.is_open, payment.checkout_request_id
         if code == results.PAID and self._wallets.balance_cents(payment.phone) < amount_cents:
             code = results.NOT_ENOUGH_MONEY
-        if code == results.PAID:
-            self._wallets.pay(
-                phone=payment.phone, receiver=payment.receiver, amount_cents=amount_cents
-            )
+        receipt = self._collect(payment, amount_cents, now) if code == results.PAID else None
         moved = self._storage.write(
             "update payments set state = ?, result_code = ?, amount_cents = ?, receipt = ?,"
             " finished_at = ? where checkout_request_id = ? and state = 'open'",
             "paid" if code == results.PAID else "failed",
             code,
             amount_cents if code == results.PAID else payment.amount_cents,
-            self._identifiers.receipt(now) if code == results.PAID else None,
+            receipt,
             now,
             payment.checkout_request_id,
         )
@@ -130,6 +144,11 @@ class Payments:
         settled = self.find(payment.checkout_request_id)
         assert settled is not None
         return settled
+
+    def _collect(self, payment: Payment, cents: int, now: float) -> str:
+        if payment.is_to_till:
+            self._ledger.learn_till(payment.receiver, payment.shortcode)
+        return self._ledger.collect(payment.as_collection(cents=cents, at=now))
 
     def find(self, checkout_request_id: str) -> Payment | None:
         """Return the push with this id, or None."""

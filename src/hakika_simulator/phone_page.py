@@ -13,7 +13,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
 from hakika_simulator import numbers
+from hakika_simulator.c2b import BILL_REFERENCE_LENGTH_MAX
 from hakika_simulator.clock import in_nairobi
+from hakika_simulator.fields import AMOUNT_SHILLINGS_MAX, SHORTCODE, WHOLE
 from hakika_simulator.payments import Payment
 from hakika_simulator.prompts import NoPrompt, PinUnreadable
 from hakika_simulator.simulation import Simulation, simulation_of
@@ -26,6 +28,8 @@ NOTICES = {
     "pin": "A PIN has four digits. Try again.",
     "gone": "The request is gone: it was answered, or it ran out.",
     "number": "That is not a Kenyan mobile number.",
+    "payment": "Give a business number of 5 to 7 digits and a whole amount from 1 to 250,000.",
+    "wrong": "Wrong M-PESA PIN, or it is locked.",
 }
 
 templates = Jinja2Templates(directory=Path(__file__).parent / "templates")
@@ -73,9 +77,8 @@ async def show_screen(request: Request) -> Response:
 async def enter_pin(request: Request) -> Response:
     """POST /phone/{number}/pin, a form with `pin`."""
     phone = _phone(request)
-    form = parse_qs((await request.body()).decode(errors="replace"))
     try:
-        simulation_of(request).prompts.enter_pin(phone, form.get("pin", [""])[0])
+        simulation_of(request).prompts.enter_pin(phone, (await _form(request)).get("pin", ""))
     except PinUnreadable:
         return _back_to(phone, notice="pin")
     except NoPrompt:
@@ -91,6 +94,39 @@ async def cancel(request: Request) -> Response:
     except NoPrompt:
         return _back_to(phone, notice="gone")
     return _back_to(phone)
+
+
+async def pay(request: Request) -> Response:
+    """POST /phone/{number}/pay, a form: `shortcode`, `amount`, `pin`, and `account` for a pay bill.
+
+    Nobody asked for it; without an account it goes to a till.
+    """
+    phone = _phone(request)
+    form = await _form(request)
+    shortcode, amount = form.get("shortcode", ""), form.get("amount", "")
+    payable = SHORTCODE.fullmatch(shortcode) and WHOLE.fullmatch(amount)
+    if not payable or not 1 <= int(amount) <= AMOUNT_SHILLINGS_MAX:
+        return _back_to(phone, notice="payment")
+    simulation = simulation_of(request)
+    try:
+        if not simulation.prompts.try_pin(phone, form.get("pin", "")):
+            return _back_to(phone, notice="wrong")
+    except PinUnreadable:
+        return _back_to(phone, notice="pin")
+    with simulation.storage.transaction():
+        arrival = simulation.arrivals.begin(
+            phone=phone,
+            shortcode=shortcode,
+            cents=int(amount) * 100,
+            account=form.get("account", "").strip()[:BILL_REFERENCE_LENGTH_MAX],
+        )
+    await simulation.arrivals.finish(arrival)
+    return _back_to(phone)
+
+
+async def _form(request: Request) -> dict[str, str]:
+    sent = parse_qs((await request.body()).decode(errors="replace"))
+    return {name: values[0].strip() for name, values in sent.items()}
 
 
 def _screen(request: Request, phone: str) -> dict[str, object]:

@@ -11,6 +11,7 @@ from hakika_simulator import results
 from hakika_simulator.callback_plans import PlannedCallback, plan
 from hakika_simulator.callbacks import Callbacks
 from hakika_simulator.clock import Clock
+from hakika_simulator.confirmations import Confirmations
 from hakika_simulator.identifiers import Identifiers
 from hakika_simulator.messages import Messages
 from hakika_simulator.numbers import Behaviour, behaviour_of
@@ -54,6 +55,7 @@ class Prompts:
         payments: Payments,
         messages: Messages,
         callbacks: Callbacks,
+        confirmations: Confirmations,
     ) -> None:
         self._storage = storage
         self._clock = clock
@@ -64,6 +66,7 @@ class Prompts:
         self._payments = payments
         self._messages = messages
         self._callbacks = callbacks
+        self._confirmations = confirmations
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def start(self) -> None:
@@ -101,10 +104,18 @@ class Prompts:
             PinUnreadable: not four digits. Ask again.
             NoPrompt: nothing is open on this phone.
         """
-        if not PIN.fullmatch(pin):
-            raise PinUnreadable("A PIN has four digits.")
+        _require_digits(pin)
         payment = self._prompt_on(phone)
         return self.end(payment, self._code_after(phone, pin))
+
+    def try_pin(self, phone: str, pin: str) -> bool:
+        """Tell whether this PIN lets the payer pay unasked; wrong ones count here, too.
+
+        Raises:
+            PinUnreadable: not four digits. Ask again.
+        """
+        _require_digits(pin)
+        return self._code_after(phone, pin) == results.PAID
 
     def cancel(self, phone: str) -> Payment:
         """Let the payer cancel the open prompt.
@@ -193,7 +204,18 @@ class Prompts:
 
     def _plan(self, settled: Payment) -> list[PlannedCallback]:
         luck = self._identifiers.chance(settled.checkout_request_id)
-        return plan(settled, self._switchboard.now, self._clock, luck=luck)
+        told = plan(settled, self._switchboard.now, self._clock, luck=luck)
+        if settled.is_paid:
+            assert settled.receipt is not None
+            assert settled.finished_at is not None
+            paid = settled.as_collection(cents=settled.amount_cents, at=settled.finished_at)
+            told += self._confirmations.plan(settled.receipt, paid)
+        return told
+
+
+def _require_digits(pin: str) -> None:
+    if not PIN.fullmatch(pin):
+        raise PinUnreadable("A PIN has four digits.")
 
 
 def _amount_paid(payment: Payment) -> int:

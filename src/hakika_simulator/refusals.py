@@ -19,6 +19,11 @@ def invalid_field(field: str) -> Refused:
     return Refused(400, "400.002.02", f"Bad Request - Invalid {field}")
 
 
+def invalid_request(field: str) -> Refused:
+    """Return the same from C2B and Transaction Status, which use a code of their own."""
+    return Refused(400, "400.003.02", f"Bad Request - Invalid {field}")
+
+
 def failed(message: str) -> Refused:
     """Return `500.001.1001`, the code with many meanings: only `message` tells which."""
     return Refused(500, "500.001.1001", message)
@@ -30,6 +35,36 @@ def failed(message: str) -> Refused:
 def invalid_token() -> Refused:
     """Return the refusal of a token that is unknown, expired or killed."""
     return Refused(404, "404.001.03", "Invalid Access Token")
+
+
+def invalid_token_of_c2b() -> Refused:
+    """Return the same from C2B and Transaction Status."""
+    return Refused(400, "400.003.01", "Invalid Access Token")
+
+
+def invalid_token_of_balance() -> Refused:
+    """Return the same from Account Balance."""
+    return Refused(401, "401.002.01", "Error Occurred - Invalid Access Token")
+
+
+def invalid_token_of_pull() -> Refused:
+    """Return the same from Pull."""
+    return Refused(401, "401.001", "Invalid Access Token")
+
+
+def invalid_shortcode_of_pull() -> Refused:
+    """Return the refusal of a short code that is not registered for Pull."""
+    return Refused(400, "400.001", "Invalid ShortCode")
+
+
+def urls_are_registered() -> Refused:
+    """Return the refusal to register C2B URLs over others: the portal deletes them first."""
+    return Refused(500, "500.003.1001", "Urls are already registered")
+
+
+def internal_error() -> Refused:
+    """Return the plain failure of Daraja itself."""
+    return Refused(500, "500.003.1001", "Internal Server Error")
 
 
 def invalid_header() -> Refused:

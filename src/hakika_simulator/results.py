@@ -1,4 +1,7 @@
-"""How a push ends: M-Pesa's result codes and their texts (daraja.md 6.1), codes as strings.
+"""How things end: M-Pesa's result codes and their texts (daraja.md 6.1, 6.2), codes as strings.
+
+The codes of pushes and those of operators' calls are two lists: 2001 and 8006 are a payer's PIN
+in the one and an operator's password in the other.
 
 A text ending differently in the field than here is no reason to change a client: compare codes.
 """
@@ -14,6 +17,12 @@ STORE_IS_NOT_TILL = "2002"
 STILL_PROCESSING = "4999"
 PIN_LOCKED = "8006"
 WRONG_RECEIVER = "SFC_IC0003"
+
+NO_SUCH_OPERATOR = "20"
+INVALID_PARAMETERS = "25"
+TRAFFIC_BLOCKED = "26"
+WRONG_CREDENTIAL = "2001"
+OPERATOR_LOCKED = "8006"
 
 TEXTS = {
     PAID: "The service request is processed successfully.",
@@ -45,7 +54,25 @@ TEXTS = {
     WRONG_RECEIVER: "The operator does not exist.",
 }
 
+OPERATOR_CALL_TEXTS = {
+    PAID: TEXTS[PAID],
+    "17": "Internal failure.",
+    "18": "Initiator credential check failure.",
+    NO_SUCH_OPERATOR: TEXTS[NO_SUCH_OPERATOR],
+    "21": TEXTS["21"],
+    "22": "Initiator to receiver permission failure.",
+    INVALID_PARAMETERS: "The format of parameter null is invalid.",
+    TRAFFIC_BLOCKED: TEXTS[TRAFFIC_BLOCKED],
+    WRONG_CREDENTIAL: "The initiator information is invalid.",
+    OPERATOR_LOCKED: "The security credential is locked.",
+}
+
 
 def text_of(code: str) -> str:
     """Return what M-Pesa says with `code`; a plain sentence for a code nobody documented."""
     return TEXTS.get(code, "The service request failed.")
+
+
+def text_of_operator_call(code: str) -> str:
+    """Return what M-Pesa says with `code` in answer to an operator's call."""
+    return OPERATOR_CALL_TEXTS.get(code, "The service request failed.")

@@ -20,6 +20,8 @@ class Settings:
     credentials: frozenset[tuple[str, str]] = frozenset()  # key and secret; empty lets all in
     production: bool = False  # callback URLs must be https and public
     names: dict[str, str] = field(default_factory=dict)  # short code to organisation name
+    # API operators of every short code: name to password
+    operators: dict[str, str] = field(default_factory=lambda: {"testapi": "Simulated#1"})
     callback_hosts: dict[str, str] = field(default_factory=dict)  # public host to local base URL
 
     def organisation(self, shortcode: str) -> str:

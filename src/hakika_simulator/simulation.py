@@ -4,16 +4,24 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.requests import Request
 
+from hakika_simulator.arrivals import Arrivals
+from hakika_simulator.balances import Balances
 from hakika_simulator.callbacks import Callbacks
 from hakika_simulator.clock import Clock
+from hakika_simulator.confirmations import Confirmations
 from hakika_simulator.identifiers import Identifiers
+from hakika_simulator.ledger import Ledger
 from hakika_simulator.messages import Messages
+from hakika_simulator.operators import Operators
+from hakika_simulator.outages import Outages
 from hakika_simulator.payments import Payments
 from hakika_simulator.prompts import Prompts
 from hakika_simulator.rates import QueryRates
+from hakika_simulator.registrations import Registrations
 from hakika_simulator.settings import Settings
 from hakika_simulator.storage import Storage
 from hakika_simulator.switches import SwitchBoard, Switches
@@ -34,10 +42,16 @@ class Simulation:
     identifiers: Identifiers
     tokens: Tokens
     rates: QueryRates
+    balances: Balances
     wallets: Wallets
+    ledger: Ledger
     payments: Payments
     messages: Messages
     callbacks: Callbacks
+    outages: Outages
+    operators: Operators
+    registrations: Registrations
+    arrivals: Arrivals
     prompts: Prompts
     answered_stale: set[str]  # phones whose last push got 404.001.03 as a fault
 
@@ -46,10 +60,13 @@ class Simulation:
         """Keep timers and connections alive while inside; take up what an earlier run left."""
         await self.callbacks.start()
         self.prompts.start()
+        self.arrivals.start()
         try:
             yield
         finally:
             self.prompts.stop()
+            self.arrivals.stop()
+            self.outages.stop()
             await self.callbacks.stop()
             self.storage.close()
 
@@ -59,23 +76,59 @@ class Simulation:
         with self.storage.transaction():
             self.callbacks.reset()
             self.payments.reset()
+            self.arrivals.reset()
+            self.registrations.reset()
+            self.operators.reset()
             self.messages.reset()
             self.wallets.reset()
+            self.ledger.reset()
+            self.balances.reset()
+        self.outages.end()
         self.switchboard.turn(Switches())
-        self.rates.reset()
+        self.set_clock(self.clock.real_now())
         self.answered_stale.clear()
+
+    def set_clock(self, at: float) -> None:
+        """Make it `at` (seconds since 1970) at M-Pesa now; a restart keeps the difference."""
+        self.clock.set(at)
+        self.rates.reset()
+        self.storage.write(
+            "insert or replace into kept (name, value) values ('ahead_seconds', ?)",
+            str(self.clock.ahead_seconds),
+        )
 
 
 def build(settings: Settings) -> Simulation:
     """Open the storage and join the parts; nothing runs yet."""
     storage = Storage(settings.data)
-    clock = Clock(settings.speed)
+    clock = Clock(settings.speed, _ahead_seconds(storage))
     identifiers = Identifiers(storage, _seed(storage, settings.seed))
     switchboard = SwitchBoard(storage)
-    wallets = Wallets(storage)
-    payments = Payments(storage, wallets, identifiers)
+    balances = Balances(storage)
+    wallets = Wallets(storage, balances)
+    ledger = Ledger(storage, balances, wallets, identifiers, switchboard)
+    payments = Payments(storage, wallets, ledger, identifiers)
     messages = Messages(storage, wallets, settings)
-    callbacks = Callbacks(storage, clock, settings)
+    outages = Outages()
+    callbacks = Callbacks(storage, clock, settings, outages)
+    registrations = Registrations(storage)
+    confirmations = Confirmations(
+        registrations=registrations,
+        ledger=ledger,
+        identifiers=identifiers,
+        switchboard=switchboard,
+        clock=clock,
+    )
+    shared: dict[str, Any] = {
+        "storage": storage,
+        "clock": clock,
+        "switchboard": switchboard,
+        "identifiers": identifiers,
+        "wallets": wallets,
+        "messages": messages,
+        "callbacks": callbacks,
+        "confirmations": confirmations,
+    }
     return Simulation(
         settings=settings,
         clock=clock,
@@ -84,21 +137,17 @@ def build(settings: Settings) -> Simulation:
         identifiers=identifiers,
         tokens=Tokens(storage, identifiers),
         rates=QueryRates(),
+        balances=balances,
         wallets=wallets,
+        ledger=ledger,
         payments=payments,
         messages=messages,
         callbacks=callbacks,
-        prompts=Prompts(
-            storage=storage,
-            clock=clock,
-            settings=settings,
-            switchboard=switchboard,
-            identifiers=identifiers,
-            wallets=wallets,
-            payments=payments,
-            messages=messages,
-            callbacks=callbacks,
-        ),
+        outages=outages,
+        operators=Operators(storage, settings),
+        registrations=registrations,
+        arrivals=Arrivals(ledger=ledger, **shared),
+        prompts=Prompts(settings=settings, payments=payments, **shared),
         answered_stale=set(),
     )
 
@@ -116,3 +165,8 @@ def _seed(storage: Storage, wished: int | None) -> int:
         str(secrets.randbits(SEED_BITS) if wished is None else wished),
     )
     return storage.number("select value from kept where name = 'seed'")
+
+
+def _ahead_seconds(storage: Storage) -> float:
+    found = storage.row("select value from kept where name = 'ahead_seconds'")
+    return 0.0 if found is None else float(found[0])

@@ -2,6 +2,7 @@
 
 from hakika_simulator import results
 from hakika_simulator.clock import in_nairobi
+from hakika_simulator.ledger import Movement
 from hakika_simulator.payments import Payment
 
 PROMPT_LENGTH_MAX = 182  # M-Pesa refuses to send a longer prompt: result 1025
@@ -10,6 +11,11 @@ PROMPT_LENGTH_MAX = 182  # M-Pesa refuses to send a longer prompt: result 1025
 def shillings(cents: int) -> str:
     """Return cents as people read money: 1,500.00."""
     return f"{cents // 100:,}.{cents % 100:02d}"
+
+
+def plain_shillings(cents: int) -> str:
+    """Return cents as machines write money: 1500.00, -3.50."""
+    return f"{'-' if cents < 0 else ''}{abs(cents) // 100}.{abs(cents) % 100:02d}"
 
 
 def question(
@@ -39,16 +45,47 @@ def message_after(payment: Payment, *, organisation: str, balance_cents: int) ->
             return None
 
 
-def _confirmation(payment: Payment, organisation: str, balance_cents: int) -> str:
-    assert payment.finished_at is not None
-    when = in_nairobi(payment.finished_at)
-    clock = when.strftime("%I:%M %p").lstrip("0")
-    whom = organisation
-    if not payment.is_to_till:
-        whom += f" for account {payment.account_reference}"
-    verb = "paid" if payment.is_to_till else "sent"
+def message_of_payment(
+    receipt: str,
+    *,
+    organisation: str,
+    amount_cents: int,
+    account: str | None,
+    at: float,
+    balance_cents: int,
+) -> str:
+    """Return the message about a payment that was made; a till's has no account."""
+    whom = organisation if account is None else f"{organisation} for account {account}"
+    verb = "paid" if account is None else "sent"
     return (
-        f"{payment.receipt} Confirmed. Ksh{shillings(payment.amount_cents)} {verb} to {whom}"
-        f" on {when.day}/{when.month}/{when:%y} at {clock}."
+        f"{receipt} Confirmed. Ksh{shillings(amount_cents)} {verb} to {whom} on {_when(at)}."
         f" New M-PESA balance is Ksh{shillings(balance_cents)}. Transaction cost, Ksh0.00."
     )
+
+
+def message_of_reversal(reversal: Movement, *, balance_cents: int) -> str:
+    """Return the message about a payment that came back."""
+    return (
+        f"{reversal.receipt} Confirmed. Transaction {reversal.linked} has been reversed on"
+        f" {_when(reversal.at)} and Ksh{shillings(-reversal.cents)} is credited to your M-PESA"
+        f" account. New M-PESA account balance is Ksh{shillings(balance_cents)}."
+    )
+
+
+def _confirmation(payment: Payment, organisation: str, balance_cents: int) -> str:
+    assert payment.finished_at is not None
+    assert payment.receipt is not None
+    return message_of_payment(
+        payment.receipt,
+        organisation=organisation,
+        amount_cents=payment.amount_cents,
+        account=None if payment.is_to_till else payment.account_reference,
+        at=payment.finished_at,
+        balance_cents=balance_cents,
+    )
+
+
+def _when(at: float) -> str:
+    when = in_nairobi(at)
+    clock = when.strftime("%I:%M %p").lstrip("0")
+    return f"{when.day}/{when.month}/{when:%y} at {clock}"

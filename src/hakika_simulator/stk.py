@@ -1,13 +1,11 @@
 """M-Pesa Express: the push that asks a payer for the PIN, and the query for its outcome."""
 
-import json
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from hakika_simulator import answers, results
 from hakika_simulator.clock import in_nairobi
+from hakika_simulator.fields import json_body
 from hakika_simulator.numbers import NOT_EXECUTED, Answer, Query, Telling, behaviour_of
 from hakika_simulator.oauth import consumer_key_of
 from hakika_simulator.orders import Order, read_credentials, read_order
@@ -35,8 +33,8 @@ async def push(request: Request) -> Response:
         return answers.push_outage(switches.push_outage)
     consumer_key_of(request)
     order = read_order(
-        await _body(request),
-        now=in_nairobi(simulation.clock.now()),
+        await json_body(request),
+        now=in_nairobi(simulation.clock.real_now()),
         production=simulation.settings.production,
     )
     if order.has_wrong_passkey and not switches.wrong_passkey_accepted:
@@ -54,8 +52,10 @@ async def query(request: Request) -> Response:
         turn = simulation.clock.seconds(MINUTE_SECONDS / limit)
         if not simulation.rates.admits(consumer_key, every_seconds=turn, now=now):
             return answers.spike_arrest()
-    body = await _body(request)
-    shortcode, has_wrong_passkey = read_credentials(body, now=in_nairobi(now))
+    body = await json_body(request)
+    shortcode, has_wrong_passkey = read_credentials(
+        body, now=in_nairobi(simulation.clock.real_now())
+    )
     if has_wrong_passkey and not simulation.switchboard.now.wrong_passkey_accepted:
         raise wrong_credentials()
     payment = simulation.payments.find(str(body.get("CheckoutRequestID")))
@@ -124,15 +124,3 @@ def _outcome_told(simulation: Simulation, payment: Payment, now: float) -> tuple
     if payment.has_wrong_passkey:
         return results.STILL_PROCESSING, WRONG_CREDENTIALS
     return payment.result_code, results.text_of(payment.result_code)
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    """Return the JSON object sent; nothing at all if it is no JSON, as the gateway sees it."""
-    raw = await request.body()
-    if request.headers.get("content-type", "").partition(";")[0].strip() != "application/json":
-        return {}
-    try:
-        parsed = json.loads(raw)
-    except ValueError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}

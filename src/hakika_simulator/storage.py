@@ -16,71 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from hakika_simulator.schema import SCHEMA
+
 FILE_NAME = "simulator.sqlite"
 CHECKPOINT_PAGES = 8_000  # 32 MB: a checkpoint stops everything, so seldom and not too long
-
-SCHEMA = """
-create table if not exists kept (name text primary key, value text not null) without rowid;
-
-create table if not exists counters (name text primary key, value integer not null) without rowid;
-
-create table if not exists tokens (
-    token text primary key, consumer_key text not null, expires_at real not null
-) without rowid;
-
-create table if not exists accounts (
-    name text primary key,
-    kind text not null check (kind in ('treasury', 'payer', 'shortcode')),
-    balance_cents integer not null check (balance_cents >= 0),
-    pin_failures integer not null default 0
-) without rowid;
-
-create table if not exists payments (
-    number integer primary key,
-    checkout_request_id text not null unique,
-    merchant_request_id text not null,
-    shortcode text not null,
-    receiver text not null,
-    phone text not null,
-    ordered_cents integer not null check (ordered_cents > 0),
-    amount_cents integer not null check (amount_cents > 0),
-    account_reference text not null,
-    callback_url text not null,
-    asks_payer integer not null,
-    pushed_at real not null,
-    due_at real not null,
-    due_code text not null,
-    state text not null check (state in ('open', 'paid', 'failed')),
-    result_code text,
-    receipt text unique,
-    finished_at real
-);
-create index if not exists payments_open on payments (phone) where state = 'open';
-create index if not exists payments_phone on payments (phone, number);
-create index if not exists payments_paid
-    on payments (phone, amount_cents, finished_at) where state = 'paid';
-create index if not exists payments_pushed on payments (pushed_at);
-
-create table if not exists callbacks (
-    number integer primary key,
-    checkout_request_id text not null,
-    url text not null,
-    body text not null,
-    kind text not null,
-    due_at real not null,
-    retries_left integer not null,
-    sent_at real,
-    status integer,
-    problem text
-);
-create index if not exists callbacks_payment on callbacks (checkout_request_id);
-create index if not exists callbacks_pending on callbacks (due_at) where sent_at is null;
-
-create table if not exists messages (
-    number integer primary key, phone text not null, at real not null, text text not null
-);
-create index if not exists messages_phone on messages (phone, number);
-"""
 
 
 class Storage:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from hakika_simulator.arrivals import Arrival
+from hakika_simulator.ledger import Movement
 from hakika_simulator.payments import Payment
 from hakika_simulator.simulation import Simulation
 
@@ -13,19 +15,59 @@ def truth(
     phone: str | None,
     since: float | None,
 ) -> dict[str, Any]:
-    """Return all money and the pushes that fit the filters. Times are seconds since 1970."""
+    """Return all money, and the pushes and receipts that fit. Times are seconds since 1970."""
     payments = simulation.payments.matching(
         checkout_request_id=checkout_request_id, phone=phone, since=since
     )
     sent = simulation.callbacks.sent_for(payment.checkout_request_id for payment in payments)
+    accounts = simulation.balances.shortcodes()
     return {
-        "sum_cents": simulation.wallets.sum_cents(),
-        "wallets": simulation.wallets.balances(("payer", "treasury")),
-        "shortcodes": simulation.wallets.balances(("shortcode", "shortcode")),
+        "now": simulation.clock.now(),
+        "sum_cents": simulation.balances.sum_cents(),
+        "wallets": simulation.balances.wallets(),
+        "shortcodes": {code: sum(held.values()) for code, held in accounts.items()},
+        "accounts": accounts,
         "payments": [
             _payment_told(payment) | {"callbacks_sent": sent[payment.checkout_request_id]}
             for payment in payments
         ],
+        "c2b": [
+            _arrival_told(arrival)
+            for arrival in simulation.arrivals.since(since or 0.0, phone=phone)
+        ],
+        "receipts": [
+            _movement_told(movement)
+            for movement in simulation.ledger.matching(phone=phone, since=since)
+        ],
+    }
+
+
+def _arrival_told(arrival: Arrival) -> dict[str, Any]:
+    return {
+        "receipt": arrival.receipt,
+        "shortcode": arrival.shortcode,
+        "phone": arrival.phone,
+        "amount_cents": arrival.cents,
+        "account": arrival.reference,
+        "state": arrival.state,
+        "reason": arrival.reason,
+        "started_at": arrival.started_at,
+        "finished_at": arrival.finished_at,
+    }
+
+
+def _movement_told(movement: Movement) -> dict[str, Any]:
+    return {
+        "receipt": movement.receipt,
+        "kind": movement.kind,
+        "shortcode": movement.shortcode,
+        "account": movement.account,
+        "cents": movement.cents,
+        "phone": movement.phone,
+        "reference": movement.reference,
+        "started_at": movement.started_at,
+        "at": movement.at,
+        "linked": movement.linked,
     }
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from mpesa import MpesaClient, MpesaError
 
+from tests.simulator.test_operators import credential
 from tests.simulator.world import PASSKEY, PERSON, Daraja, Merchant
 
 
@@ -36,3 +37,24 @@ async def test_daraja_v3_understands_a_refusal(daraja: Daraja, merchant: Merchan
         await asyncio.to_thread(client.stk_push, PERSON, 5, "INV-1", callback_url=merchant.url)
 
     assert refused.value.code == "500.001.1001"
+
+
+async def test_daraja_v3_registers_and_asks_for_the_balance(
+    daraja: Daraja, merchant: Merchant
+) -> None:
+    client = client_of(daraja)
+    registered = await asyncio.to_thread(
+        client.c2b_register_urls, f"{merchant.url}/v", f"{merchant.url}/c"
+    )
+    asked = await asyncio.to_thread(
+        client.account_balance,
+        merchant.url,
+        merchant.url,
+        initiator_name="testapi",
+        security_credential=await credential(daraja),
+    )
+    heard = (await merchant.hears())[0]
+
+    assert registered["ResponseCode"] == asked["ResponseCode"] == "0"
+    assert f'"ConversationID":"{asked["ConversationID"]}"' in heard.text
+    assert "Utility Account|KES|0.00" in heard.text

@@ -9,12 +9,16 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography import x509
 
 import hakika_simulator
+from hakika_simulator.settings import Settings
+from hakika_simulator.simulation import build
 from hakika_simulator.storage import Storage
 from tests.simulator.world import PAYS, PERSON, Daraja, Merchant
 
@@ -111,6 +115,22 @@ def test_two_simulators_cannot_share_their_data(tmp_path: Path) -> None:
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         Storage(tmp_path)
     first.close()
+
+
+def test_the_clock_and_the_operators_key_are_kept(tmp_path: Path) -> None:
+    """A certificate that changed with each restart would make every stored credential wrong."""
+    first = build(Settings(data=tmp_path))
+    first.set_clock(first.clock.real_now() + 86_400)
+    key = x509.load_pem_x509_certificate(first.operators.certificate()).public_key()
+    first.storage.close()
+
+    again = build(Settings(data=tmp_path))
+
+    certificate = x509.load_pem_x509_certificate(again.operators.certificate())
+    assert certificate.public_key() == key
+    assert certificate.not_valid_after_utc < datetime.now(UTC)
+    assert 86_399 < again.clock.now() - again.clock.real_now() < 86_401
+    again.storage.close()
 
 
 async def test_it_dies_with_its_parent_if_told(merchant: Merchant) -> None:

@@ -46,6 +46,7 @@ class Merchant:
     url: str = ""
     location: str | None = None
     pause_seconds: float = 0.0
+    answer: Any = field(default_factory=lambda: {"ResultCode": 0})
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def receive(self, request: web.Request) -> web.Response:
@@ -53,7 +54,7 @@ class Merchant:
         self._changed.set()
         await asyncio.sleep(self.pause_seconds)
         headers = {} if self.location is None else {"Location": self.location}
-        return web.json_response({"ResultCode": 0}, status=self.status, headers=headers)
+        return web.json_response(self.answer, status=self.status, headers=headers)
 
     async def hears(self, count: int = 1) -> list[Heard]:
         """Return what was heard, once it is `count` callbacks or more."""
