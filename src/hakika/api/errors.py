@@ -118,7 +118,7 @@ def problem_of(request: Request, error: HakikaError) -> Response:
     if isinstance(error, TooMany):
         extra = {"violated-policies": [error.policy]}
     if isinstance(error, ProviderRefused):
-        extra = {"daraja": error.daraja}
+        extra = {"daraja": error.daraja, "data": None}
     return problem(
         request, status, code=error.code, detail=error.message, hint=error.hint, headers=headers,
         errors=error.errors if isinstance(error, Invalid) else (), extra=extra,

@@ -190,7 +190,7 @@ async def register_c2b(
         )
     except DarajaRefused as refusal:
         reason = refusal.reason
-        raise ProviderRefused(reason.developer_message, daraja={
+        raise ProviderRefused(f"Daraja refused: {reason.developer_message}", daraja={
             "code": reason.daraja_code or None, "message": reason.daraja_message or None,
             "meaning": reason.developer_message, "payer_message": reason.payer_message,
             "retryable": reason.retryable,

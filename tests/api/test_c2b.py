@@ -1,0 +1,112 @@
+"""Money that nobody asked for, from a payer's own phone to the merchant's books, over real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+from typing import Any
+
+import pytest_asyncio
+
+from hakika.settings import SANDBOX_PASSKEY
+from tests.api.world import Shop, new_person
+
+WAIT_SECONDS_MAX = 20.0
+_shortcodes = count(602_000)
+
+
+@pytest_asyncio.fixture
+async def paybill(shop: Shop) -> str:
+    """A paybill of the shop's own, of whose payments M-Pesa tells Hakika."""
+    number = str(next(_shortcodes))
+    put = await shop.send("PUT", "/v1/merchant/providers", json={
+        "provider": "mpesa", "mpesa": {
+            "env": "sandbox", "consumer_key": f"key-{number}", "consumer_secret": "secret",
+            "passkey": SANDBOX_PASSKEY, "shortcode": number,
+        },
+    })
+    assert put.status == 200
+    registered = await shop.send("POST", "/v1/merchant/c2b", json={"shortcode": number})
+    assert registered.status == 200, registered.raw
+    assert registered.data["confirmation_url"] != registered.data["validation_url"]
+    return number
+
+
+async def pay(shop: Shop, paybill: str, *, amount: int = 500, account: str = "A1") -> str:
+    """Pay as a person does on the phone, and return the receipt that the phone shows."""
+    async with shop.session.post(f"{shop.world.simulator}/_simulator/c2b", json={
+        "phone": new_person(), "shortcode": paybill, "amount": amount, "account": account,
+    }) as answer:
+        told: dict[str, Any] = await answer.json()
+    assert told["state"] == "completed", told
+    return str(told["receipt"])
+
+
+async def found(shop: Shop, receipt: str) -> dict[str, Any]:
+    """Return the payment with a receipt, once Hakika knows it."""
+    async with asyncio.timeout(WAIT_SECONDS_MAX):
+        while not (listed := (await shop.get(f"/v1/payments?search={receipt}")).data):
+            await asyncio.sleep(0.05)
+    (payment,) = listed
+    return dict(payment)
+
+
+async def test_a_payer_pays_unasked_and_finance_says_what_it_is_for(shop, paybill):
+    payment = await found(shop, await pay(shop, paybill, account="order 77"))
+
+    assert (payment["source"], payment["status"], payment["phone"]) == ("c2b", "completed", None)
+    assert payment["reference"] == "order 77" and "*" in payment["phone_masked"]
+    unassigned = (await shop.get("/v1/payments?unassigned=true")).data
+    assert [each["id"] for each in unassigned] == [payment["id"]]
+    assert (await shop.get("/v1/balance")).data["suspense"] == "500.00"
+
+    assigned = await shop.send(
+        "POST", f"/v1/payments/{payment['id']}/assign", json={"assigned_to": "ORDER-77"},
+    )
+
+    assert assigned.data["assigned_to"] == "ORDER-77"
+    assert (await shop.get("/v1/payments?unassigned=true")).data == []
+    balance = (await shop.get("/v1/balance")).data
+    assert (balance["suspense"], balance["collected"]) == ("0.00", "500.00")
+    assert balance["float"] == [{"shortcode": paybill, "places": {"utility": "500.00"}}]
+    entries = (await shop.get("/v1/ledger/entries")).data
+    assert [each["move"] for each in entries] == ["collection", "clearing"]
+    assert [each["sequence"] for each in entries] == [1, 2]
+
+
+async def test_a_prompt_that_was_paid_is_one_payment_though_m_pesa_tells_of_it_twice(shop, paybill):
+    """The callback and the confirmation come at the same moment. (T37)"""
+    ordered = [await shop.order(shortcode=paybill) for _ in range(3)]
+    for each in ordered:
+        await shop.settled(each.data["id"])
+    await asyncio.sleep(0.5)  # the slower of both
+
+    listed = (await shop.get("/v1/payments")).data
+    assert {each["id"] for each in listed} == {each.data["id"] for each in ordered}
+    assert {each["source"] for each in listed} == {"stk"}
+    assert len((await shop.get("/v1/ledger/entries")).data) == len(ordered)
+
+
+async def test_addresses_that_stand_already_are_explained(shop, paybill):
+    """In production M-Pesa takes them once; the way out is on the portal."""
+    async with shop.session.put(
+        f"{shop.world.simulator}/_simulator/switches", json={"register_once": True},
+    ) as answer:
+        answer.raise_for_status()
+    try:
+        refused = await shop.send("POST", "/v1/merchant/c2b", json={"shortcode": paybill})
+    finally:
+        async with shop.session.put(
+            f"{shop.world.simulator}/_simulator/switches", json={"register_once": False},
+        ) as answer:
+            answer.raise_for_status()
+
+    assert (refused.status, refused.body["code"]) == (502, "daraja_refused")
+    assert "Delete the old URLs on the portal" in refused.body["detail"]
+    assert refused.body["daraja"]["code"] == "500.003.1001"
+
+
+async def test_unknown_short_codes_have_no_addresses(shop):
+    refused = await shop.send("POST", "/v1/merchant/c2b", json={"shortcode": "999999"})
+
+    assert (refused.status, refused.body["code"]) == (404, "not_found")
