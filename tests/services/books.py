@@ -34,14 +34,14 @@ from tests.vault import MASTER_KEY, SECRET
 TABLES = (
     "customers", "payments", "facts", "idempotency_keys", "quarantine", "events", "event_counters",
     "endpoints", "endpoint_versions", "deliveries", "attempts", "postings", "unchained",
-    "posting_links", "posting_heads",
+    "posting_links", "posting_heads", "account_sums",
 )
 MEND = "".join(
     f"delete from {table}; insert into {table} overriding system value table saved.{table};"
     for table in TABLES
 ) + """
     alter table payments drop constraint if exists payments_receipt_key,
-        add constraint payments_receipt_key unique (receipt, shortcode);
+        add constraint payments_receipt_key unique (receipt, shortcode, livemode);
     alter table deliveries drop constraint if exists deliveries_once,
         add constraint deliveries_once unique (endpoint_id, event_id);
     alter table postings drop constraint if exists postings_receipt_key,

@@ -47,10 +47,14 @@ SPOILT = {
         "I2 I3", "The posting of receipt UKL9999999 is of payment pay_x, which is not here."),
     "the newest postings unchained": (
         "delete from posting_links where sequence = (select max(sequence) from posting_links)",
-        "I2", "were chained."),
+        "I2 I3", "were chained."),
+    "the sums of an account": (
+        "update account_sums set credits_cents = credits_cents + 1 where account = 'collected'"
+        " and merchant_id = '{shop}'",
+        "I3", "The sums of account collected of merchant {shop} (test) are not those"),
     "a posting in another mode": (
         "update postings set livemode = not livemode where payment_id = '{completed}'",
-        "I13", "belongs to another merchant or mode than its payment {completed}."),
+        "I3 I13", "belongs to another merchant or mode than its payment {completed}."),
     "a placeholder for a receipt": (
         "update payments set receipt = 'UAA0000000' where id = '{completed}'",
         "I1 I4 I11", "Payment {completed} has M-Pesa's placeholder UAA0000000 for a receipt."),

@@ -64,6 +64,26 @@ async def test_merchants_have_chains_of_their_own(store, merchant_id):
         assert await ledger.waiting(tx) == []
 
 
+async def test_the_sums_of_accounts_are_those_of_what_is_chained(store, merchant_id):
+    """Reading a balance costs the same, however many postings there are."""
+    for place in range(3):
+        await paid(store, merchant_id, place)
+        await chain(store, merchant_id)
+
+    async with store.autocommit() as tx:
+        found = await ledger.sums(tx, merchant_id, livemode=False)
+    assert [(each.account, each.debits.cents, each.credits.cents) for each in found] == [
+        ("collected", 0, 150_000), ("float:174379:utility", 150_000, 0),
+    ]
+
+
+async def test_whoever_finds_nothing_to_chain_writes_nothing(store, merchant_id):
+    async with store.autocommit() as tx:
+        assert not await ledger.waits(tx, merchant_id, livemode=False)
+        await paid(store, merchant_id, 1)
+        assert await ledger.waits(tx, merchant_id, livemode=False)
+
+
 async def test_more_than_one_batch_is_one_chain(store, merchant_id, monkeypatch):
     monkeypatch.setattr(ledger, "CHAINED_MAX", 2)
     for place in range(3):
@@ -127,6 +147,7 @@ async def test_a_receipt_that_is_posted_is_taken_for_every_other_payment(store, 
     with pytest.raises(ReceiptTaken):
         await hear(store, second.id, PAID)
 
+    await chain(store, merchant_id)
     async with store.autocommit() as tx:
         sums = {each.account: each for each in await ledger.sums(tx, merchant_id, livemode=False)}
     assert sums["float:174379:utility"].debits == Money.shillings(1_000)

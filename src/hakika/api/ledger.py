@@ -53,9 +53,11 @@ def _entry(posted: Posted) -> dict[str, Any]:
 
 @router.get(
     "/ledger/accounts", summary="List accounts",
-    responses=answers(bodies.AccountsAnswer, HTTPStatus.OK, 401, 403),
+    responses=answers(bodies.AccountsAnswer, HTTPStatus.OK, 400, 401, 403),
 )
-async def accounts(rt: Rt, key: Reader) -> Response:
+async def accounts(
+    rt: Rt, key: Reader, _: Annotated[bodies.NoQuery, Query()],
+) -> Response:
     """List the accounts with what was ever moved on them. Their balances add up to nothing."""
     found = await ledger.sums(rt, key)
     return Answer({"success": True, "data": [
@@ -70,15 +72,18 @@ async def accounts(rt: Rt, key: Reader) -> Response:
 
 @router.get(
     "/balance", summary="Read the balance",
-    responses=answers(bodies.BalanceAnswer, HTTPStatus.OK, 401, 403),
+    responses=answers(bodies.BalanceAnswer, HTTPStatus.OK, 400, 401, 403),
 )
-async def read_balance(rt: Rt, key: Reader) -> Response:
+async def read_balance(
+    rt: Rt, key: Reader, _: Annotated[bodies.NoQuery, Query()],
+) -> Response:
     """Tell what lies on each short code by the books, and what of it nobody has explained yet."""
     found = {each.account: _balance(each) for each in await ledger.sums(rt, key)}
     return Answer({"success": True, "data": {
         "currency": CURRENCY, "float": _floats(found),
         "collected": str(found.get(COLLECTED, Money(0))),
         "suspense": str(found.get(SUSPENSE, Money(0))),
+        "awaiting_receipt": str(await ledger.awaited(rt, key)),
     }})
 
 

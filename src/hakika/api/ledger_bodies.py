@@ -9,6 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from hakika.api.schemas import Page
 
 
+class NoQuery(BaseModel):
+    """Nothing narrows this. An unknown parameter is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
 class EntryQuery(BaseModel):
     """Which page of the books. An unknown parameter is refused, not ignored."""
 
@@ -62,6 +68,10 @@ class Balance(BaseModel):
     float: list[Float]
     collected: str
     suspense: str = Field(description="Money that came and that nobody has explained yet.")
+    awaiting_receipt: str = Field(
+        description="Of completed payments that are not in the books yet: M-Pesa says that they "
+        "were paid, and not with which receipt.",
+    )
 
 
 class EntriesAnswer(BaseModel):

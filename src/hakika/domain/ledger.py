@@ -17,24 +17,21 @@ from enum import StrEnum
 
 import orjson
 
-from hakika.domain.fact import Fact, Kind
+from hakika.domain.fact import RECORDS
 from hakika.domain.ids import PaymentId
 from hakika.domain.money import Money
-from hakika.domain.payment import Change, State
+from hakika.domain.payment import Change, Origin, Payment, State
 from hakika.domain.shortcode import Kind as ShortcodeKind
 from hakika.domain.shortcode import Shortcode
 
 # What customers paid, and money that came and that nobody has explained yet.
 COLLECTED, SUSPENSE = "collected", "suspense"
 
-# A float's two places at M-Pesa. Collections arrive in the first: a paybill's utility account,
-# which a till calls its merchant account.
-UTILITY, WORKING = "utility", "working"
+# How far Safaricom's clock and ours may differ.
+CLOCKS_DIFFER_MAX = timedelta(minutes=10)
 
-# How far Safaricom's own time of a payment may be from ours before ours is believed: clocks differ,
-# and a callback may come a day late.
-PAID_BEFORE_MAX = timedelta(days=7)
-PAID_AFTER_MAX = timedelta(minutes=10)
+# How late a confirmation may come of money that nobody asked for.
+CONFIRMED_AFTER_MAX = timedelta(days=7)
 
 FIRST_LINK = bytes(32)  # what the first posting of a merchant and mode is chained to
 
@@ -81,10 +78,20 @@ class Posted:
     link: bytes                  # the hash of this one and of the one before
 
 
-def float_account(shortcode: Shortcode, place: str = UTILITY) -> str:
-    """Return the account of what lies at M-Pesa on a short code: `float:600966:utility`."""
-    if shortcode.kind is ShortcodeKind.TILL and place == UTILITY:
-        place = "merchant"
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Money of one receipt: the account that it is counted on beside the float, and how much."""
+
+    place: str
+    amount: Money
+
+
+def float_account(shortcode: Shortcode) -> str:
+    """Return the account of what collections leave at M-Pesa: `float:600966:utility`.
+
+    A till calls it its merchant account.
+    """
+    place = "merchant" if shortcode.kind is ShortcodeKind.TILL else "utility"
     return f"float:{shortcode.number}:{place}"
 
 
@@ -100,70 +107,62 @@ def balance(account: str, *, debits: Money, credits_: Money) -> Money:
 
 
 def postings(change: Change) -> tuple[Posting, ...]:
-    """Return what a change moves in the books: nothing, unless it brings a receipt.
+    """Return what a change moves in the books: the difference between what it finds and leaves.
 
-    Money that completes its payment is collected. Any other money that arrived is in suspense, the
-    received amount and never the one that was asked, until somebody explains it.
+    At most two, of one receipt: a fact tells of no more.
     """
-    fact = change.fact
-    if fact.kind is Kind.ASSIGNED:
-        return tuple(_assigned(change))
-    if fact.kind not in {Kind.PAID, Kind.MISPAID} or not fact.receipt or fact.amount is None:
-        return ()
-    if fact.receipt == change.before.receipt:
-        return tuple(_cleared(change, fact.amount))
-    after = change.after
-    explained = (
-        after.state is State.COMPLETED and after.receipt == fact.receipt and after.is_explained
+    before = held(change.before)
+    return tuple(
+        posting for receipt, now in held(change.after).items()
+        for posting in _moves(change, receipt, before.get(receipt), now)
     )
-    place = float_account(after.shortcode)
-    return (_posting(
-        change, Move.COLLECTION, debit=place, credit=COLLECTED if explained else SUSPENSE,
-        amount=fact.amount,
-    ),)
 
 
-def _cleared(change: Change, amount: Money) -> Iterator[Posting]:
-    """Explain money that was in suspense, if this change does."""
-    before = change.before
-    if before.state is not State.REVIEW or change.after.state is not State.COMPLETED:
+def held(payment: Payment) -> dict[str, Held]:
+    """Return all money that arrived for a payment, by receipt.
+
+    Money that completes its payment is collected. Any other is in suspense, the amount that came
+    and never the one that was asked, until somebody explains it.
+    """
+    money = {receipt: Held(SUSPENSE, Money(cents)) for receipt, cents in payment.suspended}
+    if payment.state is State.COMPLETED:
+        place = COLLECTED if payment.is_explained else SUSPENSE
+        money[payment.receipt] = Held(place, payment.amount_received or payment.amount)
+    return money
+
+
+def _moves(change: Change, receipt: str, was: Held | None, now: Held) -> Iterator[Posting]:
+    def posting(move: Move, *, debit: str, credit: str, cents: int) -> Posting:
+        return Posting(
+            move, debit=debit, credit=credit, amount=Money(cents), receipt=receipt,
+            shortcode=change.after.shortcode.number, payment_id=change.after.id,
+            happened_at=_happened_at(change),
+        )
+
+    float_ = float_account(change.after.shortcode)
+    if was is None:
+        yield posting(Move.COLLECTION, debit=float_, credit=now.place, cents=now.amount.cents)
         return
-    told = before.amount_received or amount
-    yield _posting(change, Move.CLEARING, debit=SUSPENSE, credit=COLLECTED, amount=told)
-    if told != amount:
-        accounts = float_account(before.shortcode), COLLECTED
-        debit, credit = accounts if amount > told else accounts[::-1]
-        yield _posting(
-            change, Move.CORRECTION, debit=debit, credit=credit,
-            amount=Money(abs(amount.cents - told.cents)),
-        )
+    if was.place != now.place:
+        yield posting(Move.CLEARING, debit=was.place, credit=now.place, cents=was.amount.cents)
+    more = now.amount.cents - was.amount.cents
+    if more:
+        debit, credit = (float_, now.place) if more > 0 else (now.place, float_)
+        yield posting(Move.CORRECTION, debit=debit, credit=credit, cents=abs(more))
 
 
-def _assigned(change: Change) -> Iterator[Posting]:
-    """Clear unasked money once it is known what it is for."""
-    after = change.after
-    if after.state is State.COMPLETED and after.is_explained and not change.before.is_explained:
-        yield _posting(
-            change, Move.CLEARING, debit=SUSPENSE, credit=COLLECTED,
-            amount=after.amount_received or after.amount,
-        )
+def _happened_at(change: Change) -> datetime:
+    """Return M-Pesa's own time, unless it cannot be true.
 
-
-def _posting(change: Change, move: Move, *, debit: str, credit: str, amount: Money) -> Posting:
-    return Posting(
-        move, debit=debit, credit=credit, amount=amount,
-        shortcode=change.after.shortcode.number,
-        receipt=change.fact.receipt or change.after.receipt,
-        payment_id=change.after.id, happened_at=_happened_at(change.fact, change.heard_at),
-    )
-
-
-def _happened_at(fact: Fact, heard_at: datetime) -> datetime:
-    """Return M-Pesa's own time, unless it cannot be true."""
-    paid_at = fact.paid_at
-    if paid_at is None or not heard_at - PAID_BEFORE_MAX < paid_at < heard_at + PAID_AFTER_MAX:
+    What was asked for was not paid before that. M-Pesa's records tell of the past, however far.
+    """
+    heard_at, paid_at = change.heard_at, change.fact.paid_at
+    if paid_at is None or paid_at > heard_at + CLOCKS_DIFFER_MAX:
         return heard_at
-    return paid_at
+    if change.after.origin is Origin.STK:
+        return paid_at if paid_at > change.after.created_at - CLOCKS_DIFFER_MAX else heard_at
+    is_told_in_time = paid_at > heard_at - CONFIRMED_AFTER_MAX
+    return paid_at if is_told_in_time or change.fact.source in RECORDS else heard_at
 
 
 def link(

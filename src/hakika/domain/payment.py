@@ -157,6 +157,7 @@ class Payment:
     amount_received: Money | None = None
     confirmed_by: Source | None = None        # which kind of fact decided
     strength: Strength = Strength.NONE        # and how strong it was
+    suspended: tuple[tuple[str, int], ...] = ()   # receipts of money that settles nothing, and cents
     failure: Reason | None = None
     late: bool = False                        # the money came after we had said failed or canceled
     disputed: bool = False                    # facts contradict each other: a person is shown both
@@ -232,6 +233,7 @@ def advance(payment: Payment, fact: Fact, *, now: datetime) -> Change:
         new |= _moved(payment, fact, cell, now=now)
     if cell is ALARM or cell is REVIEW:
         new["disputed"] = True
+    new["suspended"] = _suspended(payment, fact, settles=cell is COMPLETED)
     new["facts_link"] = facts.link(
         fact, payment_id=payment.id, sequence=new["facts_count"], heard_at=now,
         state=new.get("state", payment.state), before=payment.facts_link, salt=payment.salt,
@@ -311,6 +313,17 @@ def _learnt(payment: Payment, fact: Fact) -> dict[str, Any]:
     if paid or (fact.kind is Kind.MISPAID and not payment.receipt):
         learnt |= {"receipt": fact.receipt, "amount_received": fact.amount}
     return learnt
+
+
+def _suspended(payment: Payment, fact: Fact, *, settles: bool) -> tuple[tuple[str, int], ...]:
+    """Return the receipts of money that arrived and settles nothing, each as it was first told."""
+    held = dict(payment.suspended)
+    if fact.kind in {Kind.PAID, Kind.MISPAID} and fact.receipt and fact.amount is not None:
+        if settles:
+            held.pop(fact.receipt, None)
+        elif payment.state is not COMPLETED or payment.receipt != fact.receipt:
+            held.setdefault(fact.receipt, fact.amount.cents)
+    return tuple(sorted(held.items()))
 
 
 def _moved(payment: Payment, fact: Fact, to: State, *, now: datetime) -> dict[str, Any]:

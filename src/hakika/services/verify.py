@@ -55,6 +55,9 @@ SENTENCES: Mapping[Breach, tuple[str, str]] = {
     Breach.CHAIN_CUT: (
         "I2", "The chain of merchant {merchant_id} ({mode}) ends at {newest}, and {last} postings "
         "were chained."),
+    Breach.SUM_WRONG: (
+        "I3", "The sums of account {account} of merchant {merchant_id} ({mode}) are not those of "
+        "its postings."),
     Breach.POSTING_WITHOUT_PAYMENT: (
         "I3", "The posting of receipt {receipt} is of payment {payment_id}, which is not here."),
     Breach.EVENT_WITHOUT_PAYMENT: (

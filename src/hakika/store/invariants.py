@@ -60,6 +60,7 @@ class Breach(StrEnum):
     POSTING_WITHOUT_PAYMENT = "posting_without_payment"
     POSTING_UNCHAINED = "posting_unchained"
     CHAIN_CUT = "chain_cut"
+    SUM_WRONG = "sum_wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +153,7 @@ _BREACHES: Mapping[Breach, LiteralString] = {
     Breach.RECEIPT_TWICE: """
         select receipt, shortcode, string_agg(id, ', ' order by id) as payment_ids
           from payments where receipt is not null
-         group by receipt, shortcode having count(*) > 1
+         group by receipt, shortcode, livemode having count(*) > 1
     """,
     Breach.KEY_TWICE: """
         select string_agg(id, ', ' order by id) as payment_ids, merchant_id
@@ -262,6 +263,17 @@ _BREACHES: Mapping[Breach, LiteralString] = {
              group by merchant_id, livemode
         ) chained using (merchant_id, livemode)
          where coalesce(head.sequence, 0) <> coalesce(newest, 0)"""
+    ),
+    Breach.SUM_WRONG: (
+        "select merchant_id, account, " + _MODE + """ from account_sums full join (
+            select merchant_id, livemode, account, sum(debit_cents)::bigint as debit_cents,
+                   sum(credit_cents)::bigint as credit_cents
+              from postings join posting_links using (merchant_id, livemode, position)
+             cross join lateral (values (debit, amount_cents, 0), (credit, 0, amount_cents))
+                as each (account, debit_cents, credit_cents)
+             group by merchant_id, livemode, account
+        ) moved using (merchant_id, livemode, account)
+         where (debits_cents, credits_cents) is distinct from (debit_cents, credit_cents)"""
     ),
 }
 

@@ -7,6 +7,7 @@ would wait for each other, but whenever somebody needs them.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
@@ -53,6 +54,11 @@ _WAITING: LiteralString = """
      order by merchant_id, livemode
 """
 
+_WAITS: LiteralString = """
+    select exists (select from unchained
+                    where merchant_id = %(merchant_id)s and livemode = %(livemode)s) as waits
+"""
+
 # Whoever chains holds the head; the others wait for it and then find nothing left to do.
 _HEAD: LiteralString = """
     insert into posting_heads as head (merchant_id, livemode, sequence, link)
@@ -79,6 +85,14 @@ _CHAIN: LiteralString = """
         insert into posting_links (merchant_id, livemode, sequence, position, link)
         select %(merchant_id)s, %(livemode)s, each.* from unnest(
             %(sequences)s::bigint[], %(positions)s::bigint[], %(links)s::bytea[]) as each
+    ), summed as (
+        insert into account_sums as before
+            (merchant_id, livemode, account, debits_cents, credits_cents)
+        select %(merchant_id)s, %(livemode)s, each.* from unnest(
+            %(accounts)s::text[], %(debits)s::bigint[], %(credits)s::bigint[]) as each
+        on conflict (merchant_id, livemode, account) do update
+           set debits_cents = before.debits_cents + excluded.debits_cents,
+               credits_cents = before.credits_cents + excluded.credits_cents
     )
     update posting_heads set sequence = %(sequence)s, link = %(link)s
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s
@@ -94,19 +108,14 @@ _AFTER: LiteralString = """
 """
 
 _SUMS: LiteralString = """
-    select account, sum(debits)::bigint as debits, sum(credits)::bigint as credits from (
-        select debit as account, sum(amount_cents) as debits, 0 as credits from postings
-         where merchant_id = %(merchant_id)s and livemode = %(livemode)s group by debit
-        union all
-        select credit, 0, sum(amount_cents) from postings
-         where merchant_id = %(merchant_id)s and livemode = %(livemode)s group by credit
-    ) as sums group by account order by account
+    select account, debits_cents, credits_cents from account_sums
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s order by account
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """All that was ever moved on an account."""
+    """All that was moved on an account."""
 
     account: str
     debits: Money
@@ -142,6 +151,12 @@ async def waiting(tx: Transaction) -> list[tuple[MerchantId, bool]]:
     ]
 
 
+async def waits(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> bool:
+    """Say whether this merchant and mode has postings to chain."""
+    row = await tx.row(_WAITS, {"merchant_id": merchant_id, "livemode": livemode})
+    return bool(row and row["waits"])
+
+
 async def chain(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> int:
     """Give committed postings of this merchant and mode their numbers; return how many got one.
 
@@ -155,16 +170,22 @@ async def chain(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> 
     if not rows:
         return 0
     links: list[bytes] = []
+    debits, credits_ = Counter[str](), Counter[str]()
     for row in rows:
+        debits[row["debit"]] += row["amount_cents"]
+        credits_[row["credit"]] += row["amount_cents"]
         before = link(
             posting_of(row), merchant_id=merchant_id, livemode=livemode,
             posted_at=row["posted_at"], sequence=sequence + len(links) + 1, before=before,
         )
         links.append(before)
+    accounts = sorted(debits.keys() | credits_.keys())
     await tx.execute(_CHAIN, whose | {
         "sequences": list(range(sequence + 1, sequence + len(links) + 1)),
         "positions": [row["position"] for row in rows], "links": links,
-        "sequence": sequence + len(links), "link": before,
+        "sequence": sequence + len(links), "link": before, "accounts": accounts,
+        "debits": [debits[each] for each in accounts],
+        "credits": [credits_[each] for each in accounts],
     })
     return len(links)
 
@@ -180,10 +201,11 @@ async def after(
 
 
 async def sums(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> list[Sums]:
-    """Return what was moved on each account of this merchant and mode, by the account's name."""
+    """Return what was moved on each account of this merchant and mode by all that is chained."""
     rows = await tx.rows(_SUMS, {"merchant_id": merchant_id, "livemode": livemode})
     return [
-        Sums(row["account"], Money(row["debits"]), Money(row["credits"])) for row in rows
+        Sums(row["account"], Money(row["debits_cents"]), Money(row["credits_cents"]))
+        for row in rows
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 
 from psycopg import sql
 
@@ -67,6 +67,24 @@ async def find(
     # Never prepared: which index is best depends on the values, such as how rare a state is.
     cursor = await tx.connection.execute(statement(values), values, prepare=False)
     return [payment_of(row, sealer) for row in await cursor.fetchall()]
+
+
+_RECEIVED: LiteralString = """
+    select coalesce(sum(amount_received_cents), 0)::bigint as cents from payments
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and state = %(state)s
+       and state <> 'completed'
+"""
+
+
+async def received(
+    tx: Transaction, state: State, *, merchant_id: MerchantId, livemode: bool,
+) -> Money:
+    """Return what came in for all payments in one state, which is not *completed*."""
+    row = await tx.row(_RECEIVED, {
+        "merchant_id": merchant_id, "livemode": livemode, "state": state.value,
+    })
+    assert row is not None, "an aggregate without groups has one row"
+    return Money(row["cents"])
 
 
 def statement(values: Mapping[str, Any]) -> sql.Composed:

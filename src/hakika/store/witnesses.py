@@ -38,7 +38,7 @@ _ADD: LiteralString = """
 
 _WITH_RECEIPT: LiteralString = (
     "select " + COLUMNS + " from payments"
-    " where receipt = %(receipt)s and shortcode = %(shortcode)s"
+    " where receipt = %(receipt)s and shortcode = %(shortcode)s and livemode = %(livemode)s"
 )
 
 _POSTED_TO: LiteralString = """

@@ -120,7 +120,7 @@ create table payments (
     created_at            timestamptz not null,
     updated_at            timestamptz not null,
     completed_at          timestamptz,
-    constraint payments_receipt_key unique (receipt, shortcode),
+    constraint payments_receipt_key unique (receipt, shortcode, livemode),
     constraint payments_completed_check check (
         (completed_at is not null) = (state in ('completed', 'receipt_awaited'))),
     constraint payments_failure_check check (

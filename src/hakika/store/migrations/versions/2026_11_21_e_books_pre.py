@@ -27,7 +27,6 @@ create table postings (
     constraint postings_receipt_key unique (receipt, shortcode, livemode, move)
 );
 
-create index postings_day on postings (merchant_id, livemode, happened_at);
 create index postings_payment on postings (payment_id);
 
 -- What is not chained yet: a queue, so that payments of one merchant do not wait at one row.
@@ -53,6 +52,16 @@ create table posting_heads (
     sequence    bigint not null,
     link        bytea not null,
     primary key (merchant_id, livemode)
+);
+
+-- What was ever moved on each account, by the postings that are chained.
+create table account_sums (
+    merchant_id   text not null,
+    livemode      boolean not null,
+    account       text not null,
+    debits_cents  bigint not null,
+    credits_cents bigint not null,
+    primary key (merchant_id, livemode, account)
 );
 
 -- What each source says of each receipt, besides the callback of a payment's own.
