@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from hakika.domain.errors import StatementUnreadable
-from hakika.sheets import rows, statements, xlsx_rows
+from hakika.sheets import pdf_rows, statements, xlsx_rows
 from tests.sheets.samples import (
     CHARGE,
     COLUMNS,
@@ -244,6 +244,17 @@ def test_a_wrong_password_is_told_from_none():
         read(as_pdf(password=PASSWORD), password="kenya-2025")
 
 
+def test_a_refused_pdf_does_not_bar_the_next():
+    """PDFium serves one at a time. Who holds the error, as a log does, must not hold the turn."""
+    bad = as_pdf(lines({"Paid_In": "lots"}))
+
+    with pytest.raises(StatementUnreadable) as refused:
+        read(bad)
+
+    assert refused.value.code == "statement_line_wrong"
+    assert not pdf_rows._ONE_AT_A_TIME.locked()
+
+
 def test_no_name_is_in_what_a_refusal_says():
     """Refusals are logged and answered; the cells of people must not get there by them."""
     for name in PAID[3], PAID[10], "lots of JANE":
@@ -255,7 +266,7 @@ def test_no_name_is_in_what_a_refusal_says():
 
 def test_more_lines_than_are_read_are_refused(monkeypatch):
     """The limit holds for every kind; here it is made small."""
-    monkeypatch.setattr(rows, "LINES_MAX", 5)
+    monkeypatch.setattr(statements, "LINES_MAX", 5)
     monkeypatch.setattr(xlsx_rows, "LINES_MAX", 5)
     for save in as_csv, as_xlsx, as_pdf:
         with pytest.raises(StatementUnreadable) as refused:

@@ -136,6 +136,13 @@ def test_feet_and_empty_rows_are_no_lines():
     assert read(as_csv((*HEAD, COLUMNS, PAID, *foot, CHARGE, *foot))).lines == 2
 
 
+def test_a_zero_character_does_not_reach_the_database():
+    """PostgreSQL takes no text with one, so one odd name would stop the whole import."""
+    content = as_csv((COLUMNS, changed(PAID, Details="JANE\0DOE"))).decode().encode("utf-16")
+
+    assert lines_of(read(content))[0].details == "JANE DOE"
+
+
 def test_the_order_of_the_lines_does_not_matter():
     """The portal writes the newest first; people sort."""
     early = changed(PAID, Receipt_No="TKL4EARLY1", Completion_Time="21-11-2026 06:00:00")

@@ -47,7 +47,7 @@ def text(cell: Cell) -> str:
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
         return str(int(cell))
     if isinstance(cell, str):
-        return cell if cell.isalnum() else " ".join(cell.split())
+        return cell if cell.isalnum() else " ".join(cell.replace("\0", " ").split())
     return str(cell)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 from hakika.domain.errors import StatementForeign, StatementUnreadable
@@ -23,7 +23,7 @@ _BOMS = (
 )
 
 
-def rows(file: BinaryIO, size: int) -> Iterator[Row]:
+def rows(file: BinaryIO, size: int) -> Generator[Row, None, None]:
     """Yield the rows of a CSV file of `size` bytes, streaming. The place is the line of the text.
 
     Raises:

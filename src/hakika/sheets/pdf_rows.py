@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from ctypes import byref
 from typing import BinaryIO, NamedTuple
@@ -36,9 +36,6 @@ _WORD_GAP_MAX = 0.4
 # Lines of one row of the table are nearer than this; rows that are set apart are farther.
 _LINE_GAP_MAX = 0.45
 
-# Points. No two columns line up with a cell as well as this, so the search can end.
-_ALIGNED = 0.5
-
 _NAME_LINES_MAX = 3
 _NAMES_MIN = 5  # a sentence that mentions a receipt has fewer names of columns
 
@@ -56,7 +53,7 @@ class _Text(NamedTuple):
 _Line = list[_Text]  # cells, from left to right
 
 
-def rows(file: BinaryIO, password: str | None) -> Iterator[Row]:
+def rows(file: BinaryIO, password: str | None) -> Generator[Row, None, None]:
     """Yield the rows of a PDF, page by page. The place counts the statement's lines from 1.
 
     Raises:
@@ -148,12 +145,21 @@ def _words(page: pdfium.PdfTextPage) -> Iterator[_Text]:
     said = page.get_text_range()
     if len(said) != count:  # a character beyond 16 bits: ask for each, so that places fit
         said = "".join(chr(raw.FPDFText_GetUnicode(page, index)) for index in range(count))
-    box = raw.FS_RECTF()
+    # A large statement has millions of words, so what can be looked up once is.
+    box, handle, look = raw.FS_RECTF(), page.raw, raw.FPDFText_GetLooseCharBox
+    into = byref(box)
     for word in _WORD.finditer(said):
-        raw.FPDFText_GetLooseCharBox(page, word.start(), byref(box))
+        start, end = word.span()
+        look(handle, start, into)
         left, bottom, top = box.left, box.bottom, box.top
-        raw.FPDFText_GetLooseCharBox(page, word.end() - 1, byref(box))
-        yield _Text(left, box.right, bottom, top, word[0])
+        look(handle, end - 1, into)
+        text = word[0] if word[0].isascii() else _mended(word[0])
+        yield _Text(left, box.right, bottom, top, text)
+
+
+def _mended(text: str) -> str:
+    """Return `text` with the halves of characters beyond 16 bits put together."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 class _Table:
@@ -163,30 +169,30 @@ class _Table:
         self._columns = sorted(cells)
         self.names = [cell.said for cell in self._columns]
         self.receipt = [columns.field_of(name) for name in self.names].index("receipt")
+        # Most cells begin or end at the very point where the name of their column does.
+        self._lefts = {round(cell.left): at for at, cell in enumerate(self._columns)}
+        self._rights = {round(cell.right): at for at, cell in enumerate(self._columns)}
 
-    def column_of(self, cell: _Text) -> int:
+    def placed(self, line: _Line) -> list[str]:
+        """Return what stands under each name in a line of text."""
+        said = [""] * len(self._columns)
+        for cell in line:
+            at = self._column_of(cell)
+            said[at] = f"{said[at]} {cell.said}" if said[at] else cell.said
+        return said
+
+    def _column_of(self, cell: _Text) -> int:
         """Return the index of the column that `cell` lines up with best."""
-        left, right, nearest, found = cell.left, cell.right, math.inf, 0
-        for index, name in enumerate(self._columns):
-            from_left, from_right = name.left - left, name.right - right
-            away = min(abs(from_left), abs(from_right), abs(from_left + from_right) / 2)
-            if away < nearest:
-                nearest, found = away, index
-                if away < _ALIGNED:
-                    break
-        return found
+        for edges, edge in ((self._lefts, cell.left), (self._rights, cell.right)):
+            exact = edges.get(round(edge))
+            if exact is not None:
+                return exact
+        return min(range(len(self._columns)), key=lambda at: self._away(self._columns[at], cell))
 
-    def row(self, lines: Sequence[_Line]) -> list[str]:
-        """Return one row of the table, of the lines of text that it takes."""
-        said: list[list[str]] = [[] for _ in self._columns]
-        for line in lines:
-            for cell in line:
-                said[self.column_of(cell)].append(cell.said)
-        return [" ".join(parts) for parts in said]
-
-    def has_receipt(self, line: _Line) -> bool:
-        """Whether a receipt stands under "Receipt No."."""
-        return any(is_receipt(cell.said) and self.column_of(cell) == self.receipt for cell in line)
+    @staticmethod
+    def _away(name: _Text, cell: _Text) -> float:
+        left, right = name.left - cell.left, name.right - cell.right
+        return min(abs(left), abs(right), abs(left + right) / 2)
 
 
 def _split(
@@ -197,25 +203,18 @@ def _split(
     A page without names goes on with the table of the page before.
     """
     most, above, below, names = _NAMES_MIN - 1, 0, 0, list[_Text]()
+    mentions = [any(cell.said.casefold().startswith("receipt") for cell in line) for line in lines]
     for index in range(len(lines)):
+        # Long names wrap, "Completion" over "Time".
         for end in range(index + 1, min(index + _NAME_LINES_MAX, len(lines)) + 1):
-            stacked = _names(lines[index:end])
-            if _known(stacked) > most:
-                most, above, below, names = _known(stacked), index, end, stacked
+            if any(mentions[index:end]):
+                stacked = _stacked(lines[index:end])
+                known = sum(columns.field_of(name.said) is not None for name in stacked)
+                if known > most:
+                    most, above, below, names = known, index, end, stacked
     if columns.found_in([name.said for name in names]):
         return lines[:above], _Table(names), lines[below:]
     return ([], None, lines) if before else (lines, None, [])
-
-
-def _names(lines: list[_Line]) -> list[_Text]:
-    """Return what could be the names of columns. Long ones wrap, "Completion" over "Time"."""
-    if any(cell.said.startswith(("Receipt", "RECEIPT")) for line in lines for cell in line):
-        return _stacked(lines)
-    return []
-
-
-def _known(names: list[_Text]) -> int:
-    return sum(columns.field_of(name.said) is not None for name in names)
 
 
 def _stacked(lines: list[_Line]) -> list[_Text]:
@@ -241,16 +240,21 @@ def _gathered(lines: list[_Line], table: _Table) -> Iterator[list[str]]:
     the line that has the receipt. Lines without any receipt are a row of their own: a foot.
     """
     for block in _blocks(lines):
-        taken: list[_Line] = []
+        row: list[str] = []
         begun = False
         for line in block:
-            if table.has_receipt(line):
+            placed = table.placed(line)
+            if is_receipt(placed[table.receipt]):
                 if begun:
-                    yield table.row(taken)
-                    taken = []
+                    yield row
+                    row = []
                 begun = True
-            taken.append(line)
-        yield table.row(taken)
+            row = _under(row, placed) if row else placed
+        yield row
+
+
+def _under(above: list[str], below: list[str]) -> list[str]:
+    return [f"{first} {last}".strip() for first, last in zip(above, below, strict=True)]
 
 
 def _blocks(lines: list[_Line]) -> Iterator[list[_Line]]:

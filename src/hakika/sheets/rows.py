@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
 
@@ -25,11 +25,3 @@ class Row(NamedTuple):
 def too_long() -> StatementTooLarge:
     """Return the refusal of a file with more lines than are read."""
     return StatementTooLarge(f"The statement has more than {LINES_MAX:,} lines.")
-
-
-def within_limit(rows: Iterator[Row]) -> Iterator[Row]:
-    """Yield `rows`. Raises: StatementTooLarge, at the first one too many."""
-    for count, row in enumerate(rows, start=1):
-        if count > LINES_MAX:
-            raise too_long()
-        yield row

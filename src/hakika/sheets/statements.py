@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import pickle
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -28,7 +29,7 @@ from hakika.domain.errors import (
 from hakika.domain.statement import StatementHead, StatementLine
 from hakika.sheets import csv_rows, pdf_rows, xlsx_rows
 from hakika.sheets.checks import Checked
-from hakika.sheets.rows import Row, within_limit
+from hakika.sheets.rows import LINES_MAX, Row, too_long
 
 # A PDF of 100,000 lines has 8 MB, a CSV 20 MB.
 FILE_BYTES_MAX = 64 << 20
@@ -82,28 +83,38 @@ def read_statement(
     Raises:
         StatementUnreadable: or one of its kinds; tell the person what it says. Nothing was kept.
     """
-    told = 0.0
     size, sha256 = _size_and_digest(file)
     kind = _kind_of(file)
     checked = Checked(now)
     packed: list[bytes] = []
     batch: list[StatementLine] = []
-    for row in within_limit(_rows(kind, file, size, password)):
-        line = checked.line(row)
-        if line is not None:
-            batch.append(line)
-            if len(batch) == _BATCH_LINES:
-                packed.append(_pack(batch))
-                batch = []
-        if progress is not None and row.share - told >= _PROGRESS_STEP:
-            told = row.share
-            progress(told)
+    # Closed at once, refused or not: what reads holds the file, and for a PDF the lock.
+    with closing(_rows(kind, file, size, password)) as rows:
+        for row in _watched(rows, progress):
+            line = checked.line(row)
+            if line is not None:
+                batch.append(line)
+                if len(batch) == _BATCH_LINES:
+                    packed.append(_pack(batch))
+                    batch = []
     if batch:
         packed.append(_pack(batch))
     head, span = checked.whole()
+    return Statement(kind, sha256, head, checked.lines, span[0], span[1], tuple(packed))
+
+
+def _watched(rows: Iterator[Row], progress: Progress | None) -> Iterator[Row]:
+    """Yield `rows`, tell how far they are, and raise at the first one too many."""
+    told = 0.0
+    for count, row in enumerate(rows, start=1):
+        if count > LINES_MAX:
+            raise too_long()
+        yield row
+        if progress is not None and row.share - told >= _PROGRESS_STEP:
+            told = row.share
+            progress(told)
     if progress is not None and told < 1:
         progress(1.0)
-    return Statement(kind, sha256, head, checked.lines, span[0], span[1], tuple(packed))
 
 
 def _pack(batch: list[StatementLine]) -> bytes:
@@ -144,7 +155,9 @@ def _kind_of(file: BinaryIO) -> FileKind:
     return FileKind.CSV
 
 
-def _rows(kind: FileKind, file: BinaryIO, size: int, password: str | None) -> Iterator[Row]:
+def _rows(
+    kind: FileKind, file: BinaryIO, size: int, password: str | None,
+) -> Generator[Row, None, None]:
     match kind:
         case FileKind.CSV:
             return csv_rows.rows(file, size)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import BinaryIO
 
 import python_calamine as calamine
@@ -32,12 +32,13 @@ _CHUNK = 1 << 20
 _LOCKED = 0x1  # of a ZIP part's flags
 
 _ROWS_BEFORE_COLUMNS_MAX = 200
-_REFERENCE = re.compile(rb'<(?:\w+:)?c [^<>]*?\br="([A-Z]{1,3})(\d{1,7})"')
-_ROW_NUMBER = re.compile(rb'<(?:\w+:)?row [^<>]*?\br="(\d+)"')
+# The place of a cell, "B12", or of a row, "12".
+_REFERENCE = re.compile(rb"""\br\s*=\s*["']([A-Za-z]*)([0-9]+)["']""")
+_DIGITS_MAX = 7
 _TAG_MAX = 200  # a tag that matters is shorter, so this much of a chunk is looked at again
 
 
-def rows(file: BinaryIO) -> Iterator[Row]:
+def rows(file: BinaryIO) -> Generator[Row, None, None]:
     """Yield the rows of the first sheet that has the columns. The place is Excel's row number.
 
     Raises:
@@ -121,11 +122,13 @@ class _Extent:
 
     def grow(self, xml: bytes) -> None:
         """Take the next piece of the sheet. Raises: StatementTooLarge."""
-        cells = _REFERENCE.findall(xml)
-        letters, numbers = {letters for letters, _ in cells}, {number for _, number in cells}
-        numbers.update(_ROW_NUMBER.findall(xml))
-        self._rows = max(self._rows, *map(int, numbers), 0)
-        self._columns = max(self._columns, *map(_column_number, letters), 0)
+        found = _REFERENCE.findall(xml)
+        for letters in {letters for letters, _ in found}:
+            self._columns = max(self._columns, _column_number(letters.upper()))
+        for number in {number for _, number in found}:
+            # A number only when it is a short one: endless digits would take Python its time.
+            row = int(number) if len(number) <= _DIGITS_MAX else LINES_MAX + 1
+            self._rows = max(self._rows, row)
         self._cells += xml.count(b"c>")  # every cell with a value ends so
         if self._rows > LINES_MAX:
             raise too_long()
@@ -134,7 +137,7 @@ class _Extent:
 
 
 def _column_number(letters: bytes) -> int:
-    """Return 1 for A, 27 for AA."""
+    """Return 1 for A, 27 for AA, 0 for nothing."""
     number = 0
     for letter in letters:
         number = number * 26 + letter - ord("A") + 1
