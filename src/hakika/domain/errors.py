@@ -84,6 +84,62 @@ class BodyTooLarge(Invalid):
     hint = "Send at most 64 KiB."
 
 
+class StatementUnreadable(Invalid):
+    """The statement is broken or cut: not a line of it was imported."""
+
+    code = "statement_unreadable"
+    hint = "Download the statement again and send the file as it came, unopened."
+
+    def __init__(self, message: str, *, hint: str = "", line: int | None = None) -> None:
+        where = "" if line is None else f"Line {line}: "
+        super().__init__(where + message, field="file", code=self.code, hint=hint)
+        self.line = line
+
+
+class StatementEncrypted(StatementUnreadable):
+    """The statement is locked, and no password or a wrong one came with it."""
+
+    code = "statement_encrypted"
+    hint = "Send the password that M-Pesa gave with the statement."
+
+
+class StatementForeign(StatementUnreadable):
+    """The file is something else than an organisation's M-Pesa statement."""
+
+    code = "statement_foreign"
+    hint = (
+        "Send what the M-Pesa organisation portal exports, as CSV, XLSX or PDF, with its row of "
+        "column names (Receipt No., Completion Time, Transaction Status, Paid In, Withdrawn)."
+    )
+
+
+class StatementEmpty(StatementUnreadable):
+    """The file has no line to import."""
+
+    code = "statement_empty"
+    hint = "Choose a period in which something happened, and download it again."
+
+
+class StatementTooLarge(StatementUnreadable):
+    """The statement is larger than is read at once."""
+
+    code = "statement_too_large"
+    hint = "Download it in parts, such as a month each: overlapping parts are welcome."
+
+
+class StatementLineWrong(StatementUnreadable):
+    """One line cannot be true. Not a line was imported."""
+
+    code = "statement_line_wrong"
+
+
+class StatementIncomplete(StatementUnreadable):
+    """The lines do not add up to the totals that the file itself states."""
+
+    code = "statement_incomplete"
+    hint = "Lines are missing or changed. Download it again, unfiltered, and send it unopened."
+
+
 class IdempotencyKeyMissing(Invalid):
     """A request that moves money came without an idempotency key."""
 

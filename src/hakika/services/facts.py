@@ -1,8 +1,8 @@
 """The one door for facts: read the payment, let the domain judge, commit everything that follows.
 
 The fact, the new state, the postings, the events and the deliveries that are due become durable
-together, or not at all, and only if nobody moved the payment after it was read; else it is judged again, held this
-time. Every service that hears something about a payment comes through here.
+together, or not at all, and only if nobody moved the payment after it was read; else it is judged
+again, held this time. Every service that hears something about a payment comes through here.
 """
 
 from __future__ import annotations
