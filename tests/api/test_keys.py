@@ -22,6 +22,7 @@ NEEDED = {
     ("GET", "/v1/payments/{payment_id}/timeline"): Scope.PAYMENTS_READ,
     ("POST", "/v1/payments/{payment_id}/check"): Scope.PAYMENTS_WRITE,
     ("GET", "/v1/balance"): Scope.REPORTS_READ,
+    ("GET", "/v1/payments/{payment_id}/evidence"): Scope.AUDIT_READ,
     ("GET", "/v1/ledger/accounts"): Scope.REPORTS_READ,
     ("GET", "/v1/ledger/entries"): Scope.REPORTS_READ,
     ("POST", "/v1/merchant/c2b"): Scope.MERCHANT_WRITE,

@@ -19,6 +19,7 @@ from hakika.api import (
     documents,
     errors,
     events,
+    evidence,
     health,
     keys,
     ledger,
@@ -39,8 +40,8 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, customers, ledger, events, webhooks, deliveries, merchant, keys, request_log,
-        health,
+        payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, keys,
+        request_log, health,
     )
 )
 

@@ -34,12 +34,13 @@ async def entries(rt: Rt, key: Reader, wanted: Annotated[bodies.EntryQuery, Quer
     found = await ledger.postings(rt, key, after=wanted.cursor, limit=wanted.limit + 1)
     page, more = found[:wanted.limit], len(found) > wanted.limit
     return Answer({
-        "success": True, "data": [_entry(each) for each in page],
+        "success": True, "data": [entry_data(each) for each in page],
         "page": {"next": str(page[-1].sequence) if more else None},
     })
 
 
-def _entry(posted: Posted) -> dict[str, Any]:
+def entry_data(posted: Posted) -> dict[str, Any]:
+    """Return a posting as it is shown."""
     posting = posted.posting
     assert posting is not None, "what is listed is there"
     return {

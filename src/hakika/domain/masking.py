@@ -34,6 +34,20 @@ _SECRETS = (
 )
 
 
+# Whom Safaricom names: FirstName, ReceiverPartyPublicName, and pairs of a key and a value.
+_NAMES = (
+    re.compile(r'("[A-Za-z ]*Name"\s*:\s*")(?:[^"\\]|\\.)*(")'),
+    re.compile(r'("Key"\s*:\s*"[A-Za-z ]*Name"\s*,\s*"Value"\s*:\s*")(?:[^"\\]|\\.)*(")'),
+)
+
+
+def mask_body(text: str) -> str:
+    """Return a body of Safaricom's with numbers, secrets and names hidden."""
+    for name in _NAMES:
+        text = name.sub(rf"\1{HIDDEN}\2", text)
+    return mask_text(text)
+
+
 def mask_text(text: str) -> str:
     """Return `text` with everything hidden that looks like a Kenyan number or a secret."""
     for secret, shown in _SECRETS:  # first, or a number inside of a secret would disguise it
