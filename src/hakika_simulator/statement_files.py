@@ -1,6 +1,6 @@
 """Statements as files: CSV in pieces, XLSX, and PDF with or without a password.
 
-XLSX and PDF come from libraries of the extra `statements`, and are only there with it.
+PDF comes from a library of the extra `statements`, and is only there with it.
 """
 
 import csv
@@ -9,6 +9,8 @@ import secrets
 from collections.abc import Iterator
 from itertools import islice
 from textwrap import wrap
+
+import xlsxwriter
 
 from hakika_simulator.sms import plain_shillings, shillings
 from hakika_simulator.statements import COLUMNS, Cell, Statement
@@ -42,13 +44,7 @@ def shillings_grouped(cents: int) -> str:
 
 
 def xlsx_file(statement: Statement) -> bytes:
-    """Return the workbook: one sheet, amounts as numbers, all else as text.
-
-    Raises:
-        ImportError: the extra `statements` is not installed.
-    """
-    import xlsxwriter  # noqa: PLC0415 - an extra
-
+    """Return the workbook: one sheet, amounts as numbers, all else as text."""
     file = io.BytesIO()
     with xlsxwriter.Workbook(file, {"constant_memory": True}) as book:
         sheet = book.add_worksheet(SHEET)
