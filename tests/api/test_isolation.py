@@ -38,6 +38,7 @@ SHOWS = {
     "/v1/merchant": "merchant_id", "/v1/merchant/providers": "provider_id",
     "/v1/customers": "customer_id", "/v1/requests": "request_id",
     "/v1/ledger/entries": "settled_id", "/v1/ledger/accounts": "sum", "/v1/balance": "sum",
+    "/v1/reconciliation/runs": "run_id",
 }
 
 # The log of requests has everything that a merchant typed, another's ids too. So it is always
@@ -142,10 +143,11 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
             "passkey": "own-passkey", "shortcode": has["shortcode"],
         },
     })
+    run = await shop.send("POST", "/v1/payments/mpesa/reconcile", json={})
     world.in_api(request_log.write_notes(world.rt))
     logged, = (await shop.get(f"/v1/requests?idempotency_key={has['log_key']}")).data
     return Owner(shop, live_key, has | {
-        "request_id": logged["id"], "own_key_id": logged["key_id"],
+        "run_id": run.data["id"], "request_id": logged["id"], "own_key_id": logged["key_id"],
         "settled_id": settled, "payment_id": payment.data["id"], "endpoint_id": endpoint.data["id"],
         "delivery_id": delivery["id"], "event_id": delivery["event_id"],
         "key_id": spare.data["id"], "provider_id": provider.data["id"],

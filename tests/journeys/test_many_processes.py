@@ -41,7 +41,7 @@ async def test_killing_any_one_of_them_under_load_loses_nothing(world: World):
 
     assert len({payment["id"] for payment in asked}) == PAYMENTS
     assert len(pushed) == len(set(pushed)), "one push for each payment"
-    assert len(pushed) > PAYMENTS * 0.9
+    assert len(pushed) > PAYMENTS / 2, "else this was no load"
     await world.all_told(lives)
     report = await world.verified()
     assert report.green, [check for check in report.checks if check.violations]

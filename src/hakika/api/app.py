@@ -25,6 +25,7 @@ from hakika.api import (
     ledger,
     merchant,
     payments,
+    reconciliation,
     request_log,
     webhooks,
 )
@@ -41,7 +42,7 @@ from hakika.settings import Settings
 ROUTERS = tuple(
     door.router for door in (
         payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, keys,
-        request_log, health,
+        reconciliation, request_log, health,
     )
 )
 

@@ -20,6 +20,7 @@ from hakika.api.merchant_bodies import (
     OverlapRequest,
     ProviderRequest,
 )
+from hakika.api.reconciliation_bodies import ShortcodeRequest
 from hakika.api.schemas import Problem, QuotaProblem, RefusalProblem
 from hakika.api.webhook_bodies import (
     EndpointChange,
@@ -33,7 +34,7 @@ _BY_REFERENCE = (
     AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
     EndpointChange, EndpointRequest,
     KeyRequest, OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem,
-    RecoveryRequest, RefusalProblem, WebhookRequest,
+    RecoveryRequest, RefusalProblem, ShortcodeRequest, WebhookRequest,
 )
 
 _PROBLEMS = {

@@ -19,7 +19,7 @@ from hakika.domain.errors import Forbidden, Invalid
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.provider import Secrets, provider_data
 from hakika.domain.times import written
-from hakika.services import merchants, providers
+from hakika.services import merchants, providers, registrations
 
 router = APIRouter(prefix="/v1/merchant", tags=["merchant"])
 
@@ -117,7 +117,7 @@ async def register_c2b(request: Request, rt: Rt, key: Writer) -> Response:
     In live mode M-Pesa takes the addresses once: to register others, delete them on its portal.
     """
     wanted = read_model(bodies.C2bRequest, read_object(await read_bytes(request)))
-    provider = await providers.register_c2b(
+    provider = await registrations.register_c2b(
         rt, key, wanted.shortcode, when_unheard=wanted.when_unheard,
     )
     return Answer({"success": True, "data": {

@@ -7,14 +7,14 @@ refused: that happens before M-Pesa sees the order (daraja.md 3.1), and it happe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
 import aiohttp
 
-from hakika.daraja import words
+from hakika.daraja import pull, words
 from hakika.daraja.answers import (
     THROTTLED_SECONDS,
     UNREADABLE_ANSWER,
@@ -25,6 +25,7 @@ from hakika.daraja.answers import (
 from hakika.daraja.c2b import REGISTER_PATH, Registration
 from hakika.daraja.credentials import Credentials
 from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
+from hakika.daraja.pull import PullRow
 from hakika.daraja.results import StkResult, stk_result
 from hakika.daraja.strict_json import Unreadable
 from hakika.daraja.token import Token, TokenSource
@@ -157,15 +158,50 @@ class DarajaClient:
             credentials.shortcode.business_short_code, when_unheard, confirmation_url,
             validation_url,
         ).body()
-        try:
-            answer = await self._ask(
-                credentials, REGISTER_PATH, body, (), seconds=self._query_seconds,
-            )
-        except NoAnswer as failure:
-            raise DarajaSilent(b"", note=failure.what) from None
+        answer = await self._told(credentials, REGISTER_PATH, body)
         read = _read(answer)
         if not (answer.is_success and read.response_code == ACCEPTED_CODE and not read.error_code):
             raise _failure(answer)
+
+    async def register_pull(
+        self, credentials: Credentials, *, nominated_number: str, callback_url: str,
+    ) -> None:
+        """Have M-Pesa list a short code's collections. Registered before is as good.
+
+        Raises: DarajaRefused, DarajaUnreachable or DarajaSilent, as a push does.
+        """
+        body = pull.registration(
+            credentials.shortcode.business_short_code, nominated_number=nominated_number,
+            callback_url=callback_url,
+        )
+        answer = await self._told(credentials, pull.REGISTER_PATH, body)
+        if not (answer.is_success and pull.is_registered(answer.body)):
+            raise _failure(answer)
+
+    async def pull_page(
+        self, credentials: Credentials, *, since: datetime, until: datetime, offset: int,
+    ) -> Sequence[PullRow]:
+        """Return rows of what was collected, from the `offset`-th on; none at the end.
+
+        Raises: DarajaRefused, DarajaUnreachable or DarajaSilent: nothing is known of this time.
+        """
+        body = pull.query(
+            credentials.shortcode.business_short_code, since=since, until=until, offset=offset,
+        )
+        answer = await self._told(credentials, pull.QUERY_PATH, body)
+        if not (answer.is_success and answer.complete):
+            raise _failure(answer)
+        try:
+            return pull.read_page(answer.body)
+        except Unreadable as failure:
+            raise DarajaSilent(answer.body, note=str(failure)) from None
+
+    async def _told(self, credentials: Credentials, path: str, body: bytes) -> Answer:
+        """Return the answer to a question. Raises: DarajaUnreachable, DarajaSilent."""
+        try:
+            return await self._ask(credentials, path, body, (), seconds=self._query_seconds)
+        except NoAnswer as failure:
+            raise DarajaSilent(b"", note=failure.what) from None
 
     async def stk_query(
         self, credentials: Credentials, checkout_request_id: str,

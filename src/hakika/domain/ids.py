@@ -20,11 +20,12 @@ DeliveryId = NewType("DeliveryId", int)  # counted by the database; written like
 ProviderId = NewType("ProviderId", str)
 CustomerId = NewType("CustomerId", str)
 LoggedRequestId = NewType("LoggedRequestId", str)
+RunId = NewType("RunId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
-    "LoggedRequestId": "req",
+    "LoggedRequestId": "req", "RunId": "run",
 }
 
 DELIVERIES_MAX = 2**63  # beyond what the database counts to

@@ -7,27 +7,21 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from hakika.daraja.credentials import LOOPBACK, Credentials, check_live
-from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
-from hakika.domain.callback import Door
 from hakika.domain.errors import (
     Conflict,
     Invalid,
     LiveModeUnavailable,
     NotFound,
-    ProviderRefused,
-    Unavailable,
 )
 from hakika.domain.ids import MerchantId, ProviderId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.payment import Payment
 from hakika.domain.provider import Provider, Secrets, refuse_masked
-from hakika.domain.shortcode import Shortcode, WhenUnheard
+from hakika.domain.shortcode import Shortcode
 from hakika.services.runtime import Runtime
 from hakika.store import providers
 
 PROVIDERS_MAX = 50
-
-TRY_AGAIN = "Register again after Retry-After seconds; twice does no harm."
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,42 +163,12 @@ async def with_id(rt: Runtime, provider_id: ProviderId) -> Provider | None:
         return await providers.with_id(tx, provider_id)
 
 
-async def register_c2b(
-    rt: Runtime, key: ApiKey, shortcode: str = "", *, when_unheard: WhenUnheard,
-) -> Provider:
-    """Have M-Pesa tell us of every payment to a short code, asked for or not.
-
-    Raises:
-        NotFound: no such credentials.
-        ProviderRefused: Daraja did not register the addresses, and says why.
-        Unavailable: Daraja could not be asked, or did not answer. Register again.
-    """
-    chosen = _chosen(await find(rt, key), shortcode)
-    if chosen is None:
+async def chosen(rt: Runtime, key: ApiKey, shortcode: str = "") -> Provider:
+    """Return the way of `shortcode`, or the default. Raises: NotFound."""
+    found = _chosen(await find(rt, key), shortcode)
+    if found is None:
         raise NotFound("There are no such M-Pesa credentials for this key.")
-    try:
-        await rt.daraja.register_c2b(
-            credentials(rt, chosen), when_unheard=when_unheard,
-            confirmation_url=rt.callback_url(chosen.id, Door.CONFIRMATION),
-            validation_url=rt.callback_url(chosen.id, Door.VALIDATION),
-        )
-    except DarajaRefused as refusal:
-        reason = refusal.reason
-        raise ProviderRefused(f"Daraja refused: {reason.developer_message}", daraja={
-            "code": reason.daraja_code or None, "message": reason.daraja_message or None,
-            "meaning": reason.developer_message, "payer_message": reason.payer_message,
-            "retryable": reason.retryable,
-        }) from None
-    except DarajaUnreachable as failure:
-        raise Unavailable(
-            "M-Pesa could not be reached. Nothing was registered.", hint=TRY_AGAIN,
-            retry_after_seconds=failure.retry_after_seconds,
-        ) from None
-    except DarajaSilent:
-        raise Unavailable(
-            "M-Pesa did not say whether it registered the addresses.", hint=TRY_AGAIN,
-        ) from None
-    return chosen
+    return found
 
 
 async def account(

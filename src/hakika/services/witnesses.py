@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 import structlog
 
@@ -29,7 +30,16 @@ AGAIN_SECONDS = 20
 TAKEN_MAX = 100
 
 
-async def hear(rt: Runtime, witness: Witness) -> None:
+class Outcome(StrEnum):
+    """What came of hearing a witness."""
+
+    KNOWN = "known"            # a payment has this receipt already, or this source told of it
+    PAID = "paid"              # it completed the payment that the money is for
+    UNASKED = "unasked"        # it became a payment of its own
+    UNDECIDED = "undecided"    # it is judged again soon
+
+
+async def hear(rt: Runtime, witness: Witness) -> Outcome:
     """Make a witness durable, then let follow what follows from it. Safe to repeat.
 
     Raises:
@@ -40,8 +50,7 @@ async def hear(rt: Runtime, witness: Witness) -> None:
         is_new = await witnesses.add(
             tx, witness, now=now, next_try_at=now + timedelta(seconds=LEASE_SECONDS),
         )
-    if is_new:
-        await _settle(rt, witness, heard_at=now)
+    return await _settle(rt, witness, heard_at=now) if is_new else Outcome.KNOWN
 
 
 async def hear_again(rt: Runtime) -> int:
@@ -56,23 +65,24 @@ async def hear_again(rt: Runtime) -> int:
     return len(due)
 
 
-async def _settle(rt: Runtime, witness: Witness, *, heard_at: datetime) -> None:
+async def _settle(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome:
     """Find what the money is for; whoever was faster has found it already."""
     async with rt.store.autocommit() as tx:
         known = await witnesses.payment_with_receipt(tx, witness)
         asked = [] if known else await witnesses.asked(tx, witness)
     if known is not None:
         await _agree(rt, witness, known)
-        return
+        return Outcome.KNOWN
     judged = judge(witness, asked, heard_at=heard_at, now=rt.now())
     match judged.verdict:
         case Verdict.UNDECIDED:
             await _note(rt, witness, None, again=True)
+            return Outcome.UNDECIDED
         case Verdict.UNASKED:
-            await _bear(rt, witness, heard_at=heard_at)
+            return await _bear(rt, witness, heard_at=heard_at)
         case Verdict.PAYS:
             assert judged.payment is not None
-            await _pay(rt, witness, judged.payment)
+            return await _pay(rt, witness, judged.payment)
 
 
 async def _agree(rt: Runtime, witness: Witness, payment: Payment) -> None:
@@ -89,7 +99,7 @@ async def _agree(rt: Runtime, witness: Witness, payment: Payment) -> None:
     await _note(rt, witness, payment.id)
 
 
-async def _pay(rt: Runtime, witness: Witness, payment: Payment) -> None:
+async def _pay(rt: Runtime, witness: Witness, payment: Payment) -> Outcome:
     """Complete a payment by a witness, unless it moved so that the money may not be for it."""
 
     def hears(payment: Payment) -> Fact | None:
@@ -99,11 +109,12 @@ async def _pay(rt: Runtime, witness: Witness, payment: Payment) -> None:
         await record_heard(rt, payment.id, hears, seen=payment)
     except Unheard:
         await _note(rt, witness, None, again=True)
-        return
+        return Outcome.UNDECIDED
     await _note(rt, witness, payment.id)
+    return Outcome.PAID
 
 
-async def _bear(rt: Runtime, witness: Witness, *, heard_at: datetime) -> None:
+async def _bear(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome:
     """Make a payment of money that nobody asked for."""
     unpaid = born(Payment(
         id=PaymentId(rt.new_id("pay")), merchant_id=witness.merchant_id,
@@ -121,8 +132,9 @@ async def _bear(rt: Runtime, witness: Witness, *, heard_at: datetime) -> None:
             await witnesses.settle(tx, witness, payment_id=change.after.id)
     except ReceiptTaken:  # its own callback came meanwhile, or another witness
         await _note(rt, witness, None, again=True)
-        return
+        return Outcome.UNDECIDED
     rt.telemetry.recorded(change)
+    return Outcome.UNASKED
 
 
 async def _note(

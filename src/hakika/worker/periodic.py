@@ -15,6 +15,7 @@ from hakika.services import (
     endpoint_health,
     ledger,
     limits,
+    pulls,
     request_log,
     witnesses,
 )
@@ -36,6 +37,7 @@ ROUNDS = (
     Round("drop_unwanted", endpoint_health.drop_unwanted, 5),
     Round("hear_again", witnesses.hear_again, 5),
     Round("chain_postings", ledger.chain_all, 5),
+    Round("pull", pulls.run_due, 10),
     Round("quarantine", callbacks.try_again, 30),
     Round("months_ahead", make_months_ahead, 6 * 3600),
     Round("drop_old_requests", request_log.drop_old, 6 * 3600),

@@ -83,6 +83,36 @@ create table witnesses (
 create index witnesses_day on witnesses (merchant_id, livemode, happened_at);
 create index witnesses_due on witnesses (next_try_at) where next_try_at is not null;
 
+-- Up to when M-Pesa's own list of each short code was read whole: an outage leaves no hole.
+create table watermarks (
+    provider_id   text primary key,
+    pulled_to     timestamptz,
+    next_pull_at  timestamptz,
+    last_error    text not null default ''
+);
+
+create index watermarks_due on watermarks (next_pull_at) where next_pull_at is not null;
+
+create table reconciliation_runs (
+    id          text primary key,
+    merchant_id text not null,
+    livemode    boolean not null,
+    shortcode   text not null,
+    source      text not null,
+    since       timestamptz not null,
+    until       timestamptz not null,
+    rows        integer not null,
+    synced      integer not null,
+    skipped     integer not null,
+    not_found   integer not null,
+    undecided   integer not null,
+    error       text,
+    started_at  timestamptz not null,
+    finished_at timestamptz not null
+);
+
+create index reconciliation_runs_list on reconciliation_runs (merchant_id, livemode, id desc);
+
 create trigger postings_append_only before update or delete on postings
     for each row execute function refuse_change();
 create trigger postings_keep before truncate on postings
