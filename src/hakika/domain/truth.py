@@ -41,6 +41,7 @@ class Truth:
 
     pushes: tuple[Push, ...]
     thanked: Mapping[PaymentId, int]    # callbacks that we answered 2xx, by payment
+    unasked: Mapping[str, Money]        # what payers paid by themselves, by receipt
     _of_payment: Mapping[str, list[Push]]
     _with_checkout_id: Mapping[str, list[Push]]
     _with_receipt: Mapping[str, list[Push]]
@@ -65,7 +66,11 @@ class Truth:
             if push.receipt:
                 with_receipt[push.receipt].append(push)
             thanked.update(_thanked(row, called_about))
-        return cls(tuple(pushes), thanked, of_payment, with_checkout_id, with_receipt)
+        unasked = {
+            row["receipt"]: Money(row["amount_cents"])
+            for row in told["c2b"] if row["state"] == "completed"
+        }
+        return cls(tuple(pushes), thanked, unasked, of_payment, with_checkout_id, with_receipt)
 
     def payment_ids(self) -> set[PaymentId]:
         """Return every payment of ours that M-Pesa has carried out a push for."""
@@ -121,13 +126,22 @@ def money_breaches(payment: Payment, truth: Truth) -> Iterator[str]:
         yield f"Payment {payment.id} was pushed {len(own)} times: {names}."
     if own and payment.state is State.UNSENT:
         yield f"Payment {payment.id} says that it was never sent, and M-Pesa carried out a push."
-    if payment.receipt and payment.receipt not in {push.receipt for push in own}:
+    unasked = truth.unasked.get(payment.receipt)
+    if payment.receipt and unasked is None and payment.receipt not in {
+        push.receipt for push in own
+    }:
         yield (
             f"Payment {payment.id} cites the receipt {payment.receipt}, "
             "which M-Pesa never gave for it."
         )
     paid = [push for push in own if push.is_paid]
-    if paid:
+    if unasked is not None:
+        if payment.amount_received != unasked:
+            yield (
+                f"Payment {payment.id} says that {payment.amount_received} came, and M-Pesa "
+                f"moved {unasked} with {payment.receipt}."
+            )
+    elif paid:
         yield from _breaches_of_paid(payment, paid)
     elif payment.state in {State.COMPLETED, State.RECEIPT_AWAITED}:
         yield f"Payment {payment.id} is {payment.state}, and M-Pesa has moved no money for it."
