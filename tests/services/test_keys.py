@@ -13,6 +13,7 @@ from hakika.domain.errors import (
     Forbidden,
     Invalid,
     KeyExpired,
+    KeyReplaced,
     KeyRevoked,
     NotFound,
     Unauthenticated,
@@ -169,6 +170,20 @@ async def test_a_rotated_key_lives_on_for_the_overlap_and_its_heir_as_long_as_it
     assert ending.expires_at - world.rt.now() <= timedelta(seconds=60)
     with pytest.raises(Invalid):
         await keys.rotate(world.rt, new.id, overlap_seconds=7 * 24 * 3600 + 1)
+
+
+async def test_the_end_that_a_rotation_sets_is_not_handed_down(world: World):
+    """Rotated again after a lost answer, a key that never ends had an heir that ended in 30 s."""
+    old, _ = await made(world)
+    heir, _ = await keys.rotate(world.rt, old.id, overlap_seconds=30)
+    ending = next(each for each in await keys.find(world.rt) if each.id == old.id)
+
+    for which, by in ((old, None), (old, world.key), (old, ending), (heir, ending)):
+        with pytest.raises(KeyReplaced, match=heir.id):
+            await keys.rotate(world.rt, which.id, overlap_seconds=30, by=by)
+    again, _ = await keys.rotate(world.rt, heir.id, overlap_seconds=0, by=world.key)
+
+    assert (old.expires_at, heir.expires_at, again.expires_at) == (None, None, None)
 
 
 async def test_a_key_ends_at_its_time_and_with_no_overlap_at_once(world: World):

@@ -7,7 +7,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from hakika.domain.delivery import DeliveryState
 from hakika.domain.dialect import Dialect
-from hakika.domain.errors import Invalid, NotFound, TooManyEndpoints
+from hakika.domain.errors import Invalid, NotFound, SecretOverlap, TooManyEndpoints
 from hakika.domain.event import EventName
 from hakika.domain.webhook import ENDPOINTS_MAX
 from hakika.services import deliveries, webhooks
@@ -202,6 +202,24 @@ class TestSecrets:
             await webhooks.rotate_secret(
                 world.rt, world.key, endpoint.id, overlap_seconds=7 * DAY + 1,
             )
+
+    async def test_another_rotation_ends_no_secret_that_still_signs(self, world: World):
+        """After a lost answer the receiver has the first secret, which nobody else then knew."""
+        endpoint = await world.add_endpoint()
+        await webhooks.rotate_secret(world.rt, world.key, endpoint.id, overlap_seconds=DAY)
+        with pytest.raises(SecretOverlap):
+            await webhooks.rotate_secret(world.rt, world.key, endpoint.id, overlap_seconds=DAY)
+        await world.completed()
+        await world.deliver()
+        before = verifies(world, endpoint.secret)
+        third = await webhooks.rotate_secret(
+            world.rt, world.key, endpoint.id, overlap_seconds=0,
+        )
+        await world.completed()
+        await world.deliver()
+
+        assert before
+        assert (verifies(world, endpoint.secret), verifies(world, third.secret)) == (False, True)
 
     async def test_a_payments_own_address_follows_the_rotation(self, world: World):
         """It has no secret of its own, so the merchant could verify nothing after a rotation."""

@@ -60,10 +60,13 @@ async def find(rt: Rt, key: Reader) -> Response:
 @router.post(
     "/{key_id}/rotate", status_code=HTTPStatus.CREATED, summary="Replace an API key",
     openapi_extra=body_of(bodies.OverlapRequest),
-    responses=answers(bodies.NewKeyAnswer, HTTPStatus.CREATED, 400, 401, 403, 404, 413),
+    responses=answers(bodies.NewKeyAnswer, HTTPStatus.CREATED, 400, 401, 403, 404, 409, 413),
 )
 async def rotate(request: Request, rt: Rt, key: Writer, key_id: str) -> Response:
-    """Make a key that may do the same; the old one ends after the overlap (a day, unless said)."""
+    """Make a key that may do the same; the old one ends after the overlap (a day, unless said).
+
+    A key that was replaced is not rotated again and rotates no other: 409 names its successor.
+    """
     raw = await read_bytes(request)
     wanted = read_model(bodies.OverlapRequest, read_object(raw) if raw else {})
     made, text = await keys.rotate(

@@ -98,10 +98,13 @@ async def delete(rt: Rt, key: Writer, endpoint_id: str) -> Response:
 @router.post(
     "/webhook-endpoints/{endpoint_id}/rotate-secret", summary="Change a webhook endpoint's secret",
     openapi_extra=body_of(OverlapRequest),
-    responses=answers(bodies.NewEndpointAnswer, HTTPStatus.OK, 400, 401, 403, 404, 413),
+    responses=answers(bodies.NewEndpointAnswer, HTTPStatus.OK, 400, 401, 403, 404, 409, 413),
 )
 async def rotate(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Response:
-    """Make a new secret, shown this once. The old one signs beside it until the overlap is over."""
+    """Make a new secret, shown this once. The old one signs beside it until the overlap is over.
+
+    While an earlier overlap runs, only `overlap_seconds` 0 is taken: it ends both secrets at once.
+    """
     raw = await read_bytes(request)
     wanted = read_model(OverlapRequest, read_object(raw) if raw else {})
     endpoint = await webhooks.rotate_secret(

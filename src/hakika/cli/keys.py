@@ -120,6 +120,8 @@ def rotate(
 ) -> None:
     """Replace a key by one that may do the same. The old one ends after the overlap.
 
+    Was the new one lost before it was noted down? Rotate that one; `keys list` shows its id.
+
     Example: hakika keys rotate key_… --overlap 3600
     """
 

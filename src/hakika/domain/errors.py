@@ -233,11 +233,31 @@ class CustomerExists(Conflict):
     hint = "Change the customer that is named, or delete it first."
 
 
+class KeyReplaced(Conflict):
+    """Another API key took the place of this one, which ends soon and rotates no keys any more."""
+
+    code = "api_key_replaced"
+    hint = (
+        "Use the key that took its place. Was it lost? Rotate that one: with `hakika keys rotate`, "
+        "or with a key of the merchant that was not replaced."
+    )
+
+
 class EndpointDisabled(Conflict):
     """Nothing is sent to this webhook endpoint."""
 
     code = "endpoint_disabled"
     hint = 'Enable it first: PATCH /v1/webhook-endpoints/{id} with {"enabled": true}.'
+
+
+class SecretOverlap(Conflict):
+    """Two secrets of a webhook endpoint sign, and a third would end one that is in use."""
+
+    code = "secret_overlap"
+    hint = (
+        "Wait until the time that is named. Or send overlap_seconds 0: then both secrets end at "
+        "once, and the new one signs alone."
+    )
 
 
 class TooManyEndpoints(Conflict):

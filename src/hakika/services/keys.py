@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from hakika.domain import merchant as rules
-from hakika.domain.errors import Forbidden, Invalid, NotFound, Unauthenticated
+from hakika.domain.errors import Forbidden, Invalid, KeyReplaced, NotFound, Unauthenticated
 from hakika.domain.ids import KeyId, MerchantId
 from hakika.domain.merchant import ApiKey, KeyText, Scope
 from hakika.services.runtime import Runtime
@@ -87,12 +87,16 @@ async def rotate(
 
     Raises:
         NotFound: no such key for `by`, or a dead one.
+        KeyReplaced: `which` was rotated before, or `by` was: the end that this gave to them is not
+            for their heirs, who would shut out their users when it comes.
         Forbidden: it may do more than `by`, who would get it.
         Invalid: the overlap is not 0 to 7 days.
     """
     overlap = rules.check_overlap(overlap_seconds)
     async with rt.store.transaction() as tx:
         old = await _living(rt, tx, which, by)
+        for each in (old, by or old):
+            _refuse_replaced(each)
         new, text = _minted(rt, old.merchant_id, Wanted(
             livemode=old.livemode, scopes=old.scopes, label=old.label, networks=old.networks,
             expires_at=_as_long(old, now=rt.now()),
@@ -104,6 +108,11 @@ async def rotate(
     rt.keys.forget(old.handle)
     rt.handles.forget(ALL)
     return new, text.write()
+
+
+def _refuse_replaced(key: ApiKey) -> None:
+    if key.replaced_by is not None:
+        raise KeyReplaced(f"Key {key.id} was replaced by {key.replaced_by}.")
 
 
 def _rotated_by(by: ApiKey, new: ApiKey) -> ApiKey:

@@ -9,11 +9,12 @@ from typing import Any, Final
 from hakika.domain import webhook
 from hakika.domain.delivery import Answer
 from hakika.domain.dialect import Dialect, Message, masked
-from hakika.domain.errors import Invalid, NotFound, TooManyEndpoints
+from hakika.domain.errors import Invalid, NotFound, SecretOverlap, TooManyEndpoints
 from hakika.domain.event import TEST, Event, EventName
 from hakika.domain.health import FINE
 from hakika.domain.ids import EndpointId, EventId
 from hakika.domain.merchant import OVERLAP_SECONDS, ApiKey, check_overlap
+from hakika.domain.times import written
 from hakika.domain.webhook import Endpoint, endpoint_data
 from hakika.outbound.addresses import check_url
 from hakika.services import endpoint_health
@@ -203,10 +204,16 @@ async def rotate_secret(
     Raises:
         Invalid: the overlap is longer than a week.
         NotFound: no such endpoint for this key.
+        SecretOverlap: an overlap runs, and this is not to end it. Which of its two secrets the
+            receiver has, nobody here knows.
     """
     overlap = check_overlap(overlap_seconds)
     async with rt.store.transaction() as tx:
         old = await _found(tx, key, endpoint_id, lock=True)
+        if overlap and old.previous_until is not None and rt.now() < old.previous_until:
+            raise SecretOverlap(
+                f"The secret before this one signs too until {written(old.previous_until)}.",
+            )
         rotated = replace(
             old, secret=rt.new_webhook_secret(), previous_secret=old.secret if overlap else "",
             previous_until=rt.now() + overlap if overlap else None,
