@@ -103,11 +103,37 @@ async def test_payments_go_through_the_default_or_the_short_code_that_is_named(s
         "174379": True, "600111": False,
     }
     assert unknown.problem == (400, "invalid_request", [("shortcode", "shortcode_unknown")])
-    assert (await shop.send("DELETE", PROVIDERS)).status == 204
+    assert (await shop.send("DELETE", PROVIDERS + "?shortcode=174379")).status == 204
     (left,) = (await shop.get(PROVIDERS)).data
     assert (left["config_summary"]["shortcode"], left["default"]) == ("600111", True)
     assert (await shop.send("POST", PROVIDERS + "/validate")).data["valid"] is True
     assert (await shop.send("DELETE", PROVIDERS + "?shortcode=174379")).status == 404
+
+
+async def test_a_delete_that_is_repeated_deletes_nothing_else(shop):
+    """HTTP clients send a DELETE again when its answer gets lost."""
+    await put(shop)
+    await put(shop, shortcode="600111")
+    several = await shop.send("DELETE", PROVIDERS)
+    await shop.send("DELETE", PROVIDERS + "?shortcode=600111")
+    only = [(await shop.send("DELETE", PROVIDERS)).status for _ in range(2)]
+
+    assert several.problem == (409, "conflict", [])
+    assert "?shortcode=" in several.body["hint"]
+    assert only == [204, 404]
+
+
+async def test_credentials_that_are_put_move_the_default_only_when_they_say_so(shop):
+    """Else the money of a second short code's shop would go astray when its secret is renewed."""
+    seen = []
+    for code, more in (("174379", {}), ("600111", {}), ("600111", {}), ("600111", {"default": True}),
+                       ("600111", {}), ("174379", {"default": False})):
+        await put(shop, shortcode=code, **more)
+        listed = (await shop.get(PROVIDERS)).data
+        (default,) = (each for each in listed if each["default"])
+        seen.append(default["config_summary"]["shortcode"])
+
+    assert seen == ["174379"] * 3 + ["600111"] * 3
 
 
 async def test_put_again_they_replace_those_of_the_same_short_code(shop):

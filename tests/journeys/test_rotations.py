@@ -280,6 +280,7 @@ async def test_credentials_are_changed_and_tried_and_no_payment_fails(house: Hou
         answers = []
         for app in (SANDBOX, SANDBOX | {"consumer_key": "another"}, SANDBOX | {
             "consumer_key": "third", "consumer_secret": "and-its-own", "shortcode": "600111",
+            "default": True,
         }):
             answers.append(await ask("PUT", PROVIDERS, json={"provider": "mpesa", "mpesa": app}))
             await traffic.goes_on()

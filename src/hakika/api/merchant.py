@@ -129,10 +129,10 @@ async def register_c2b(request: Request, rt: Rt, key: Writer) -> Response:
 
 @router.delete(
     "/providers", status_code=HTTPStatus.NO_CONTENT, summary="Delete M-Pesa credentials",
-    responses=answers(None, HTTPStatus.NO_CONTENT, 400, 401, 403, 404),
+    responses=answers(None, HTTPStatus.NO_CONTENT, 400, 401, 403, 404, 409),
 )
 async def delete(rt: Rt, key: Writer, shortcode: WhichShortcode = "") -> Response:
-    """Delete the credentials of one short code, for good.
+    """Delete the credentials of one short code, for good. Where there are several, name it.
 
     Payments that wait are still settled by their callbacks, and asked about no more.
     """

@@ -36,7 +36,10 @@ class MpesaCredentials(BaseModel):
     result_url: _Url = ""
     timeout_url: _Url = ""
     nominated_number: Annotated[str, Field(max_length=20)] = ""
-    default: bool = Field(True, description="Collects when a payment names no short code.")
+    default: bool | None = Field(
+        None, description="Collects when a payment names no short code. Left out: as it is; the "
+        "first one does.",
+    )
 
 
 class ProviderRequest(BaseModel):

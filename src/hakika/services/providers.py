@@ -33,7 +33,7 @@ class Wanted:
     result_url: str = ""
     timeout_url: str = ""
     nominated_number: str = ""
-    is_default: bool = True
+    is_default: bool | None = None     # None: as it is; of the first one, yes
 
 
 async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
@@ -68,7 +68,7 @@ def _provider(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
     now = rt.now()
     return Provider(
         id=ProviderId(rt.new_id("prv")), merchant_id=key.merchant_id, livemode=key.livemode,
-        shortcode=wanted.shortcode, secrets=wanted.secrets, is_default=wanted.is_default,
+        shortcode=wanted.shortcode, secrets=wanted.secrets, is_default=bool(wanted.is_default),
         result_url=wanted.result_url, timeout_url=wanted.timeout_url,
         nominated_number=wanted.nominated_number, created_at=now, updated_at=now,
     )
@@ -138,13 +138,23 @@ async def _proved(rt: Runtime, provider: Provider) -> Provider:
 
 
 async def delete(rt: Runtime, key: ApiKey, shortcode: str = "") -> None:
-    """Delete the credentials of `shortcode`, or of the default. Raises: NotFound.
+    """Delete the credentials of `shortcode`, or of the only one.
 
     Payments that wait for their outcome are still settled by callbacks, and asked about no more.
+
+    Raises:
+        NotFound: no such credentials.
+        Conflict: no short code is named, and there are several. HTTP clients repeat a DELETE whose
+            answer got lost, and the second one would delete the heir.
     """
     async with rt.store.transaction() as tx:
         await providers.lock(tx, key.merchant_id)
         present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
+        if len(present) > 1 and not shortcode:
+            raise Conflict(
+                f"There are {len(present)} short codes; say which one is to be deleted.",
+                hint="Name it: DELETE /v1/merchant/providers?shortcode=…",
+            )
         chosen = _chosen(present, shortcode)
         if chosen is None:
             raise NotFound("There are no such M-Pesa credentials for this key.")
