@@ -118,6 +118,15 @@ async def test_nobody_comes_in_without_a_key_that_we_know(shop, method, path):
     assert {answer.headers["WWW-Authenticate"] for answer in answers} == {"Bearer"}
 
 
+async def test_a_key_of_no_scopes_is_refused_rather_than_made_with_all(shop):
+    """Left out is all; an empty list is the mistake of a program."""
+    refused = await shop.send("POST", "/v1/keys", json={"scopes": []})
+    made = await shop.send("POST", "/v1/keys", json={})
+
+    assert refused.problem == (400, "invalid_request", [("scopes", "list_empty")])
+    assert set(made.data["scopes"]) == set(Scope)
+
+
 async def test_a_key_goes_in_either_header(shop):
     """Seed 002 has X-API-Key; most clients have Bearer."""
     other_header = await shop.get("/v1/payments", key="", headers={"X-API-Key": shop.key})

@@ -231,6 +231,20 @@ def cursor_of(prefix: str) -> BeforeValidator:
 Moment = Annotated[datetime, _rule(_moment)]
 
 
+def _named(value: Any) -> Any:
+    """Refuse a list that names nothing: who made it by a program did not mean everything."""
+    if value == []:
+        raise Invalid(
+            "An empty list names nothing. Name at least one, or leave the field out.",
+            field="list", code="list_empty",
+        )
+    return value
+
+
+# For a list that, left out, means everything.
+NAMES_SOME = _rule(_named)
+
+
 class PaymentQuery(BaseModel):
     """How a list of payments is narrowed. An unknown parameter is refused, not ignored."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from hakika.api.inputs import Moment
+from hakika.api.inputs import NAMES_SOME, Moment
 from hakika.api.schemas import Page
 from hakika.domain.merchant import OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, Scope
 from hakika.domain.shortcode import Kind, WhenUnheard
@@ -146,7 +146,9 @@ class KeyRequest(BaseModel):
     }]})
 
     label: Annotated[str, Field(max_length=100)] = ""
-    scopes: list[Scope] = Field([], description="Left out: all that the making key has.")
+    scopes: Annotated[list[Scope], NAMES_SOME] = Field(
+        default_factory=list, min_length=1, description="Left out: all that the making key has.",
+    )
     allowed_networks: Annotated[
         list[Annotated[str, Field(max_length=50)]],
         Field(max_length=50, description="Where it may be used from. Left out: as the making key."),

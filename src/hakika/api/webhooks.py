@@ -18,7 +18,7 @@ from hakika.domain.errors import Invalid
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.webhook import Endpoint, endpoint_data
 from hakika.services import deliveries, webhooks
-from hakika.services.webhooks import UNCHANGED, Changed, Wanted
+from hakika.services.webhooks import Changed, Wanted
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 
@@ -73,14 +73,14 @@ async def read(rt: Rt, key: Reader, endpoint_id: str) -> Response:
     responses=answers(bodies.EndpointAnswer, HTTPStatus.OK, 400, 401, 403, 404, 413),
 )
 async def change(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Response:
-    """Change an endpoint, or enable it again. Nothing more goes to an address that was replaced."""
+    """Change an endpoint, or enable it again. Nothing more goes to an address that was replaced.
+
+    What is left out stays as it is. Null removes description, headers and rate_per_second.
+    """
     wanted = read_model(bodies.EndpointChange, read_object(await read_bytes(request)))
-    rate = wanted.rate_per_second if "rate_per_second" in wanted.model_fields_set else UNCHANGED
-    endpoint = await webhooks.change_endpoint(rt, key, ids.endpoint_id(endpoint_id), Changed(
-        url=wanted.url, events=wanted.events, dialect=wanted.dialect,
-        description=wanted.description, headers=wanted.headers, rate_per_second=rate,
-        enabled=wanted.enabled,
-    ))
+    endpoint = await webhooks.change_endpoint(
+        rt, key, ids.endpoint_id(endpoint_id), Changed(**wanted.said()),
+    )
     return Answer({"success": True, "data": endpoint_data(endpoint)})
 
 

@@ -19,7 +19,7 @@ from hakika.domain.payment import Payment
 from hakika.domain.provider import Provider, Secrets, refuse_masked
 from hakika.domain.shortcode import Shortcode
 from hakika.services.runtime import Runtime
-from hakika.store import providers
+from hakika.store import merchants, providers
 
 PROVIDERS_MAX = 50
 
@@ -56,7 +56,7 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
     provider = _provider(rt, key, wanted)
     _check_fit(rt, credentials(rt, provider))
     async with rt.store.transaction() as tx:
-        await providers.lock(tx, key.merchant_id)
+        await merchants.lock(tx, key.merchant_id)
         present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
         provider = _beside(provider, present)
         await providers.put(tx, provider)
@@ -148,7 +148,7 @@ async def delete(rt: Runtime, key: ApiKey, shortcode: str = "") -> None:
             answer got lost, and the second one would delete the heir.
     """
     async with rt.store.transaction() as tx:
-        await providers.lock(tx, key.merchant_id)
+        await merchants.lock(tx, key.merchant_id)
         present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
         if len(present) > 1 and not shortcode:
             raise Conflict(

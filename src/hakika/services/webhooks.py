@@ -20,7 +20,7 @@ from hakika.outbound.addresses import check_url
 from hakika.services import endpoint_health
 from hakika.services.delivering import post
 from hakika.services.runtime import Runtime
-from hakika.store import webhooks
+from hakika.store import merchants, webhooks
 from hakika.store.deliveries import Letter
 from hakika.store.transaction import Transaction
 
@@ -76,6 +76,7 @@ async def add_endpoint(rt: Runtime, key: ApiKey, wanted: Wanted) -> Endpoint:
         TooManyEndpoints: delete one first.
     """
     async with rt.store.transaction() as tx:
+        await merchants.lock(tx, key.merchant_id)
         present = await webhooks.endpoints(
             tx, merchant_id=key.merchant_id, livemode=key.livemode,
         )
@@ -94,6 +95,7 @@ async def set_only_endpoint(rt: Runtime, key: ApiKey, url: str) -> Endpoint:
     """
     endpoint = _new_endpoint(rt, key, Wanted(url))
     async with rt.store.transaction() as tx:
+        await merchants.lock(tx, key.merchant_id)
         for old in await webhooks.endpoints(
             tx, merchant_id=key.merchant_id, livemode=key.livemode,
         ):

@@ -17,6 +17,8 @@ _ADD: LiteralString = """
 _ALL: LiteralString = "select id, name, created_at from merchants order by id limit %(limit)s"
 _ONE: LiteralString = "select id, name, created_at from merchants where id = %(id)s"
 
+_LOCK: LiteralString = "select id from merchants where id = %(id)s for no key update"
+
 _STOPPED: LiteralString = """
     select owner, reason, stopped_at from collection_stops where owner = any(%(owners)s)
      order by stopped_at limit 1
@@ -45,6 +47,11 @@ async def read(tx: Transaction, merchant_id: MerchantId) -> Merchant | None:
     """Return one merchant, or None."""
     row = await tx.row(_ONE, {"id": merchant_id})
     return _merchant_of(row) if row else None
+
+
+async def lock(tx: Transaction, merchant_id: MerchantId) -> None:
+    """Keep others from changing what belongs to this merchant, and is counted, until the end."""
+    await tx.execute(_LOCK, {"id": merchant_id})
 
 
 async def stopped(tx: Transaction, *owners: str) -> tuple[str, datetime] | None:

@@ -58,8 +58,6 @@ _DELETE: LiteralString = """
     returning is_default
 """
 
-_LOCK: LiteralString = "select id from merchants where id = %(merchant_id)s for no key update"
-
 
 async def of(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> list[Provider]:
     """Return the ways of one merchant in one mode, oldest first."""
@@ -72,11 +70,6 @@ async def with_id(tx: Transaction, provider_id: ProviderId) -> Provider | None:
     """Return one way, whoever's it is, or None."""
     row = await tx.row(_WITH_ID, {"id": provider_id})
     return None if row is None else _provider_of(row, await tx.sealer(row["merchant_id"]))
-
-
-async def lock(tx: Transaction, merchant_id: MerchantId) -> None:
-    """Keep others from changing this merchant's ways until the transaction ends."""
-    await tx.execute(_LOCK, {"merchant_id": merchant_id})
 
 
 async def put(tx: Transaction, provider: Provider) -> None:
