@@ -86,16 +86,19 @@ class Settings(BaseSettings):
     simulator_url: str = Field(
         "",
         description="A simulated Daraja (`hakika simulate`) for merchants who have no sandbox "
-        "credentials of their own. Left out: they share the sandbox app of the settings below.",
+        "credentials of their own; it needs no account at Safaricom. Left out: they share the "
+        "sandbox app of the settings below.",
     )
     daraja_live_url: str = Field(
         "https://api.safaricom.co.ke", description="Daraja for live keys.",
     )
     sandbox_consumer_key: SecretStr = Field(
-        SecretStr(""), description="The sandbox app's consumer key.",
+        SecretStr(""),
+        description="The sandbox app's consumer key. A simulator takes any, also none.",
     )
     sandbox_consumer_secret: SecretStr = Field(
-        SecretStr(""), description="The sandbox app's consumer secret.",
+        SecretStr(""),
+        description="The sandbox app's consumer secret. A simulator takes any, also none.",
     )
     sandbox_passkey: SecretStr = Field(
         SecretStr(SANDBOX_PASSKEY), description="The sandbox passkey; Safaricom's public one.",

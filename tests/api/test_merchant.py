@@ -9,7 +9,8 @@ import pytest
 from hakika.domain.ids import MerchantId
 from hakika.services import keys
 from hakika.services.keys import Wanted
-from tests.api.world import Shop, World, new_key, new_person
+from hakika.services.runtime import open_runtime
+from tests.api.world import Shop, World, new_key, new_person, settings_of
 
 # As a developer copies it from an older service's guide.
 SANDBOX = {
@@ -58,6 +59,17 @@ async def test_a_first_payment_needs_no_credentials(shop):
     """The simulator serves a test mode without any of its own."""
     assert (await shop.get(PROVIDERS)).data == []
     assert (await shop.order(phone=new_person())).status == 202
+
+
+async def test_beside_a_simulator_nobody_needs_an_account_at_safaricom(api_world):
+    """As docs/configuration.md says of it; each test payment was answered with 503."""
+    settings = settings_of(
+        api_world.database_url, "https://sandbox.example",
+        HAKIKA_SIMULATOR_URL=api_world.simulator, HAKIKA_SANDBOX_CONSUMER_KEY="",
+        HAKIKA_SANDBOX_CONSUMER_SECRET="",
+    )
+    async with open_runtime(settings) as rt:
+        assert await rt.daraja.prove(rt.shared_account) is None
 
 
 @pytest.mark.parametrize("name", [

@@ -15,7 +15,6 @@ from importlib import import_module
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 
 from hakika.cli import (
     dev_folder,
@@ -96,8 +95,6 @@ def _settings(settings: Settings) -> Settings:
     return settings.model_copy(update={
         "webhook_allowed_networks": (*settings.webhook_allowed_networks, *LOOPBACK),
         "sandbox_queries_per_minute": QUERIES_PER_MINUTE,
-        "sandbox_consumer_key": SecretStr("hakika-dev"),
-        "sandbox_consumer_secret": SecretStr("hakika-dev"),
         "stop_seconds_max": min(settings.stop_seconds_max, STOP_SECONDS_MAX),
     })
 
