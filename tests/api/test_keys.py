@@ -127,6 +127,18 @@ async def test_a_key_of_no_scopes_is_refused_rather_than_made_with_all(shop):
     assert set(made.data["scopes"]) == set(Scope)
 
 
+async def test_keys_are_listed_a_page_at_a_time_newest_first(shop):
+    """Whoever looks for the key that was made just now finds it on top."""
+    made = [(await shop.send("POST", "/v1/keys", json={})).data["id"] for _ in range(2)]
+    page = await shop.get("/v1/keys?limit=2")
+    rest = await shop.get(f"/v1/keys?limit=2&cursor={page.body['page']['next']}")
+
+    assert [each["id"] for each in page.data] == sorted(made, reverse=True)
+    assert [len(rest.data), rest.body["page"]["next"]] == [1, None]
+    for query in ("cursor=x", "limit=101", "page=2"):
+        assert (await shop.get(f"/v1/keys?{query}")).status == 400
+
+
 async def test_a_key_goes_in_either_header(shop):
     """Seed 002 has X-API-Key; most clients have Bearer."""
     other_header = await shop.get("/v1/payments", key="", headers={"X-API-Key": shop.key})

@@ -138,11 +138,12 @@ async def test_a_delete_that_is_repeated_deletes_nothing_else(shop):
 async def test_credentials_that_are_put_move_the_default_only_when_they_say_so(shop):
     """Else the money of a second short code's shop would go astray when its secret is renewed."""
     seen = []
-    for code, more in (
-        ("174379", {}), ("600111", {}), ("600111", {}),
-        ("600111", {"default": True}), ("600111", {}), ("174379", {"default": False}),
+    for mpesa in (
+        {"shortcode": "174379"}, {"shortcode": "600111"}, {"shortcode": "600111"},
+        {"shortcode": "600111", "default": True}, {"shortcode": "600111"},
+        {"shortcode": "174379", "default": False},
     ):
-        await put(shop, shortcode=code, **more)
+        await put(shop, **mpesa)
         listed = (await shop.get(PROVIDERS)).data
         (default,) = (each for each in listed if each["default"])
         seen.append(default["config_summary"]["shortcode"])

@@ -57,6 +57,20 @@ async def test_a_payment_is_asked_for_paid_and_read(shop):
     assert [each["sequence"] for each in timeline] == [1, 2, 3]
 
 
+async def test_a_timeline_is_read_a_page_at_a_time(shop):
+    """A payment that was tried two hundred times has four hundred facts."""
+    paid = await shop.settled((await shop.order()).data["id"])
+    path = f"/v1/payments/{paid['id']}/timeline"
+    page = await shop.get(f"{path}?limit=2")
+    rest = await shop.get(f"{path}?limit=2&cursor={page.body['page']['next']}")
+
+    assert [each["sequence"] for each in (*page.data, *rest.data)] == [1, 2, 3]
+    assert [len(page.data), rest.body["page"]["next"]] == [2, None]
+    assert [(await shop.get(f"{path}?{query}")).status for query in ("limit=101", "cursor=x")] == [
+        400, 400,
+    ]
+
+
 async def test_an_order_without_a_reference_gets_one_of_its_own(shop):
     """Two orders that look alike on the statement cannot be told apart."""
     made = [(await shop.order(phone=new_person())).data["reference"] for _ in range(3)]

@@ -144,7 +144,7 @@ class Overlap:
             "POST", f"/v1/keys/{old['id']}/rotate", key=self.key, json=overlap,
         )
         self.new_key = traffic.newest_key = rotated.body["data"]["api_key"]
-        kept, _ = (await traffic.ask("GET", "/v1/keys", key=self.new_key)).body["data"]
+        _, kept = (await traffic.ask("GET", "/v1/keys", key=self.new_key)).body["data"]
         self.key_ends_at = seconds(kept["expires_at"])
         changed = await traffic.ask(
             "POST", ROTATE_SECRET.format(endpoint_id), key=self.new_key, json=overlap,

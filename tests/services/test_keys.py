@@ -66,7 +66,7 @@ async def test_a_key_of_nobody_is_not_made(world: World):
     with pytest.raises(NotFound):
         await keys.create(world.rt, MerchantId("mer_none"), TEST)
 
-    assert (await keys.find(world.rt))[-1] == world.key
+    assert (await keys.all_of_them(world.rt))[-1] == world.key
 
 
 async def test_a_wrong_name_and_a_wrong_secret_are_refused_alike(world: World):
@@ -101,7 +101,7 @@ async def test_a_revoked_key_says_so_at_once_and_stays_listed(world: World, whic
     await keys.revoke(world.rt, getattr(key, which))
 
     assert isinstance(await refusal(world, text), KeyRevoked)
-    revoked = {each.id: each.revoked_at for each in await keys.find(world.rt)}
+    revoked = {each.id: each.revoked_at for each in await keys.all_of_them(world.rt)}
     assert revoked[key.id] is not None
     assert revoked[world.key.id] is None
 
@@ -109,12 +109,12 @@ async def test_a_revoked_key_says_so_at_once_and_stays_listed(world: World, whic
 async def test_a_key_is_revoked_once(world: World):
     """The second time nothing is there to revoke, and the first time stays written."""
     await keys.revoke(world.rt, world.key.id)
-    first = (await keys.find(world.rt))[-1].revoked_at
+    first = (await keys.all_of_them(world.rt))[-1].revoked_at
     with pytest.raises(NotFound):
         await keys.revoke(world.rt, world.key.id)
 
     assert first is not None
-    assert (await keys.find(world.rt))[-1].revoked_at == first
+    assert (await keys.all_of_them(world.rt))[-1].revoked_at == first
 
 
 async def made(world: World, **wanted: object) -> tuple[ApiKey, str]:
@@ -176,7 +176,7 @@ async def test_the_end_that_a_rotation_sets_is_not_handed_down(world: World):
     """Rotated again after a lost answer, a key that never ends had an heir that ended in 30 s."""
     old, _ = await made(world)
     heir, _ = await keys.rotate(world.rt, old.id, overlap_seconds=30)
-    ending = next(each for each in await keys.find(world.rt) if each.id == old.id)
+    ending = next(each for each in await keys.all_of_them(world.rt) if each.id == old.id)
 
     for which, by in ((old, None), (old, world.key), (old, ending), (heir, ending)):
         with pytest.raises(KeyReplaced, match=heir.id):
@@ -226,12 +226,26 @@ async def test_a_use_is_noted_of_who_has_the_whole_key(world: World):
     key, text = await made(world)
     good = rules.read_key(text)
     await refusal(world, KeyText(good.livemode, good.handle, good.secret[::-1]).write())
-    last_used = {each.id: each.last_used_at for each in await keys.find(world.rt, world.key)}
+    before = await keys.find(world.rt, world.key, limit=9)
 
     await keys.authenticate(world.rt, text)
 
-    assert last_used[key.id] is None
-    assert {each.id: each.last_used_at for each in await keys.find(world.rt, world.key)}[key.id]
+    after = await keys.find(world.rt, world.key, limit=9)
+    assert [each.last_used_at for each in before if each.id == key.id] == [None]
+    assert None not in [each.last_used_at for each in after if each.id == key.id]
+
+
+async def test_every_key_is_listed_however_many_there_are(
+    world: World, monkeypatch: pytest.MonkeyPatch,
+):
+    """After a thousand the newest were in no list, so that nobody could revoke them by it."""
+    monkeypatch.setattr(keys, "PAGE", 2)
+    mine = sorted([world.key.id, *[(await made(world))[0].id for _ in range(4)]])
+    first = await keys.find(world.rt, world.key, limit=3)
+    rest = await keys.find(world.rt, world.key, before=first[-1].id, limit=3)
+
+    assert [each.id for each in (*first, *rest)] == mine[::-1]
+    assert [each.id for each in await keys.all_of_them(world.rt)][-5:] == mine
 
 
 async def test_keys_of_another_merchant_or_mode_are_not_there(world: World):
@@ -239,7 +253,7 @@ async def test_keys_of_another_merchant_or_mode_are_not_there(world: World):
     live, _ = await keys.create(world.rt, world.key.merchant_id, Wanted(livemode=True))
     other = (await world.live()).key
 
-    assert live not in await keys.find(world.rt, world.key)
+    assert live not in await keys.find(world.rt, world.key, limit=100)
     for theirs in (live, other):
         for change in (keys.rotate, keys.revoke):
             with pytest.raises(NotFound):

@@ -13,13 +13,16 @@ from tests.services.world import World
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
-async def test_merchants_are_listed_in_the_order_they_came(world: World):
+async def test_merchants_are_listed_in_the_order_they_came(
+    world: World, monkeypatch: pytest.MonkeyPatch,
+):
     """An operator finds the newest at the end."""
     made = []
     for name in ("Asha", "  Baraka  ", "Chai & Co"):
         made.append(await merchants.create(world.rt, name))
         await asyncio.sleep(0.002)  # ids sort by the millisecond
 
+    monkeypatch.setattr(merchants, "PAGE", 2)  # also when one page does not hold them all
     assert (await merchants.all_of_them(world.rt))[-3:] == made
     assert [merchant.name for merchant in made] == ["Asha", "Baraka", "Chai & Co"]
 

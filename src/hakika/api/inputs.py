@@ -272,6 +272,15 @@ class PaymentQuery(BaseModel):
     limit: int = Field(50, ge=1, le=100)
 
 
+class TimelineQuery(BaseModel):
+    """Which page of what was heard about a payment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: int = Field(0, ge=0, lt=2**31, description="`page.next` of the page before.")
+    limit: int = Field(100, ge=1, le=100)
+
+
 class EventQuery(BaseModel):
     """Where to go on in the stream of events."""
 

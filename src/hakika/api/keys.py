@@ -5,14 +5,15 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from hakika.api import merchant_bodies as bodies
-from hakika.api.answer import Answer
+from hakika.api.answer import Answer, page_of
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import ids
+from hakika.domain.ids import KeyId
 from hakika.domain.merchant import ApiKey, Scope, key_data
 from hakika.services import keys
 
@@ -47,14 +48,14 @@ def _shown_once(key: ApiKey, text: str) -> Response:
 
 
 @router.get(
-    "", summary="List API keys", responses=answers(bodies.KeysAnswer, HTTPStatus.OK, 401, 403),
+    "", summary="List API keys",
+    responses=answers(bodies.KeysAnswer, HTTPStatus.OK, 400, 401, 403),
 )
-async def find(rt: Rt, key: Reader) -> Response:
-    """List the keys of this merchant and mode, oldest first, dead ones too."""
-    found = await keys.find(rt, key)
-    return Answer({
-        "success": True, "data": [key_data(each) for each in found], "page": {"next": None},
-    })
+async def find(rt: Rt, key: Reader, wanted: Annotated[bodies.KeyQuery, Query()]) -> Response:
+    """List the keys of this merchant and mode, newest first, dead ones too."""
+    before = KeyId(wanted.cursor) if wanted.cursor else None
+    found = await keys.find(rt, key, before=before, limit=wanted.limit + 1)
+    return page_of(found, key_data, limit=wanted.limit)
 
 
 @router.post(

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from hakika.api.inputs import NAMES_SOME, Moment
+from hakika.api.inputs import NAMES_SOME, Moment, cursor_of
 from hakika.api.schemas import Page
 from hakika.domain.merchant import OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, Scope
 from hakika.domain.shortcode import Kind, WhenUnheard
@@ -158,6 +158,17 @@ class KeyRequest(BaseModel):
     )
 
 
+class KeyQuery(BaseModel):
+    """Which page of the keys. An unknown parameter is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    cursor: Annotated[str, cursor_of("key")] | None = Field(
+        None, description="`page.next` of the page before.",
+    )
+    limit: int = Field(50, ge=1, le=100)
+
+
 class OverlapRequest(BaseModel):
     """Replace something secret by a new one."""
 
@@ -209,7 +220,7 @@ class NewKeyAnswer(BaseModel):
 
 
 class KeysAnswer(BaseModel):
-    """All keys of this merchant and mode, dead ones too."""
+    """A page of the keys of this merchant and mode, newest first, dead ones too."""
 
     success: Literal[True] = True
     data: list[KeyData]

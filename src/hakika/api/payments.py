@@ -165,12 +165,20 @@ async def read(rt: Rt, key: Reader, payment_id: str) -> Response:
 
 @router.get(
     "/{payment_id}/timeline", summary="Everything heard about a payment",
-    responses=answers(schemas.TimelineAnswer, HTTPStatus.OK, 401, 403, 404),
+    responses=answers(schemas.TimelineAnswer, HTTPStatus.OK, 400, 401, 403, 404),
 )
-async def timeline(rt: Rt, key: Reader, payment_id: str) -> Response:
+async def timeline(
+    rt: Rt, key: Reader, payment_id: str, wanted: Annotated[inputs.TimelineQuery, Query()],
+) -> Response:
     """Read every fact about one payment, oldest first, each chained to the one before."""
-    heard = await payments.timeline(rt, key, ids.payment_id(payment_id))
-    return Answer({"success": True, "data": [_fact_data(each) for each in heard]})
+    heard = await payments.timeline(
+        rt, key, ids.payment_id(payment_id), after=wanted.cursor, limit=wanted.limit + 1,
+    )
+    page, more = heard[:wanted.limit], len(heard) > wanted.limit
+    return Answer({
+        "success": True, "data": [_fact_data(each) for each in page],
+        "page": {"next": str(page[-1].sequence) if more else None},
+    })
 
 
 def _fact_data(heard: HeardFact) -> dict[str, Any]:

@@ -119,10 +119,11 @@ class FactData(BaseModel):
 
 
 class TimelineAnswer(BaseModel):
-    """Everything heard about a payment, oldest first."""
+    """A page of everything heard about a payment, oldest first."""
 
     success: Literal[True] = True
     data: list[FactData]
+    page: Page
 
 
 CUSTOMER_EXAMPLE = {

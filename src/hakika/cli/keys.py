@@ -91,7 +91,7 @@ def show(data: options.Data = None, as_json: options.Json = False) -> None:
 
     Example: hakika keys list
     """
-    found = on_database(data, keys.find)
+    found = on_database(data, keys.all_of_them)
     if as_json:
         screen.write_json({"keys": [key_data(each) for each in found]})
         return

@@ -18,6 +18,8 @@ from hakika.store.transaction import Transaction
 KEY_BITS = 200
 LABEL_CHARACTERS_MAX = 100
 
+PAGE = 1000  # that one statement reads for `all_of_them`
+
 # The one name under which the handles of all living keys are known.
 ALL = ""
 
@@ -73,10 +75,24 @@ def _minted(rt: Runtime, merchant_id: MerchantId, wanted: Wanted) -> tuple[ApiKe
     ), text
 
 
-async def find(rt: Runtime, by: ApiKey | None = None) -> list[ApiKey]:
-    """Return the keys of `by`'s merchant and mode, oldest first; without `by` everybody's."""
+async def find(
+    rt: Runtime, by: ApiKey, *, before: KeyId | None = None, limit: int,
+) -> list[ApiKey]:
+    """Return up to `limit` keys of `by`'s merchant and mode, newest first, made before `before`."""
     async with rt.store.autocommit() as tx:
-        return await keys.find(tx, *_within(by))
+        return await keys.find(tx, *_within(by), before=before, limit=limit)
+
+
+async def all_of_them(rt: Runtime) -> list[ApiKey]:
+    """Return everybody's keys, oldest first, dead ones too."""
+    found: list[ApiKey] = []
+    async with rt.store.autocommit() as tx:
+        while True:
+            before = found[-1].id if found else None
+            page = await keys.find(tx, None, None, before=before, limit=PAGE)
+            found += page
+            if len(page) < PAGE:
+                return found[::-1]
 
 
 async def rotate(

@@ -14,6 +14,8 @@ from hakika.store import merchants
 NAME_CHARACTERS_MAX = 100
 REASON_CHARACTERS_MAX = 200
 
+PAGE = 1000  # that one statement reads for `all_of_them`
+
 
 async def create(rt: Runtime, name: str) -> Merchant:
     """Return a new merchant. Raises: Invalid, when the name is empty or above 100 characters."""
@@ -30,9 +32,15 @@ async def create(rt: Runtime, name: str) -> Merchant:
 
 
 async def all_of_them(rt: Runtime) -> list[Merchant]:
-    """Return merchants, oldest first."""
+    """Return all merchants, oldest first."""
+    found: list[Merchant] = []
     async with rt.store.autocommit() as tx:
-        return await merchants.all_of_them(tx)
+        while True:
+            after = found[-1].id if found else None
+            page = await merchants.find(tx, after=after, limit=PAGE)
+            found += page
+            if len(page) < PAGE:
+                return found
 
 
 async def read(rt: Runtime, merchant_id: MerchantId) -> Merchant:

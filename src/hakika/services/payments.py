@@ -371,11 +371,17 @@ async def assign(rt: Runtime, payment: Payment, assigned_to: str) -> Payment:
     return (await record(rt, payment, fact)).after
 
 
-async def timeline(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> list[HeardFact]:
-    """Return everything heard about a payment, oldest first. Raises: NotFound."""
+async def timeline(
+    rt: Runtime, key: ApiKey, payment_id: PaymentId, *, after: int = 0, limit: int = 100,
+) -> list[HeardFact]:
+    """Return up to `limit` facts of a payment, from sequence `after` on, oldest first.
+
+    Raises:
+        NotFound: no such payment for this key.
+    """
     payment = await read(rt, key, payment_id)
     async with rt.store.autocommit() as tx:
-        return await payments.heard(tx, payment)
+        return await payment_search.facts(tx, payment, after=after, limit=limit)
 
 
 async def find(rt: Runtime, key: ApiKey, wanted: Filter, *, limit: int) -> list[Payment]:

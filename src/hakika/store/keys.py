@@ -9,8 +9,6 @@ from hakika.domain.ids import KeyId, MerchantId
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.store.transaction import Transaction
 
-LIST_MAX = 1000
-
 _COLUMNS: LiteralString = """
     id, merchant_id, livemode, handle, digest, scopes, label, allowed_networks, created_at,
     expires_at, revoked_at, replaced_by, last_used_at
@@ -32,7 +30,8 @@ _LIST: LiteralString = (
     "select " + _COLUMNS + """ from api_keys
      where (%(merchant_id)s::text is null or merchant_id = %(merchant_id)s)
        and (%(livemode)s::boolean is null or livemode = %(livemode)s)
-     order by id limit %(limit)s
+       and (%(before)s::text is null or id < %(before)s)
+     order by id desc limit %(limit)s
 """
 )
 
@@ -83,12 +82,13 @@ async def living_handles(tx: Transaction, *, now: datetime) -> frozenset[str]:
 
 
 async def find(
-    tx: Transaction, merchant_id: MerchantId | None, livemode: bool | None,
+    tx: Transaction, merchant_id: MerchantId | None, livemode: bool | None, *,
+    before: KeyId | None, limit: int,
 ) -> list[ApiKey]:
-    """Return keys, oldest first, dead ones too. None: of all merchants, of both modes."""
-    rows = await tx.rows(
-        _LIST, {"merchant_id": merchant_id, "livemode": livemode, "limit": LIST_MAX},
-    )
+    """Return keys, newest first, dead ones too. None: of all merchants, of both modes."""
+    rows = await tx.rows(_LIST, {
+        "merchant_id": merchant_id, "livemode": livemode, "before": before, "limit": limit,
+    })
     return [_key_of(row) for row in rows]
 
 

@@ -9,12 +9,13 @@ from hakika.domain.ids import MerchantId
 from hakika.domain.merchant import Merchant
 from hakika.store.transaction import Transaction
 
-LIST_MAX = 1000
-
 _ADD: LiteralString = """
     insert into merchants (id, name, created_at) values (%(id)s, %(name)s, %(created_at)s)
 """
-_ALL: LiteralString = "select id, name, created_at from merchants order by id limit %(limit)s"
+_LIST: LiteralString = """
+    select id, name, created_at from merchants
+     where %(after)s::text is null or id > %(after)s order by id limit %(limit)s
+"""
 _ONE: LiteralString = "select id, name, created_at from merchants where id = %(id)s"
 
 _LOCK: LiteralString = "select id from merchants where id = %(id)s for no key update"
@@ -38,9 +39,10 @@ async def add(tx: Transaction, merchant: Merchant) -> None:
     await tx.keyring.make(tx, merchant.id)
 
 
-async def all_of_them(tx: Transaction) -> list[Merchant]:
-    """Return merchants, oldest first."""
-    return [_merchant_of(row) for row in await tx.rows(_ALL, {"limit": LIST_MAX})]
+async def find(tx: Transaction, *, after: MerchantId | None, limit: int) -> list[Merchant]:
+    """Return merchants, oldest first, that were made after `after`."""
+    rows = await tx.rows(_LIST, {"after": after, "limit": limit})
+    return [_merchant_of(row) for row in rows]
 
 
 async def read(tx: Transaction, merchant_id: MerchantId) -> Merchant | None:

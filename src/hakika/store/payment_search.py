@@ -1,4 +1,4 @@
-"""Lists of payments: filtered, newest first, a page at a time."""
+"""Lists of payments and of what was heard about one: filtered, a page at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,14 @@ from hakika.domain.ids import CustomerId, MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.payment import Payment, State, folded
 from hakika.store.keyring import Sealer
-from hakika.store.payment_rows import CHECKOUT, PHONE, REFERENCE, payment_of
+from hakika.store.payment_rows import (
+    CHECKOUT,
+    PHONE,
+    REFERENCE,
+    HeardFact,
+    heard_of,
+    payment_of,
+)
 from hakika.store.payment_statements import COLUMNS
 from hakika.store.transaction import Transaction
 
@@ -85,6 +92,22 @@ async def received(
     })
     assert row is not None, "an aggregate without groups has one row"
     return Money(row["cents"])
+
+
+_FACTS: LiteralString = """
+    select payment_id, sequence, heard_at, kind, source, state, private, link
+      from facts where payment_id = %(id)s and sequence > %(after)s
+     order by sequence limit %(limit)s
+"""
+
+
+async def facts(
+    tx: Transaction, payment: Payment, *, after: int, limit: int,
+) -> list[HeardFact]:
+    """Return up to `limit` facts of a payment with a sequence above `after`, oldest first."""
+    sealer = await tx.sealer(payment.merchant_id)
+    rows = await tx.rows(_FACTS, {"id": payment.id, "after": after, "limit": limit})
+    return [heard_of(row, sealer) for row in rows]
 
 
 def statement(values: Mapping[str, Any]) -> sql.Composed:
