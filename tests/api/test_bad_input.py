@@ -57,6 +57,33 @@ async def test_what_is_no_json_number_is_refused_with_the_whole_body(shop, const
     assert await refused(shop, raw=body) == (400, "body_unreadable", [])
 
 
+async def test_a_refusal_names_the_field_in_its_sentence(shop):
+    """Many programs log the sentence alone: "Field required" helped nobody."""
+    told = []
+    for body in (without("phone"), ORDER | {"fone": PAYS}, ORDER | {"metadata": {"a": 5}}, {}):
+        answer = await shop.send(
+            "POST", "/v1/payments", idempotency_key=new_key(), json=body,
+        )
+        told.append(answer.body["detail"])
+    query = await shop.get("/v1/payments?page=2")
+
+    assert told[:2] == ["The field phone is missing.", "There is no field fone here."]
+    assert told[2].startswith("metadata.a: ")
+    assert told[3] == "4 fields are wrong: amount, currency, provider, phone."
+    assert query.problem == (400, "invalid_request", [("page", "unknown_parameter")])
+    assert query.body["detail"] == "There is no parameter page here."
+
+
+async def test_a_body_of_five_thousand_levels_is_too_deep_and_no_word_of_python(shop):
+    raw = b'{"metadata": ' + b"[" * 5000 + b"]" * 5000 + b"}"
+    answer = await shop.send(
+        "POST", "/v1/payments", idempotency_key=new_key(), data=io.BytesIO(raw),
+    )
+
+    assert answer.problem == (400, "body_unreadable", [])
+    assert answer.body["detail"] == "The body is nested deeper than 10 levels."
+
+
 @pytest.mark.parametrize("amount", ["500.00", 500.0, "500", 500])
 async def test_a_whole_amount_is_taken_however_it_is_written(shop, amount):
     """Languages without integers write 500.0."""

@@ -40,6 +40,19 @@ async def test_paging_walks_over_every_payment_once(shop, limit):
     assert walked == sorted(walked, reverse=True)
 
 
+@pytest.mark.parametrize("path", [
+    "/v1/payments?status=completed&status=failed", "/v1/customers?limit=1&limit=2",
+    "/v1/events?after=1&after=1", "/v1/keys?limit=1&limit=2", "/v1/merchant?x=1&x=1",
+])
+async def test_a_parameter_that_is_repeated_is_refused(shop, path):
+    """The last one counted in silence: a list of two statuses had one of them alone."""
+    answer = await shop.get(path)
+    name = path.partition("?")[2].partition("=")[0]
+
+    assert answer.problem == (400, "invalid_request", [(name, "repeated_parameter")])
+    assert name in answer.body["detail"]
+
+
 async def test_payments_made_meanwhile_do_not_shift_the_pages(shop):
     """An offset would show one payment twice and hide another."""
     old = [(await shop.order(phone=new_person())).data["id"] for _ in range(3)]

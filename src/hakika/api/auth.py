@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from fastapi.security.utils import get_authorization_scheme_param
 
 from hakika.api.entrance import too_many
+from hakika.api.requests import refuse_repeated
 from hakika.domain.errors import Unauthenticated
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.services import keys
@@ -82,11 +83,15 @@ _GUARDS: dict[Callable[..., Any], Scope] = {}
 
 
 def may(scope: Scope) -> Callable[[Request], Awaitable[ApiKey]]:
-    """Return a dependency that gives the caller's key, once it is seen to have `scope`."""
+    """Return a dependency that gives the caller's key, once it is seen to have `scope`.
+
+    Every route of the API has one, so what is refused of all of them is refused here.
+    """
 
     async def check(request: Request) -> ApiKey:
         key = await _authenticated(request)
         key.require(scope)
+        refuse_repeated(request)
         return key
 
     _GUARDS[check] = scope

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from hakika.api.answer import Answer
+from hakika.api.requests import field_errors
 from hakika.api.telemetry import route_of
 from hakika.domain.errors import (
     BodyTooLarge,
@@ -127,14 +128,15 @@ def problem_of(request: Request, error: HakikaError) -> Response:
 
 async def _query_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    errors = [
-        FieldError(".".join(str(part) for part in each["loc"][1:]), each["type"], each["msg"])
-        for each in error.errors()
-    ]
+    errors = field_errors(
+        [each | {"loc": each["loc"][1:]} for each in error.errors()], what="parameter",
+    )
     named = ", ".join(each.field for each in errors)
     return problem(
         request, HTTPStatus.BAD_REQUEST, code=Invalid.code, errors=errors,
-        detail=f"These parameters cannot be taken: {named}.", hint=Invalid.hint,
+        detail=errors[0].message if len(errors) == 1
+        else f"These parameters cannot be taken: {named}.",
+        hint="Mend the named parameters and send the request again.",
     )
 
 

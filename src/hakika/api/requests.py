@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn, TypeVar
 
@@ -57,6 +59,26 @@ class RequestId:
             await self._app(scope, receive, send_with_id)
 
 
+def refuse_repeated(request: Request) -> None:
+    """Raise Invalid when a parameter stands in the address twice: no route takes one twice.
+
+    The framework would take the last of them in silence: a list of completed and failed payments
+    that has the failed ones alone.
+    """
+    if not request.scope["query_string"]:
+        return
+    counted = Counter(name for name, _ in request.query_params.multi_items())
+    repeated = sorted(name for name, count in counted.items() if count > 1)
+    if repeated:
+        raise Invalid(
+            f"These parameters are there more than once: {', '.join(repeated)}.",
+            hint="Give each parameter once; ask once for each value.",
+            errors=tuple(
+                FieldError(name, "repeated_parameter", "It is taken once.") for name in repeated
+            ),
+        )
+
+
 async def read_bytes(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> bytes:
     """Return the body.
 
@@ -88,7 +110,9 @@ def read_object(raw: bytes) -> dict[str, Any]:
             raw.decode(), parse_float=Decimal, parse_constant=_refuse_constant,
             object_pairs_hook=_refuse_twice,
         )
-    except (ValueError, RecursionError) as error:
+    except RecursionError:
+        raise _too_deep() from None
+    except ValueError as error:
         raise BodyUnreadable(f"The body cannot be read as JSON: {error}.") from None
     if not isinstance(body, dict):
         raise BodyUnreadable("The body is JSON, but not an object.")
@@ -101,19 +125,32 @@ def read_model(model: type[Model], body: dict[str, Any]) -> Model:
     try:
         return model.model_validate(body)
     except ValidationError as error:
-        errors = tuple(
-            FieldError(
-                ".".join(str(part) for part in each["loc"]), _code(each["type"]), each["msg"],
-            )
-            for each in error.errors()
-        )
-        message = errors[0].message if len(errors) == 1 else f"{len(errors)} fields are wrong."
-        raise Invalid(message, errors=errors) from None
+        errors = field_errors(error.errors())
+        named = ", ".join(each.field for each in errors)
+        raise Invalid(
+            errors[0].message if len(errors) == 1 else f"{len(errors)} fields are wrong: {named}.",
+            errors=errors,
+        ) from None
 
 
-def _code(kind: str) -> str:
-    """Return our name for pydantic's kind of error."""
-    return {"extra_forbidden": "unknown_field", "missing": "missing_field"}.get(kind, kind)
+def field_errors(
+    found: Iterable[Mapping[str, Any]], *, what: str = "field",
+) -> tuple[FieldError, ...]:
+    """Return pydantic's errors in our words; each message names its field."""
+    return tuple(_field_error(each, what=what) for each in found)
+
+
+def _field_error(each: Mapping[str, Any], *, what: str) -> FieldError:
+    name = ".".join(str(part) for part in each["loc"])
+    match each["type"]:
+        case "missing":
+            return FieldError(name, f"missing_{what}", f"The {what} {name} is missing.")
+        case "extra_forbidden":
+            return FieldError(name, f"unknown_{what}", f"There is no {what} {name} here.")
+        case kind if "message" in each.get("ctx", {}):
+            return FieldError(name, kind, each["msg"])  # a rule of ours: a sentence already
+        case kind:
+            return FieldError(name, kind, f"{name}: {each['msg']}.")
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -133,7 +170,7 @@ def _check_fit(value: object, *, levels: int) -> None:
         case str() if _UNFIT.search(value):
             raise BodyUnreadable("The body has a NUL character, or half of a surrogate pair.")
         case dict() | list() if levels == 0:
-            raise BodyUnreadable(f"The body is nested deeper than {DEPTH_MAX} levels.")
+            raise _too_deep()
         case dict():
             for name, each in value.items():
                 _check_fit(name, levels=levels)
@@ -141,3 +178,7 @@ def _check_fit(value: object, *, levels: int) -> None:
         case list():
             for each in value:
                 _check_fit(each, levels=levels - 1)
+
+
+def _too_deep() -> BodyUnreadable:
+    return BodyUnreadable(f"The body is nested deeper than {DEPTH_MAX} levels.")
