@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hakika.domain.ids import MerchantId
-from hakika.services import keys
+from hakika.services import keys, merchants
 from hakika.services.keys import Wanted
 from hakika.services.runtime import open_runtime
 from tests.api.world import Shop, World, new_key, new_person, settings_of
@@ -176,4 +176,21 @@ async def test_the_switch_of_live_collections_needs_a_live_key(shop, api_world):
     )
     assert refused.problem == (503, "collections_stopped", [])
     assert (await shop.order(phone=new_person())).status == 202
-    assert (await shop.send("PUT", path, key=live, json={"enabled": True})).data["enabled"] is True
+    assert off.data["stopped_by"] == "merchant"
+    assert (await shop.send("PUT", path, key=live, json={"enabled": True})).data == {
+        "enabled": True, "reason": None, "stopped_at": None, "stopped_by": None,
+    }
+
+
+async def test_who_switches_on_under_the_operators_stop_is_told_of_it(shop, api_world):
+    """Else it looks as if the switch were broken."""
+    live, path = live_key(shop, api_world), "/v1/merchant/collections"
+    api_world.in_api(merchants.stop_collections(api_world.rt, None))
+    try:
+        api_world.rt.stops.forget(shop.merchant_id)
+        on = await shop.send("PUT", path, key=live, json={"enabled": True})
+    finally:
+        api_world.in_api(merchants.resume_collections(api_world.rt, None))
+        api_world.rt.stops.forget(shop.merchant_id)
+
+    assert (on.status, on.data["enabled"], on.data["stopped_by"]) == (200, False, "operator")

@@ -74,6 +74,7 @@ def test_lives(tmp_path: Path) -> None:
         os.kill(pid_of(folder, "bin/postgres -D"), signal.SIGKILL)
         assert fourth.process.wait(PATIENCE_SECONDS) == 1
         assert "The database is gone" in fourth.errors
+        assert "Start the same command again" in fourth.errors
         assert left_of(folder) == {}
 
 
@@ -90,15 +91,28 @@ def test_sigterm_while_starting_leaves_nothing(tmp_path: Path) -> None:
     assert left_of(folder) == {}
 
 
-def test_a_lost_secret_is_not_replaced(here: Here, tmp_path: Path) -> None:
-    """A new one would make every key and every callback address of the old database worthless."""
+@pytest.mark.parametrize(("file", "is_cut", "worth"), [
+    ("secret", False, "callback"), ("secret", True, "callback"),
+    ("master-key", False, "sealed"), ("master-key", True, "sealed"),
+])
+def test_a_lost_secret_is_not_replaced(
+    here: Here, tmp_path: Path, file: str, is_cut: bool, worth: str,
+) -> None:
+    """A new one would make the old database worthless; a supervisor need not try again."""
     (tmp_path / "postgres" / "data-18").mkdir(parents=True)
+    for each in ("secret", "master-key"):
+        (tmp_path / each).write_text("x" * 44, encoding="utf-8")
+    if is_cut:
+        (tmp_path / file).write_text("x" * 9, encoding="utf-8")
+    else:
+        (tmp_path / file).unlink()
 
     said = here("keys", "list", "--data", tmp_path)
 
-    assert said.returncode == 1
-    assert "secret" in said.stderr
-    assert not (tmp_path / "secret").exists()
+    assert said.returncode == 2
+    assert str(tmp_path / file) in said.stderr
+    assert worth in said.stderr
+    assert (tmp_path / file).exists() is is_cut
 
 
 def _dev(folder: Path, *words: str) -> Any:

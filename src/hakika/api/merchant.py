@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import shortcode
 from hakika.domain.callback import Door
 from hakika.domain.errors import Forbidden, Invalid
-from hakika.domain.merchant import ApiKey, Scope
+from hakika.domain.merchant import ApiKey, CollectionsStop, Scope
 from hakika.domain.provider import Secrets, provider_data
 from hakika.domain.times import written
 from hakika.services import merchants, providers, registrations
@@ -159,7 +158,8 @@ async def switch_collections(request: Request, rt: Rt, key: Writer) -> Response:
     """Take no new live payments, or take them again. Callbacks, checks and webhooks go on.
 
     Needs a live key: test keys lie about on many machines, and have no say over live money. The
-    operator's own switch stays as it is: while it is off, so are everybody's collections.
+    operator's own switch stays as it is: while it is off, so are everybody's collections, and
+    `stopped_by` says so.
     """
     _refuse_test(key)
     wanted = read_model(bodies.CollectionsRequest, read_object(await read_bytes(request)))
@@ -177,8 +177,13 @@ def _refuse_test(key: ApiKey) -> None:
         )
 
 
-def _collections(stop: tuple[str, datetime] | None) -> Response:
-    data: dict[str, Any] = {"enabled": stop is None, "reason": None, "stopped_at": None}
+def _collections(stop: CollectionsStop | None) -> Response:
+    data: dict[str, Any] = {
+        "enabled": stop is None, "reason": None, "stopped_at": None, "stopped_by": None,
+    }
     if stop is not None:
-        data |= {"reason": stop[0] or None, "stopped_at": written(stop[1])}
+        data |= {
+            "reason": stop.reason or None, "stopped_at": written(stop.stopped_at),
+            "stopped_by": "operator" if stop.by_operator else "merchant",
+        }
     return Answer({"success": True, "data": data})

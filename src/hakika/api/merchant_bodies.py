@@ -244,6 +244,9 @@ class CollectionsData(BaseModel):
     enabled: bool
     reason: str | None
     stopped_at: str | None
+    stopped_by: Literal["merchant", "operator"] | None = Field(
+        description="operator: whoever runs this Hakika, for everybody. Only they switch it on.",
+    )
 
 
 class CollectionsAnswer(BaseModel):

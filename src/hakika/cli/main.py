@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from hakika.cli.failure import EXIT_FAILED, CommandFailed
-from hakika.domain.errors import HakikaError
+from hakika.domain.errors import HakikaError, Invalid, NotFound, Unavailable
 
 COMMANDS = {
     "dev": ("hakika.cli.dev:dev", "Run everything on this machine, beside a simulated Daraja."),
@@ -41,6 +41,13 @@ _PLAIN: dict[str, Any] = {
     "no_args_is_help": False, "add_completion": False, "pretty_exceptions_enable": False,
 }
 _DEBUG = "--debug"
+
+# What a person at the command line does next, where the API's own hint speaks to a program.
+WAYS_OUT: dict[type[HakikaError], str] = {
+    Invalid: "Say it again with another value; --help tells what each word takes.",
+    NotFound: "`hakika merchants list` and `hakika keys list` show what there is.",
+    Unavailable: "Look whether the database runs, then say it again.",
+}
 
 
 class _Index(TyperGroup):
@@ -95,7 +102,7 @@ def run() -> None:
     except (CommandFailed, HakikaError) as failure:
         _debug()
         sentence = failure.sentence if isinstance(failure, CommandFailed) else failure.message
-        _say(sentence, failure.hint)
+        _say(sentence, _way_out(failure))
         sys.exit(failure.exit_code if isinstance(failure, CommandFailed) else EXIT_FAILED)
     except Exception as error:
         _debug()
@@ -104,6 +111,16 @@ def run() -> None:
             f"Say it again with {_DEBUG} to see where: hakika {_DEBUG} {' '.join(sys.argv[1:2])} …",
         )
         sys.exit(EXIT_FAILED)
+
+
+def _way_out(failure: CommandFailed | HakikaError) -> str:
+    """Return a failure's hint, but not one that speaks to any caller of the API."""
+    if isinstance(failure, CommandFailed) or "hint" in vars(failure):
+        return failure.hint
+    for kind, hint in WAYS_OUT.items():
+        if isinstance(failure, kind):
+            return hint
+    return failure.hint
 
 
 def _debug() -> None:

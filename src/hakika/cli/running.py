@@ -131,7 +131,8 @@ def _raise_what_ended(task: asyncio.Task[Any]) -> None:
     if isinstance(error, StoreUnavailable):
         raise CommandFailed(
             "The database is gone, so Hakika stopped. Nothing that was committed is lost.",
-            hint=f"Start it again when the database runs. ({error})",
+            hint="Start the same command again: Hakika's own PostgreSQL starts with it. A database "
+            f"of yours must run first. ({error})",
         ) from error
     if isinstance(error, HakikaError | CommandFailed):
         raise error

@@ -34,6 +34,14 @@ SERVER_FOLDER = "postgres"
 # What a data folder keeps for us when the settings do not say it, by the name of the setting.
 FILES = {"secret": "secret", "master_key": "master-key"}
 
+# What a database is without each of them.
+WORTHLESS_WITHOUT = {
+    "secret": "It makes callback addresses, the digests of API keys and the fingerprints of "
+    "requests: with another one no key of that database is known, and no callback believed.",
+    "master_key": "It opens what is sealed in that database: people's data, credentials and "
+    "webhook secrets. With another one they are lost.",
+}
+
 log = structlog.get_logger(__name__)
 
 
@@ -146,7 +154,9 @@ async def _opened(settings: Settings) -> Store:
         keyring = vault.open_keyring(settings)
     except KeyMalformed as error:
         raise CommandFailed(
-            f"HAKIKA_MASTER_KEY cannot be used. {error}", hint="`hakika vault new-key` makes one.",
+            f"The master key cannot be used. {error}",
+            hint="Set HAKIKA_MASTER_KEY (or the file `master-key` of the data folder) to the whole "
+            "of it. For a new database, and for no other, `hakika vault new-key` makes one.",
             exit_code=EXIT_MISASKED,
         ) from error
     except KmsFailed as error:
@@ -184,22 +194,23 @@ def _kept(folder: Path, name: str) -> str:
     path = folder / FILES[name]
     if not path.exists():
         if (folder / SERVER_FOLDER / "data-18").exists():
-            raise CommandFailed(
-                f"There is a database in {folder}, but its {path.name} {path} is missing.",
-                hint=f"Restore that file from a backup, or set {PREFIX}{name.upper()} to what it "
-                "was. Without it nothing that is sealed in that database can be opened, and no "
-                "API key or callback address of it is valid.",
-            )
+            raise _lost(name, f"There is a database in {folder}, but its file {path} is missing.")
         _write_secret(path, _new_secret(name))
     try:
         text = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise CommandFailed(f"The secret in {path} cannot be read: {error}.") from error
+        raise _lost(name, f"The file {path} cannot be read: {error}.") from error
     if len(text) < SECRET_CHARACTERS_MIN:
-        raise CommandFailed(
-            f"The secret in {path} is cut short.", hint="Restore that file from a backup.",
-        )
+        raise _lost(name, f"The file {path} is cut short.")
     return text
+
+
+def _lost(name: str, sentence: str) -> CommandFailed:
+    return CommandFailed(
+        sentence, exit_code=EXIT_MISASKED,
+        hint=f"Restore that file from a backup, or set {PREFIX}{name.upper()} to what was in it. "
+        + WORTHLESS_WITHOUT[name],
+    )
 
 
 def _new_secret(name: str) -> str:

@@ -73,6 +73,15 @@ class Merchant:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectionsStop:
+    """Why no new live payments of a merchant are taken, and since when (UTC)."""
+
+    reason: str                   # may be empty
+    stopped_at: datetime
+    by_operator: bool             # for everybody; else at the merchant's own switch
+
+
+@dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key as we keep it: never the secret, only its digest."""
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from hakika.domain.errors import CollectionsStopped, Invalid, NotFound
 from hakika.domain.ids import MerchantId
-from hakika.domain.merchant import Merchant
+from hakika.domain.merchant import CollectionsStop, Merchant
 from hakika.domain.sealing import INSTANCE
 from hakika.services.runtime import Runtime
 from hakika.store import merchants
@@ -80,14 +78,12 @@ async def resume_collections(rt: Runtime, merchant_id: MerchantId | None) -> boo
     return resumed
 
 
-async def collections_stop(
-    rt: Runtime, merchant_id: MerchantId,
-) -> tuple[str, datetime] | None:
-    """Return why and since when this merchant collects nothing live, or None: it does collect."""
+async def collections_stop(rt: Runtime, merchant_id: MerchantId) -> CollectionsStop | None:
+    """Return what stops this merchant's live collections, or None: it does collect."""
 
-    async def look() -> tuple[str, datetime] | None:
+    async def look() -> CollectionsStop | None:
         async with rt.store.autocommit() as tx:
-            return await merchants.stopped(tx, merchant_id, INSTANCE)
+            return await merchants.stopped(tx, merchant_id)
 
     return await rt.stops.get(merchant_id, look)
 
@@ -96,5 +92,5 @@ async def refuse_stopped(rt: Runtime, merchant_id: MerchantId) -> None:
     """Raise CollectionsStopped when this merchant takes no new live payments."""
     stop = await collections_stop(rt, merchant_id)
     if stop is not None:
-        reason = f": {stop[0]}" if stop[0] else ""
+        reason = f": {stop.reason}" if stop.reason else ""
         raise CollectionsStopped(f"New live payments are switched off{reason}.")

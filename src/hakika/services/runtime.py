@@ -24,7 +24,7 @@ from hakika.domain import callback, shortcode
 from hakika.domain.callback import Called, Door
 from hakika.domain.dialect import SECRET_BYTES, mint_secret
 from hakika.domain.ids import PaymentId, uuid7_bits, write
-from hakika.domain.merchant import ApiKey
+from hakika.domain.merchant import ApiKey, CollectionsStop
 from hakika.domain.patience import Patience
 from hakika.domain.provider import Provider
 from hakika.outbound.addresses import AllowList
@@ -61,7 +61,7 @@ class Runtime:
     public_url: str                            # where Safaricom reaches us; no slash at its end
     keys: Recently[ApiKey | None]              # by handle
     providers: Recently[list[Provider]]        # by merchant and mode
-    stops: Recently[tuple[str, datetime] | None]  # by merchant: live collections switched off
+    stops: Recently[CollectionsStop | None]    # by merchant: live collections switched off
     handles: Recently[frozenset[str]]          # of all living keys, by ""
     pushed: Pushed
     limits: Limits

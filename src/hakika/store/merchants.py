@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 from hakika.domain.ids import MerchantId
-from hakika.domain.merchant import Merchant
+from hakika.domain.merchant import CollectionsStop, Merchant
+from hakika.domain.sealing import INSTANCE
 from hakika.store.transaction import Transaction
 
 _ADD: LiteralString = """
@@ -56,10 +57,12 @@ async def lock(tx: Transaction, merchant_id: MerchantId) -> None:
     await tx.execute(_LOCK, {"id": merchant_id})
 
 
-async def stopped(tx: Transaction, *owners: str) -> tuple[str, datetime] | None:
-    """Return why and since when one of the owners collects nothing live, or None."""
-    row = await tx.row(_STOPPED, {"owners": list(owners)})
-    return (row["reason"], row["stopped_at"]) if row else None
+async def stopped(tx: Transaction, merchant_id: MerchantId) -> CollectionsStop | None:
+    """Return what stops this merchant's live collections, the first of it, or None."""
+    row = await tx.row(_STOPPED, {"owners": [merchant_id, INSTANCE]})
+    if row is None:
+        return None
+    return CollectionsStop(row["reason"], row["stopped_at"], row["owner"] == INSTANCE)
 
 
 async def stop(tx: Transaction, owner: str, *, reason: str, now: datetime) -> None:
