@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest_asyncio
 
-from hakika.settings import SANDBOX_PASSKEY
 from tests.api.world import Shop, new_person
 
 WAIT_SECONDS_MAX = 20.0
@@ -19,13 +18,7 @@ _shortcodes = count(602_000)
 async def paybill(shop: Shop) -> str:
     """A paybill of the shop's own, of whose payments M-Pesa tells Hakika."""
     number = str(next(_shortcodes))
-    put = await shop.send("PUT", "/v1/merchant/providers", json={
-        "provider": "mpesa", "mpesa": {
-            "env": "sandbox", "consumer_key": f"key-{number}", "consumer_secret": "secret",
-            "passkey": SANDBOX_PASSKEY, "shortcode": number,
-        },
-    })
-    assert put.status == 200
+    await shop.put_paybill(number)
     registered = await shop.send("POST", "/v1/merchant/c2b", json={"shortcode": number})
     assert registered.status == 200, registered.raw
     assert registered.data["confirmation_url"] != registered.data["validation_url"]
@@ -89,17 +82,8 @@ async def test_a_prompt_that_was_paid_is_one_payment_though_m_pesa_tells_of_it_t
 
 async def test_addresses_that_stand_already_are_explained(shop, paybill):
     """In production M-Pesa takes them once; the way out is on the portal."""
-    async with shop.session.put(
-        f"{shop.world.simulator}/_simulator/switches", json={"register_once": True},
-    ) as answer:
-        answer.raise_for_status()
-    try:
+    async with shop.switched(register_once=True):
         refused = await shop.send("POST", "/v1/merchant/c2b", json={"shortcode": paybill})
-    finally:
-        async with shop.session.put(
-            f"{shop.world.simulator}/_simulator/switches", json={"register_once": False},
-        ) as answer:
-            answer.raise_for_status()
 
     assert (refused.status, refused.body["code"]) == (502, "daraja_refused")
     assert "Delete the old URLs on the portal" in refused.body["detail"]

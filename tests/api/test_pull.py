@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from itertools import count
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from hakika.settings import SANDBOX_PASSKEY
 from tests.api.test_c2b import pay
 from tests.api.world import Shop
 
@@ -22,32 +19,10 @@ _shortcodes = count(603_000)
 async def paybill(shop: Shop) -> str:
     """A paybill whose list is read, and of whose payments nobody tells Hakika."""
     number = str(next(_shortcodes))
-    await shop.send("PUT", "/v1/merchant/providers", json={
-        "provider": "mpesa", "mpesa": {
-            "env": "sandbox", "consumer_key": f"key-{number}", "consumer_secret": "secret",
-            "passkey": SANDBOX_PASSKEY, "shortcode": number, "nominated_number": "254722000000",
-        },
-    })
+    await shop.put_paybill(number, nominated_number="254722000000")
     registered = await shop.send("POST", "/v1/payments/mpesa/register-pull", json={})
     assert registered.data == {"shortcode": number, "registered": True}, registered.raw
     return number
-
-
-@asynccontextmanager
-async def switched(shop: Shop, **switches: Any) -> AsyncIterator[None]:
-    """Let the simulator misbehave for a while."""
-    address = f"{shop.world.simulator}/_simulator/switches"
-    async with shop.session.get(address) as answer:
-        before = await answer.json()
-    async with shop.session.put(address, json=switches) as answer:
-        answer.raise_for_status()
-    try:
-        yield
-    finally:
-        async with shop.session.put(
-            address, json={name: before[name] for name in switches},
-        ) as answer:
-            answer.raise_for_status()
 
 
 async def reconciled(shop: Shop) -> dict[str, Any]:
@@ -92,7 +67,7 @@ async def test_a_long_list_is_read_to_its_end(shop, paybill, fault):
     """A page that is not full is not the end. (T55)"""
     await _history(shop, paybill)
 
-    async with switched(shop, pull_fault=fault):
+    async with shop.switched(pull_fault=fault):
         run = await reconciled(shop)
 
     assert counts(run) == (ROWS, 0, 0, ROWS), run
@@ -119,7 +94,7 @@ async def test_a_list_that_fails_is_read_again_and_never_taken_for_empty(shop, p
     before = await reconciled(shop)
     receipt = await pay(shop, paybill)
 
-    async with switched(shop, pull_fault=fault):
+    async with shop.switched(pull_fault=fault):
         failed = await reconciled(shop)
     mended = await reconciled(shop)
 
@@ -131,19 +106,10 @@ async def test_a_list_that_fails_is_read_again_and_never_taken_for_empty(shop, p
 
 
 async def test_a_short_code_that_is_not_registered_says_so(shop):
-    run = await reconciled_without_registration(shop)
-
-    assert run["error"] and run["rows"] == 0
-
-
-async def reconciled_without_registration(shop: Shop) -> dict[str, Any]:
-    number = str(next(_shortcodes))
-    await shop.send("PUT", "/v1/merchant/providers", json={
-        "provider": "mpesa", "mpesa": {
-            "env": "sandbox", "consumer_key": f"key-{number}", "consumer_secret": "secret",
-            "passkey": SANDBOX_PASSKEY, "shortcode": number,
-        },
-    })
+    await shop.put_paybill(str(next(_shortcodes)))
     refused = await shop.send("POST", "/v1/payments/mpesa/register-pull", json={})
     assert refused.body["errors"][0]["code"] == "nominated_number_missing"
-    return await reconciled(shop)
+
+    run = await reconciled(shop)
+
+    assert run["error"] and run["rows"] == 0

@@ -14,8 +14,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.request import urlopen
@@ -34,7 +34,7 @@ from hakika.services import keys, merchants
 from hakika.services.keys import Wanted
 from hakika.services.runtime import Runtime
 from hakika.services.telemetry import Telemetry
-from hakika.settings import Settings, read_settings
+from hakika.settings import SANDBOX_PASSKEY, Settings, read_settings
 from tests.vault import MASTER_KEY, SECRET
 
 PAYS = "254708374149"
@@ -158,6 +158,31 @@ class Shop:
         return await self.send(
             "POST", "/v1/payments", idempotency_key=idempotency_key or new_key(), json=body,
         )
+
+    async def put_paybill(self, number: str, **more: str) -> None:
+        """Put credentials of a paybill of the shop's own, which the simulator takes."""
+        put = await self.send("PUT", "/v1/merchant/providers", json={
+            "provider": "mpesa", "mpesa": {
+                "env": "sandbox", "consumer_key": f"key-{number}", "consumer_secret": "secret",
+                "passkey": SANDBOX_PASSKEY, "shortcode": number, **more,
+            },
+        })
+        assert put.status == 200, put.raw
+
+    @asynccontextmanager
+    async def switched(self, **switches: Any) -> AsyncIterator[None]:
+        """Let the simulator behave otherwise for a while."""
+        address = f"{self.world.simulator}/_simulator/switches"
+        async with self.session.get(address) as answer:
+            before = await answer.json()
+        async with self.session.put(address, json=switches) as answer:
+            answer.raise_for_status()
+        try:
+            yield
+        finally:
+            told = {name: before[name] for name in switches}
+            async with self.session.put(address, json=told) as answer:
+                answer.raise_for_status()
 
     async def settled(self, payment_id: str) -> dict[str, Any]:
         """Return a payment once its outcome is known."""

@@ -81,7 +81,7 @@ ENTITIES = (
 COMPOUND = bytes.fromhex("d0cf11e0a1b11ae1") + bytes(500)
 TURNED = (
     COLUMNS,
-    changed(PAID, Completion_Time=datetime(2026, 5, 11, 10, 15)),  # noqa: DTZ001 - Excel's
+    changed(PAID, Completion_Time=datetime(2026, 5, 11, 10, 15)),  # noqa: DTZ001 - Excel has no zones
     changed(PAID, Completion_Time="21-11-2026 10:15:00"),
 )
 

@@ -154,6 +154,7 @@ def test_the_order_of_the_lines_does_not_matter():
     assert [line.receipt for line in lines_of(statement)][1] == "TKL4EARLY1"
 
 
+# A date cell of Excel's has no zone, so neither has what it is written from.
 @pytest.mark.parametrize("written", [
     "21-11-2026 10:15:00", "2026-11-21 10:15:00", "21/11/2026 10:15", "2026-11-21T10:15:00",
     "21.11.2026 10:15:00 AM", datetime(2026, 11, 21, 10, 15), 46347.427083333336,  # noqa: DTZ001
@@ -214,6 +215,7 @@ def test_the_file_stays_open_and_is_known_by_its_digest():
     assert first.sha256 == second.sha256 != read(as_xlsx()).sha256
 
 
+# Hypothesis takes bounds without a zone alone; these are written into cells, which have none.
 MOMENTS = st.datetimes(datetime(2026, 1, 1), datetime(2026, 11, 29)).map(  # noqa: DTZ001
     lambda when: when.replace(microsecond=0),
 )

@@ -25,9 +25,6 @@ from hakika.domain.msisdn import Msisdn
 REGISTER_PATH = "/pulltransactions/v1/register"
 QUERY_PATH = "/pulltransactions/v1/query"
 
-# How far back M-Pesa can be asked.
-HORIZON_HOURS = 48
-
 REGISTERED = frozenset({"1000", "1001"})  # 1001: it was before, which is as good
 _ANSWERED = frozenset({"1000", "1001"})   # 1001: nothing in this time
 _TIME = "%Y-%m-%d %H:%M:%S"

@@ -317,12 +317,13 @@ def _learnt(payment: Payment, fact: Fact) -> dict[str, Any]:
 
 def _suspended(payment: Payment, fact: Fact, *, settles: bool) -> tuple[tuple[str, int], ...]:
     """Return the receipts of money that arrived and settles nothing, each as it was first told."""
+    if fact.kind not in {Kind.PAID, Kind.MISPAID} or not fact.receipt or fact.amount is None:
+        return payment.suspended
     held = dict(payment.suspended)
-    if fact.kind in {Kind.PAID, Kind.MISPAID} and fact.receipt and fact.amount is not None:
-        if settles:
-            held.pop(fact.receipt, None)
-        elif payment.state is not COMPLETED or payment.receipt != fact.receipt:
-            held.setdefault(fact.receipt, fact.amount.cents)
+    if settles:
+        held.pop(fact.receipt, None)
+    elif payment.state is not COMPLETED or payment.receipt != fact.receipt:
+        held.setdefault(fact.receipt, fact.amount.cents)
     return tuple(sorted(held.items()))
 
 

@@ -15,9 +15,6 @@ OVERLAP = timedelta(hours=3)
 # How far back M-Pesa can be asked, less a little for the time that asking takes.
 HORIZON = timedelta(hours=48) - timedelta(minutes=5)
 
-# When nothing was read for so long, money may soon be out of reach.
-ALARM_AFTER = timedelta(hours=24)
-
 EVERY = timedelta(minutes=15)
 
 

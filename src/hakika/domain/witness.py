@@ -128,11 +128,11 @@ def fits_mask(payer: Msisdn, masked: str) -> bool:
     )
 
 
-def paid(witness: Witness, *, assigned_to: str = "") -> Fact:
+def paid(witness: Witness) -> Fact:
     """Return the fact in a witness whose money is for the payment that hears it."""
     return Fact(
         Kind.PAID, witness.source, receipt=witness.receipt, amount=witness.amount,
-        paid_at=witness.happened_at, assigned_to=assigned_to, raw=witness.raw,
+        paid_at=witness.happened_at, raw=witness.raw,
     )
 
 

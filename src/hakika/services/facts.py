@@ -7,8 +7,9 @@ again, held this time. Every service that hears something about a payment comes 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hakika.domain.errors import NotFound
 from hakika.domain.fact import Fact, Kind
@@ -118,9 +119,14 @@ async def _is_written(rt: Runtime, tx: Transaction, hearing: _Hearing, change: C
         sealer = await tx.sealer(payment.merchant_id)
         answer = idempotency.sealed_answer(payment.id, data, sealer)
     return await payments.apply(
-        tx, change, [Told(EventId(rt.new_id("evt")), name, data) for name in change.events],
+        tx, change, told(rt, change, data),
         forgotten=rt.patience.prompts_forgotten(now=change.heard_at), answer=answer,
     )
+
+
+def told(rt: Runtime, change: Change, data: Mapping[str, Any]) -> list[Told]:
+    """Return the events of a change, which say `data` of the payment."""
+    return [Told(EventId(rt.new_id("evt")), name, data) for name in change.events]
 
 
 def with_next_check(rt: Runtime, change: Change) -> Change:

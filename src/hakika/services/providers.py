@@ -119,10 +119,7 @@ async def find(rt: Runtime, key: ApiKey) -> list[Provider]:
 
 async def validate(rt: Runtime, key: ApiKey, shortcode: str = "") -> Provider:
     """Prove credentials anew: the default's, or those of `shortcode`. Raises: NotFound."""
-    chosen = _chosen(await find(rt, key), shortcode)
-    if chosen is None:
-        raise NotFound("There are no such M-Pesa credentials for this key.")
-    return await _proved(rt, chosen)
+    return await _proved(rt, await chosen(rt, key, shortcode))
 
 
 async def _proved(rt: Runtime, provider: Provider) -> Provider:
@@ -155,14 +152,12 @@ async def delete(rt: Runtime, key: ApiKey, shortcode: str = "") -> None:
                 f"There are {len(present)} short codes; say which one is to be deleted.",
                 hint="Name it: DELETE /v1/merchant/providers?shortcode=…",
             )
-        chosen = _chosen(present, shortcode)
-        if chosen is None:
-            raise NotFound("There are no such M-Pesa credentials for this key.")
+        unwanted = _found(present, shortcode)
         await providers.delete(
-            tx, key.merchant_id, chosen.shortcode.number, livemode=key.livemode,
+            tx, key.merchant_id, unwanted.shortcode.number, livemode=key.livemode,
         )
-        heir = next((each for each in present if each.id != chosen.id), None)
-        if chosen.is_default and heir is not None:
+        heir = next((each for each in present if each.id != unwanted.id), None)
+        if unwanted.is_default and heir is not None:
             await providers.put(tx, replace(heir, is_default=True))
     _forget(rt, key)
 
@@ -175,10 +170,7 @@ async def with_id(rt: Runtime, provider_id: ProviderId) -> Provider | None:
 
 async def chosen(rt: Runtime, key: ApiKey, shortcode: str = "") -> Provider:
     """Return the way of `shortcode`, or the default. Raises: NotFound."""
-    found = _chosen(await find(rt, key), shortcode)
-    if found is None:
-        raise NotFound("There are no such M-Pesa credentials for this key.")
-    return found
+    return _found(await find(rt, key), shortcode)
 
 
 async def account(
@@ -193,9 +185,9 @@ async def account(
         Invalid: the merchant has no such short code in this mode.
     """
     present = await _recent(rt, merchant_id, livemode=livemode)
-    chosen = _chosen(present, shortcode)
-    if chosen is not None:
-        return credentials(rt, chosen)
+    own = _chosen(present, shortcode)
+    if own is not None:
+        return credentials(rt, own)
     shared = rt.shared_account
     if not livemode and shortcode in {"", shared.shortcode.number}:
         return shared
@@ -230,6 +222,13 @@ def _chosen(present: Sequence[Provider], shortcode: str) -> Provider | None:
         if each.shortcode.number == shortcode if shortcode else each.is_default:
             return each
     return None
+
+
+def _found(present: Sequence[Provider], shortcode: str) -> Provider:
+    found = _chosen(present, shortcode)
+    if found is None:
+        raise NotFound("There are no such M-Pesa credentials for this key.")
+    return found
 
 
 def credentials(rt: Runtime, provider: Provider) -> Credentials:

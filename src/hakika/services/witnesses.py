@@ -8,15 +8,14 @@ from enum import StrEnum
 import structlog
 
 from hakika.domain.fact import Fact, Kind
-from hakika.domain.ids import EventId, PaymentId
+from hakika.domain.ids import PaymentId
 from hakika.domain.payment import Origin, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 from hakika.domain.witness import Verdict, Witness, contradicts, judge, may_be_for, paid
-from hakika.services.facts import Unheard, record, record_heard
+from hakika.services.facts import Unheard, record, record_heard, told
 from hakika.services.payments import SALT_BITS
 from hakika.services.runtime import Runtime
 from hakika.store import payments, witnesses
-from hakika.store.events import Told
 from hakika.store.payments import ReceiptTaken
 
 log = structlog.get_logger(__name__)
@@ -124,11 +123,9 @@ async def _bear(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome
         origin=Origin.C2B, payer_masked=witness.payer_masked, salt=f"{rt.random_bits(SALT_BITS):x}",
     ))
     change = advance(unpaid, paid(witness), now=rt.now())
-    data = payment_data(change.after)
-    told = [Told(EventId(rt.new_id("evt")), name, data) for name in change.events]
     try:
         async with rt.store.transaction() as tx:
-            await payments.collect(tx, change, told)
+            await payments.collect(tx, change, told(rt, change, payment_data(change.after)))
             await witnesses.settle(tx, witness, payment_id=change.after.id)
     except ReceiptTaken:  # its own callback came meanwhile, or another witness
         await _note(rt, witness, None, again=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, LiteralString
@@ -345,11 +345,9 @@ async def stories(tx: Transaction) -> AsyncGenerator[list[Story], None]:
             posted = by_subject(await ledger_invariants.of_payments(tx, ids))
             found = await sealers(tx, {row["merchant_id"] for row in rows})
             yield [
-                replace(
-                    _story(row, facts[row["id"]], events[row["id"]], found.get(row["merchant_id"])),
-                    postings=tuple(
-                        ledger_invariants.stored_posting(each) for each in posted[row["id"]]
-                    ),
+                _story(
+                    row, facts[row["id"]], events[row["id"]], posted[row["id"]],
+                    found.get(row["merchant_id"]),
                 )
                 for row in rows
             ]
@@ -378,11 +376,14 @@ def by_subject(rows: list[DictRow]) -> dict[str, list[DictRow]]:
 
 
 def _story(
-    row: DictRow, fact_rows: list[DictRow], event_rows: list[DictRow], sealer: Sealer | None,
+    row: DictRow, fact_rows: list[DictRow], event_rows: list[DictRow],
+    posting_rows: list[DictRow], sealer: Sealer | None,
 ) -> Story:
     payment_id = PaymentId(row["id"])
+    postings = tuple(ledger_invariants.stored_posting(each) for each in posting_rows)
     if sealer is None:
-        return Story(payment_id, None, (), tuple(each["sequence"] for each in fact_rows), ())
+        unread = tuple(each["sequence"] for each in fact_rows)
+        return Story(payment_id, None, (), unread, (), postings)
     try:
         payment = payment_of(row, sealer)
     except UNREADABLE:
@@ -395,7 +396,7 @@ def _story(
         except UNREADABLE:
             unreadable.append(each["sequence"])
     told = tuple(stored_event(each, sealer) for each in event_rows)
-    return Story(payment_id, payment, tuple(facts), tuple(unreadable), told)
+    return Story(payment_id, payment, tuple(facts), tuple(unreadable), told, postings)
 
 
 def _stored_fact(row: DictRow, sealer: Sealer) -> StoredFact:

@@ -113,7 +113,6 @@ async def apply(
         ReceiptTaken: another payment has this receipt. Record a contradiction instead.
     """
     before, after = change.before, change.after
-    sealer = await tx.sealer(after.merchant_id)
     rings = rings_a_person(after)
     posted = postings(change)
     statement = statements.change(
@@ -121,16 +120,8 @@ async def apply(
         closes=rings and after.state in NO_PROMPT and before.state not in NO_PROMPT,
         opens=rings and after.state is State.SENDING and change.moved,
     )
-    values = (
-        _values(change, sealer) | ledger.posting_values(posted)
-        | _told_values(change, told, sealer) | {"forgotten": forgotten, "answer": answer}
-    )
-    row = await _written(tx, change, statement, values)
-    if row is None:
-        return False
-    if row["deliveries"]:
-        tx.wake_workers()
-    return True
+    more = {"forgotten": forgotten, "answer": answer}
+    return await _is_written(tx, change, told, statement, ledger.posting_values(posted) | more)
 
 
 async def collect(tx: Transaction, change: Change, told: Sequence[Told]) -> None:
@@ -139,38 +130,37 @@ async def collect(tx: Transaction, change: Change, told: Sequence[Told]) -> None
     Raises:
         ReceiptTaken: a payment has this receipt already. Nothing was written.
     """
-    sealer = await tx.sealer(change.after.merchant_id)
     posted = postings(change)
     statement = statements.collect(posts=len(posted), tells=bool(told))
-    values = _values(change, sealer) | ledger.posting_values(posted) | _told_values(
-        change, told, sealer,
-    )
-    row = await _written(tx, change, statement, values)
-    assert row is not None, "nothing could keep it from being born but an error"
-    if row["deliveries"]:
-        tx.wake_workers()
+    is_born = await _is_written(tx, change, told, statement, ledger.posting_values(posted))
+    assert is_born, "nothing could keep it from being born but an error"
 
 
-async def _written(
-    tx: Transaction, change: Change, statement: LiteralString, values: Mapping[str, Any],
-) -> DictRow | None:
-    """Run the statement of a change. Raises: PromptOpen, ReceiptTaken."""
+async def _is_written(
+    tx: Transaction, change: Change, told: Sequence[Told], statement: LiteralString,
+    more: Mapping[str, Any],
+) -> bool:
+    """Run the statement of a change, and see that its deliveries go out. Returns whether it wrote.
+
+    Raises: PromptOpen, ReceiptTaken.
+    """
+    sealer = await tx.sealer(change.after.merchant_id)
+    values = _values(change, sealer) | {
+        "event_ids": [each.id for each in told],
+        "event_names": [each.name.value for each in told],
+        "event_data": [sealed_data(each.id, each.data, sealer) for each in told],
+        "follows": change.may_follow or len(told) > 1, **more,
+    }
     try:
         with _refusals():
-            return await tx.row(statement, values)
+            row = await tx.row(statement, values)
     except psycopg.errors.UniqueViolation as error:
         if error.diag.constraint_name in {"payments_receipt_key", ledger.RECEIPT_KEY}:
             raise ReceiptTaken(change.fact.receipt) from error
         raise
-
-
-def _told_values(change: Change, told: Sequence[Told], sealer: Sealer) -> dict[str, Any]:
-    return {
-        "event_ids": [each.id for each in told],
-        "event_names": [each.name.value for each in told],
-        "event_data": [sealed_data(each.id, each.data, sealer) for each in told],
-        "follows": change.may_follow or len(told) > 1,
-    }
+    if row is not None and row["deliveries"]:
+        tx.wake_workers()
+    return row is not None
 
 
 @contextmanager

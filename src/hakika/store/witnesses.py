@@ -23,6 +23,7 @@ from hakika.domain.witness import ASKED_AFTER_MAX, ASKED_BEFORE_MAX, WITHOUT_REC
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import REFERENCE, payment_of
 from hakika.store.payment_statements import COLUMNS
+from hakika.store.payments import opened
 from hakika.store.transaction import Transaction
 
 # More than these are never all looked at: they cannot be told apart anyway.
@@ -36,16 +37,14 @@ _ADD: LiteralString = """
     on conflict do nothing returning receipt
 """
 
+# Whatever a payment got has its place in the books, a second receipt too.
 _WITH_RECEIPT: LiteralString = (
-    "select " + COLUMNS + " from payments"
-    " where receipt = %(receipt)s and shortcode = %(shortcode)s and livemode = %(livemode)s"
-)
-
-_POSTED_TO: LiteralString = """
-    select payment_id from postings
-     where receipt = %(receipt)s and shortcode = %(shortcode)s and livemode = %(livemode)s
-       and move = 'collection'
+    "select " + COLUMNS + """ from payments where id = (
+        select payment_id from postings
+         where receipt = %(receipt)s and shortcode = %(shortcode)s and livemode = %(livemode)s
+           and move = 'collection')
 """
+)
 
 # By the reference, which the prompt brought along: an index of its own.
 _ASKED_BY_REFERENCE: LiteralString = (
@@ -107,15 +106,7 @@ async def add(
 
 async def payment_with_receipt(tx: Transaction, witness: Witness) -> Payment | None:
     """Return the payment whose receipt this is, first or second, or None."""
-    row = await tx.row(_WITH_RECEIPT, _names(witness))
-    if row is None:
-        posted = await tx.row(_POSTED_TO, _names(witness))
-        if posted is None:
-            return None
-        row = await tx.row(
-            "select " + COLUMNS + " from payments where id = %(id)s", {"id": posted["payment_id"]},
-        )
-    return None if row is None else payment_of(row, await tx.sealer(row["merchant_id"]))
+    return await opened(tx, await tx.row(_WITH_RECEIPT, _names(witness)))
 
 
 async def asked(tx: Transaction, witness: Witness) -> list[Payment]:
