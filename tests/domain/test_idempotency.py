@@ -67,7 +67,8 @@ def test_a_fingerprint_is_worthless_without_its_key():
 def repr_of(value: object) -> str:
     match value:
         case dict():
-            return repr(sorted((name, repr_of(each)) for name, each in value.items()))
+            fields = sorted((name, repr_of(each)) for name, each in value.items())
+            return f"object {fields!r}"  # an empty one is no empty list
         case list():
             return repr([repr_of(each) for each in value])
         case _:
