@@ -116,10 +116,23 @@ def left_of(folder: Path) -> dict[int, str]:
 
 
 def pid_of(folder: Path, word: str) -> int:
-    """Return the process of `folder` whose command line has `word` in it."""
-    found = [pid for pid, command in processes_of(folder).items() if word in command]
-    assert len(found) == 1, processes_of(folder)
+    """Return the process of `folder` whose command line has `word` in it.
+
+    One that it just forked has its command line for a moment, and is not meant.
+    """
+    all_ = processes_of(folder)
+    named = {pid for pid, command in all_.items() if word in command}
+    found = [pid for pid in named if _parent_of(pid) not in {None, *named}]
+    assert len(found) == 1, all_
     return found[0]
+
+
+def _parent_of(pid: int) -> int | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return None  # it ended meanwhile
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def payments(place: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -144,7 +144,10 @@ def setting(server: EmbeddedServer, name: str) -> str:
 
 
 def is_postmaster(pid: int) -> bool:
+    """Say so of the server itself, not of a child, which has its command line for a moment."""
     try:
-        return b"listen_addresses" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:
+        command = Path(f"/proc/{pid}/cmdline").read_bytes()
+        parent = Path(f"/proc/{status_of(pid)['PPid']}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
         return False  # a child of the server that ended since it was listed
+    return b"listen_addresses" in command and command != parent
