@@ -1,26 +1,24 @@
-"""Statements as files: CSV in pieces, XLSX, and PDF with or without a password.
-
-PDF comes from a library of the extra `statements`, and is only there with it.
-"""
+"""Statements as files: CSV in pieces, XLSX, and PDF with or without a password."""
 
 import csv
 import io
 import secrets
 from collections.abc import Iterator
 from itertools import islice
-from textwrap import wrap
 
 import xlsxwriter
+from fpdf import FPDF
+from fpdf.enums import AccessPermission, EncryptionMethod
 
 from hakika_simulator.sms import plain_shillings, shillings
 from hakika_simulator.statements import COLUMNS, Cell, Statement
 
 LINES_AT_ONCE = 1_000
 SHEET = "transaction"
-# Signs that each column of the PDF is wide, at a width of 1.16 mm a sign on a lying A4 page.
-PDF_WIDTHS = (13, 20, 20, 36, 11, 13, 13, 14, 10, 25, 30, 11, 21)
+# Millimetres that each column of the PDF is wide, on a lying A4 page.
+PDF_WIDTHS = (17, 24, 24, 44, 14, 16, 16, 17, 13, 29, 36, 14, 20)
+PDF_GAP_MM = 2.0
 PDF_FONT_POINTS = 5.5
-PDF_SIGN_MM = 0.6 * PDF_FONT_POINTS * 25.4 / 72
 PDF_LINE_MM = 2.4
 PDF_MARGIN_MM = 8.0
 PDF_HEIGHT_MM = 210.0
@@ -59,14 +57,7 @@ def xlsx_file(statement: Statement) -> bytes:
 
 
 def pdf_file(statement: Statement, *, password: str | None) -> bytes:
-    """Return the PDF, encrypted if there is a password to open it with.
-
-    Raises:
-        ImportError: the extra `statements` is not installed.
-    """
-    from fpdf import FPDF  # noqa: PLC0415 - an extra, and a slow one
-    from fpdf.enums import AccessPermission, EncryptionMethod  # noqa: PLC0415
-
+    """Return the PDF, encrypted if there is a password to open it with."""
     pdf = FPDF(orientation="landscape", format="A4")
     pdf.set_auto_page_break(False)
     if password is not None:
@@ -76,23 +67,23 @@ def pdf_file(statement: Statement, *, password: str | None) -> bytes:
             encryption_method=EncryptionMethod.AES_128,
             permissions=AccessPermission.all(),
         )
+    pdf.set_font("Helvetica", size=PDF_FONT_POINTS)
     y = PDF_HEIGHT_MM
-    for row in _pdf_rows(statement):
+    for row in _pdf_rows(pdf, statement):
         height = PDF_LINE_MM * max(len(cell) for cell in row)
         if y + height > PDF_HEIGHT_MM - PDF_MARGIN_MM:
             pdf.add_page()
-            pdf.set_font("Courier", size=PDF_FONT_POINTS)
             y = PDF_MARGIN_MM + PDF_LINE_MM
         x = PDF_MARGIN_MM
-        for cell, signs in zip(row, PDF_WIDTHS, strict=False):
+        for cell, width in zip(row, PDF_WIDTHS, strict=False):
             for depth, text in enumerate(cell):
                 pdf.text(x, y + depth * PDF_LINE_MM, text)
-            x += signs * PDF_SIGN_MM
+            x += width
         y += height
     return bytes(pdf.output())
 
 
-def _pdf_rows(statement: Statement) -> Iterator[list[list[str]]]:
+def _pdf_rows(pdf: FPDF, statement: Statement) -> Iterator[list[list[str]]]:
     """Yield rows whose cells are broken into the lines that fit their columns."""
     for row in statement.header():
         # Labels and values run on in one line, as nothing stands in columns yet.
@@ -101,9 +92,28 @@ def _pdf_rows(statement: Statement) -> Iterator[list[list[str]]]:
     names: list[Cell] = list(COLUMNS)
     for row in (names, *statement.lines()):
         yield [
-            wrap(_latin(_amount(cell)), signs - 1) or [""]
-            for cell, signs in zip(row, PDF_WIDTHS, strict=True)
+            _wrapped(pdf, _latin(_amount(cell)), width - PDF_GAP_MM)
+            for cell, width in zip(row, PDF_WIDTHS, strict=True)
         ]
+
+
+def _wrapped(pdf: FPDF, text: str, width: float) -> list[str]:
+    """Return text in lines of `width` at most; a word that is longer is cut."""
+    lines: list[str] = []
+    line = ""
+    for word in text.split():
+        longer = f"{line} {word}" if line else word
+        if pdf.get_string_width(longer) <= width:
+            line = longer
+            continue
+        if line:
+            lines.append(line)
+        line = word
+        while pdf.get_string_width(line) > width:
+            fits = max(1, int(len(line) * width / pdf.get_string_width(line)))
+            lines.append(line[:fits])
+            line = line[fits:]
+    return [*lines, line]
 
 
 def _all_rows(statement: Statement) -> Iterator[list[Cell]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -18,16 +19,23 @@ import pytest_asyncio
 from hakika.api.app import ROUTERS
 from hakika.api.auth import scopes
 from hakika.domain.ids import MerchantId
+from hakika.domain.times import NAIROBI
 from hakika.services import keys, request_log
 from hakika.services.keys import Wanted
+from tests.api.test_days import closed, imported, paid, statement
 from tests.api.world import Answer, Shop, World, new_key, new_person
 
 MERCHANTS = 5
 PAIRS = 10
 
 ROUTES = sorted(scopes(ROUTERS))
+# About a thing of nobody's own, such as a day: what they show of it is tried in their own tests.
+OF_NOBODY = {
+    ("POST", "/v1/reconciliation/days/{day}"), ("GET", "/v1/reconciliation/days/{day}/report"),
+}
 ABOUT_ONE = sorted(  # what deletes comes last
-    (each for each in ROUTES if "{" in each[1]), key=lambda each: (each[0] == "DELETE", each),
+    (each for each in ROUTES if "{" in each[1] and each not in OF_NOBODY),
+    key=lambda each: (each[0] == "DELETE", each),
 )
 LISTS = [path for method, path in ROUTES if method == "GET" and "{" not in path]
 
@@ -38,12 +46,16 @@ SHOWS = {
     "/v1/merchant": "merchant_id", "/v1/merchant/providers": "provider_id",
     "/v1/customers": "customer_id", "/v1/requests": "request_id",
     "/v1/ledger/entries": "settled_id", "/v1/ledger/accounts": "sum", "/v1/balance": "sum",
-    "/v1/reconciliation/runs": "run_id",
+    "/v1/reconciliation/runs": "run_id", "/v1/reconciliation/statements": "statement_id",
+    "/v1/reconciliation/discrepancies": "discrepancy_id", "/v1/reconciliation/days": "shortcode",
 }
 
 # The log of requests has everything that a merchant typed, another's ids too. So it is always
 # looked at for one request alone.
 ONLY = {"/v1/requests": "?idempotency_key={log_key}"}
+
+# What is everybody's: the key that all reports are signed with.
+SHARED = {"/v1/reconciliation/signing-key"}
 
 # Lists that a test key may not see at all.
 LIVE_ONLY = {"/v1/merchant/collections"}
@@ -70,6 +82,8 @@ ALL_NAMED = [*NAMED, *ABOUT_ONE]
 # Bodies without which a route answers 400 before it looks for the thing.
 BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/payments/{payment_id}/assign"): {"assigned_to": "ORDER-7"},
+    ("PATCH", "/v1/reconciliation/discrepancies/{discrepancy_id}"): {"assigned_to": "Wanjiku"},
+    ("POST", "/v1/reconciliation/discrepancies/{discrepancy_id}/resolve"): {"reason": "Seen."},
     ("PATCH", "/v1/customers/{customer_id}"): {"email": "isolated@shop.example"},
     ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {"description": "x"},
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/recover"): {"since": "2026-01-01T00:00:00Z"},
@@ -144,6 +158,12 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
         },
     })
     run = await shop.send("POST", "/v1/payments/mpesa/reconcile", json={})
+    day = f"{datetime.now(NAIROBI) - timedelta(days=1):%Y-%m-%d}"
+    await paid(shop, has["shortcode"], [datetime.fromisoformat(f"{day}T09:00Z").timestamp()])
+    file = await statement(shop, has["shortcode"], day)
+    statement_id = (await imported(shop, file))["id"]
+    await closed(shop, day)
+    discrepancy, = (await shop.get("/v1/reconciliation/discrepancies")).data
     world.in_api(request_log.write_notes(world.rt))
     logged, = (await shop.get(f"/v1/requests?idempotency_key={has['log_key']}")).data
     return Owner(shop, live_key, has | {
@@ -151,7 +171,8 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
         "settled_id": settled, "payment_id": payment.data["id"], "endpoint_id": endpoint.data["id"],
         "delivery_id": delivery["id"], "event_id": delivery["event_id"],
         "key_id": spare.data["id"], "provider_id": provider.data["id"],
-        "customer_id": customer.data["id"],
+        "customer_id": customer.data["id"], "statement_id": statement_id,
+        "discrepancy_id": discrepancy["id"],
     })
 
 
@@ -195,7 +216,7 @@ async def test_what_is_named_in_a_query_is_as_far_away(
 @pytest.mark.parametrize("path", LISTS)
 async def test_a_list_has_nothing_of_another_merchant_or_mode(owners: list[Owner], path: str):
     """However it is narrowed; and it does show what is one's own, so it was truly tried."""
-    assert path in SHOWS or path in LIVE_ONLY, f"say what GET {path} shows of a merchant's own"
+    assert path in {*SHOWS, *LIVE_ONLY, *SHARED}, f"say what GET {path} shows of a merchant's own"
     for one, other in pairs(owners, path):
         only = ONLY.get(path, "")
         own = await one.try_("GET", path + only, one.has)
@@ -205,7 +226,7 @@ async def test_a_list_has_nothing_of_another_merchant_or_mode(owners: list[Owner
 
         if path in SHOWS:
             assert one.has[SHOWS[path]].encode() in own.raw, path
-        else:
+        elif path in LIVE_ONLY:
             assert own.status == 403, path
         for answer in (own, *answers, live):
             assert [mark for mark in other.marks if mark in answer.raw] == [], path

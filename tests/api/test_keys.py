@@ -25,6 +25,18 @@ NEEDED = {
     ("POST", "/v1/payments/mpesa/register-pull"): Scope.MERCHANT_WRITE,
     ("POST", "/v1/payments/mpesa/reconcile"): Scope.MERCHANT_WRITE,
     ("GET", "/v1/reconciliation/runs"): Scope.REPORTS_READ,
+    ("GET", "/v1/reconciliation/statements"): Scope.REPORTS_READ,
+    ("POST", "/v1/reconciliation/statements"): Scope.REPORTS_WRITE,
+    ("GET", "/v1/reconciliation/statements/{statement_id}"): Scope.REPORTS_READ,
+    ("GET", "/v1/reconciliation/statements/{statement_id}/lines"): Scope.REPORTS_READ,
+    ("GET", "/v1/reconciliation/days"): Scope.REPORTS_READ,
+    ("POST", "/v1/reconciliation/days/{day}"): Scope.REPORTS_WRITE,
+    ("GET", "/v1/reconciliation/days/{day}/report"): Scope.REPORTS_READ,
+    ("GET", "/v1/reconciliation/signing-key"): Scope.REPORTS_READ,
+    ("GET", "/v1/reconciliation/discrepancies"): Scope.REPORTS_READ,
+    ("GET", "/v1/reconciliation/discrepancies/{discrepancy_id}"): Scope.REPORTS_READ,
+    ("PATCH", "/v1/reconciliation/discrepancies/{discrepancy_id}"): Scope.REPORTS_WRITE,
+    ("POST", "/v1/reconciliation/discrepancies/{discrepancy_id}/resolve"): Scope.REPORTS_WRITE,
     ("GET", "/v1/payments/{payment_id}/evidence"): Scope.AUDIT_READ,
     ("GET", "/v1/ledger/accounts"): Scope.REPORTS_READ,
     ("GET", "/v1/ledger/entries"): Scope.REPORTS_READ,
@@ -68,6 +80,8 @@ ROUTES = sorted(NEEDED)
 BODIES: dict[tuple[str, str], dict[str, str]] = {
     ("PATCH", "/v1/customers/{customer_id}"): {"name": "Somebody"},
     ("POST", "/v1/payments/{payment_id}/assign"): {"assigned_to": "ORDER-7"},
+    ("PATCH", "/v1/reconciliation/discrepancies/{discrepancy_id}"): {"assigned_to": "Wanjiku"},
+    ("POST", "/v1/reconciliation/discrepancies/{discrepancy_id}/resolve"): {"reason": "Seen."},
     ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {"description": "Somebody's"},
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/recover"): {"since": "2026-01-01T00:00:00Z"},
 }
@@ -79,7 +93,8 @@ def filled(
 ) -> str:
     return path.format(
         payment_id=payment, endpoint_id=endpoint, key_id=key, customer_id=customer,
-        request_id="req_1", delivery_id="dlv_1",
+        request_id="req_1", delivery_id="dlv_1", statement_id="stm_1", discrepancy_id="dsc_1",
+        day="2020-01-01",
     )
 
 
@@ -209,7 +224,15 @@ async def test_a_key_without_the_scope_is_refused_by_name(api_world, session, me
     assert needed in answer.body["detail"] and needed in answer.body["hint"]
 
 
-@pytest.mark.parametrize(("method", "path"), [each for each in ROUTES if "{" in each[1]])
+# About a thing of nobody's own: a day is everybody's, and shows each their own.
+OF_NOBODY = [
+    ("POST", "/v1/reconciliation/days/{day}"), ("GET", "/v1/reconciliation/days/{day}/report"),
+]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [each for each in ROUTES if "{" in each[1] and each not in OF_NOBODY],
+)
 async def test_what_belongs_to_another_merchant_is_not_there(shop, other_shop, method, path):
     """Not even its existence is told. (I13)"""
     payment = (await shop.order(phone=new_person())).data["id"]

@@ -28,4 +28,5 @@ def test_the_names_of_events_never_change():
         "payment.completed", "payment.failed", "payment.canceled", "payment.unknown",
         "payment.needs_review",
         "customer.created", "customer.updated", "customer.deleted", "endpoint.disabled",
+        "reconciliation.discrepancy", "day.closed",
     ]

@@ -42,7 +42,7 @@ def line(
         (OUT, "Business Payment to Customer via API", "to 254712345678 - JANE", LineKind.PAYOUT),
         (OUT, "Salary Payment", "", LineKind.PAYOUT),
         (
-            OUT, "Business Payment to Customer Withdrawal Charge Paid", "", LineKind.PAYOUT,
+            OUT, "Business Payment to Customer Withdrawal Charge Paid", "", LineKind.PAYEE_CHARGE,
         ),
         (OUT, "Business Pay Bill", "", LineKind.PAYOUT),
         (OUT, "Organization Settlement", "", LineKind.FLOAT_MOVE),

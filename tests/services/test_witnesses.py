@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from hakika.daraja.credentials import NAIROBI
 from hakika.domain.callback import Door
 from hakika.domain.errors import Conflict
 from hakika.domain.ids import PaymentId
@@ -19,6 +18,7 @@ from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Origin, Payment, State
 from hakika.domain.provider import Provider, Secrets
 from hakika.domain.shortcode import Shortcode, paybill, till
+from hakika.domain.times import NAIROBI
 from hakika.services import callbacks, payments, providers, witnesses
 from hakika.services.callbacks import Arrival
 from hakika.services.verify import verify

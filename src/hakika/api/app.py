@@ -15,7 +15,9 @@ from hakika.api import (
     auth,
     callbacks,
     customers,
+    days,
     deliveries,
+    discrepancies,
     documents,
     errors,
     events,
@@ -27,6 +29,7 @@ from hakika.api import (
     payments,
     reconciliation,
     request_log,
+    statements,
     webhooks,
 )
 from hakika.api.entrance import Entrance
@@ -42,7 +45,7 @@ from hakika.settings import Settings
 ROUTERS = tuple(
     door.router for door in (
         payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, keys,
-        reconciliation, request_log, health,
+        reconciliation, statements, days, discrepancies, request_log, health,
     )
 )
 

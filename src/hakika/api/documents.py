@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from hakika.api.auth import OPEN, SCHEMES
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
+from hakika.api.day_bodies import Assignment, Resolution
 from hakika.api.inputs import AssignRequest, PaymentRequest
 from hakika.api.merchant_bodies import (
     C2bRequest,
@@ -31,10 +32,10 @@ from hakika.api.webhook_bodies import (
 
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
-    AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
+    Assignment, AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
     EndpointChange, EndpointRequest,
     KeyRequest, OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem,
-    RecoveryRequest, RefusalProblem, ShortcodeRequest, WebhookRequest,
+    RecoveryRequest, RefusalProblem, Resolution, ShortcodeRequest, WebhookRequest,
 )
 
 _PROBLEMS = {
@@ -101,6 +102,13 @@ def body_of(model: type[BaseModel], *, idempotent: bool = False) -> dict[str, An
     if idempotent:
         documented["parameters"] = [_IDEMPOTENCY_KEY]
     return documented
+
+
+def file_body() -> dict[str, Any]:
+    """Return the documented request of a route that takes a file as it is."""
+    return {"requestBody": {"required": True, "content": {
+        "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+    }}}
 
 
 def openapi(app: FastAPI) -> dict[str, Any]:

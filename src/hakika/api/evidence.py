@@ -14,8 +14,8 @@ from hakika.api import evidence_bodies as bodies
 from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers
-from hakika.api.ledger import entry_data
 from hakika.domain import ids
+from hakika.domain.ledger import posted_data
 from hakika.domain.masking import mask_body, mask_text
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.payment import born
@@ -57,7 +57,7 @@ def _data(found: Evidence, *, revealed: bool) -> dict[str, Any]:
             "is_whole": not found.breaches, "breaches": list(found.breaches),
             "first": born(payment).facts_link.hex(), "last": payment.facts_link.hex(),
         },
-        "entries": [entry_data(each) for each in found.posted],
+        "entries": [posted_data(each) for each in found.posted],
         "witnesses": [_witness(each) for each in found.testimonies],
         "events": _events(found.told),
         "revealed": revealed,

@@ -35,7 +35,7 @@ class Entry(BaseModel):
     currency: Literal["KES"] = "KES"
     shortcode: str
     receipt: str
-    payment_id: str
+    payment_id: str | None = Field(description="null: of a statement's line, of no payment")
     happened_at: str = Field(description="When M-Pesa moved the money, where it said so.")
     posted_at: str
     link: str = Field(description="The hash of this posting and of the one before it.")

@@ -79,8 +79,10 @@ def refuse_repeated(request: Request) -> None:
         )
 
 
-async def read_bytes(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> bytes:
-    """Return the body.
+async def read_bytes(
+    request: Request, *, bytes_max: int = BODY_BYTES_MAX, is_logged: bool = True,
+) -> bytes:
+    """Return the body; the request log keeps it too, unless it is a file.
 
     Raises:
         BodyTooLarge: longer than `bytes_max`. What was read is dropped; the rest is not read.
@@ -94,7 +96,8 @@ async def read_bytes(request: Request, *, bytes_max: int = BODY_BYTES_MAX) -> by
         body += chunk
         if len(body) > bytes_max:
             raise BodyTooLarge(f"The body is longer than {bytes_max} bytes.")
-    request.state.body = bytes(body)  # for the request log
+    if is_logged:
+        request.state.body = bytes(body)
     return bytes(body)
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from hakika.api.day_data import DayData, DiscrepancyData
 from hakika.domain.dialect import Dialect
 from hakika.domain.event import EventName
 
@@ -195,7 +196,7 @@ class EventData(BaseModel):
     sequence: int = Field(description="Gap-free per merchant and mode.")
     livemode: bool
     timestamp: str
-    data: PaymentData | CustomerData | EndpointData | IdOnly
+    data: PaymentData | CustomerData | EndpointData | DiscrepancyData | DayData | IdOnly
 
 
 class EventsAnswer(BaseModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 EXIT_FAILED = 1     # it could not be done
 EXIT_MISASKED = 2   # the command line or the settings are wrong
 EXIT_UNPAID = 3     # `pay`: the payment did not complete
-EXIT_RED = 4        # `verify`: something is not as it must be
+EXIT_RED = 4        # `verify`, `close`, `verify-report`: something is not as it must be
 
 
 class CommandFailed(Exception):

@@ -29,6 +29,9 @@ COMMANDS = {
     "vault": ("hakika.cli.vault:app", "Make and rotate the master key."),
     "requests": ("hakika.cli.requests:requests", "List what was asked of the API lately."),
     "pay": ("hakika.cli.pay:pay", "Ask a phone for money, and wait for the end."),
+    "statements": ("hakika.cli.statements:app", "Import M-Pesa's statements."),
+    "close": ("hakika.cli.close:close", "Close a day, and say what differs."),
+    "verify-report": ("hakika.cli.verify_report:verify_report", "Prove a day's report, offline."),
     "verify": ("hakika.cli.verify:verify", "Check that every shilling is accounted for."),
 }
 
@@ -96,7 +99,7 @@ def hakika(
 
 
 def run() -> None:
-    """Run the command line and exit: 0 done, 1 failed, 2 misasked, 3 unpaid, 4 verify is red."""
+    """Run the command line and exit: 0 done, 1 failed, 2 misasked, 3 unpaid, 4 red."""
     try:
         typer.main.get_command(app).main(prog_name="hakika")
     except (CommandFailed, HakikaError) as failure:

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from hakika.domain.errors import Invalid
 from hakika.domain.shortcode import SANDBOX_NUMBER, Shortcode
+from hakika.domain.times import NAIROBI
 
-# East Africa Time has no summer time, so no time-zone database is needed.
-NAIROBI = timezone(timedelta(hours=3))
 TIME_FORMAT = "%Y%m%d%H%M%S"
 
 SANDBOX_HOST = "sandbox.safaricom.co.ke"

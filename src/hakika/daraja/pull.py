@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 
 import orjson
 
-from hakika.daraja.credentials import NAIROBI
 from hakika.daraja.strict_json import Unreadable, object_at, read_json, text_at
 from hakika.daraja.values import amount_of, receipt_of
 from hakika.domain import msisdn
 from hakika.domain.errors import Invalid
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
+from hakika.domain.times import NAIROBI
 
 REGISTER_PATH = "/pulltransactions/v1/register"
 QUERY_PATH = "/pulltransactions/v1/query"

@@ -6,11 +6,12 @@ import re
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from hakika.daraja.credentials import NAIROBI, TIME_FORMAT
+from hakika.daraja.credentials import TIME_FORMAT
 from hakika.daraja.strict_json import Unreadable
 from hakika.domain import money
 from hakika.domain.errors import Invalid
 from hakika.domain.money import Money
+from hakika.domain.times import NAIROBI
 
 _RECEIPT = re.compile(r"[A-Z0-9]{10}")
 _RECEIPT_PLACEHOLDER = "0000000"            # "OAK0000000": no money moved (daraja.md 1.1)

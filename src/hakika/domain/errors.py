@@ -140,6 +140,23 @@ class StatementIncomplete(StatementUnreadable):
     hint = "Lines are missing or changed. Download it again, unfiltered, and send it unopened."
 
 
+class StatementOfAnother(Invalid):
+    """The statement is of a short code that is none of this merchant's in this mode."""
+
+    code = "statement_of_another"
+    hint = (
+        "Send it with a key of the merchant and mode that has this short code, or put its "
+        "credentials first: PUT /v1/merchant/providers."
+    )
+
+
+class StatementAccountUnknown(Invalid):
+    """The statement is of an account of which there are no books."""
+
+    code = "statement_account_unknown"
+    hint = "Send the statement of the Utility, Working, Merchant or Charges Paid Account."
+
+
 class IdempotencyKeyMissing(Invalid):
     """A request that moves money came without an idempotency key."""
 

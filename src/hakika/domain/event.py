@@ -23,6 +23,8 @@ class EventName(StrEnum):
     CUSTOMER_UPDATED = "customer.updated"
     CUSTOMER_DELETED = "customer.deleted"
     ENDPOINT_DISABLED = "endpoint.disabled"
+    DISCREPANCY = "reconciliation.discrepancy"
+    DAY_CLOSED = "day.closed"
 
 
 # Sent to one endpoint when its merchant tries it: no event of theirs, so without a sequence.

@@ -21,11 +21,13 @@ ProviderId = NewType("ProviderId", str)
 CustomerId = NewType("CustomerId", str)
 LoggedRequestId = NewType("LoggedRequestId", str)
 RunId = NewType("RunId", str)
+StatementId = NewType("StatementId", str)
+DiscrepancyId = NewType("DiscrepancyId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
-    "LoggedRequestId": "req", "RunId": "run",
+    "LoggedRequestId": "req", "RunId": "run", "StatementId": "stm", "DiscrepancyId": "dsc",
 }
 
 DELIVERIES_MAX = 2**63  # beyond what the database counts to
@@ -94,6 +96,20 @@ def logged_request_id(text: str) -> LoggedRequestId:
     if not is_id(text, "req"):
         raise NotFound(f"{text[:40]!r} is not the id of a logged request.")
     return LoggedRequestId(text)
+
+
+def statement_id(text: str) -> StatementId:
+    """Return `text` as the id of a statement. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "stm"):
+        raise NotFound(f"{text[:40]!r} is not the id of a statement.")
+    return StatementId(text)
+
+
+def discrepancy_id(text: str) -> DiscrepancyId:
+    """Return `text` as the id of a discrepancy. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "dsc"):
+        raise NotFound(f"{text[:40]!r} is not the id of a discrepancy.")
+    return DiscrepancyId(text)
 
 
 def event_id(text: str) -> EventId:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import orjson
 
@@ -21,11 +22,19 @@ from hakika.domain.fact import RECORDS
 from hakika.domain.ids import PaymentId
 from hakika.domain.money import Money
 from hakika.domain.payment import Change, Origin, Payment, State
+from hakika.domain.payment_data import CURRENCY
 from hakika.domain.shortcode import Kind as ShortcodeKind
 from hakika.domain.shortcode import Shortcode
+from hakika.domain.times import written
 
-# What customers paid, and money that came and that nobody has explained yet.
+# What customers paid, and money that came or went and that nobody has explained yet.
 COLLECTED, SUSPENSE = "collected", "suspense"
+
+# Where money went that left: back to payers, to payees, to Safaricom.
+REVERSED, PAYOUTS, CHARGES = "reversed", "payouts", "charges"
+
+# The business's own money: moved between its accounts and its bank, and there before the books.
+TRANSFERS, OPENING = "transfers", "opening"
 
 # How far Safaricom's clock and ours may differ.
 CLOCKS_DIFFER_MAX = timedelta(minutes=10)
@@ -42,6 +51,14 @@ class Move(StrEnum):
     COLLECTION = "collection"    # it came in
     CLEARING = "clearing"        # it was in suspense, and is explained now
     CORRECTION = "correction"    # the same receipt was of another amount than first told
+    REVERSAL = "reversal"        # an earlier movement was taken back
+    PAYOUT = "payout"            # the business paid somebody
+    CHARGE = "charge"            # Safaricom's price for another movement
+    PAYEE_CHARGE = "payee_charge"    # the price of a payee's withdrawal, paid along
+    TRANSFER_IN = "transfer_in"      # from another account of the business's own, or its bank
+    TRANSFER_OUT = "transfer_out"
+    UNEXPLAINED = "unexplained"  # a line of a statement whose words say nothing to us
+    OPENING = "opening"          # what lay there when the account was first looked at
 
 
 class Nature(StrEnum):
@@ -51,7 +68,11 @@ class Nature(StrEnum):
     CREDIT = "credit"
 
 
-NATURES = {"float": Nature.DEBIT, COLLECTED: Nature.CREDIT, SUSPENSE: Nature.CREDIT}
+NATURES = {
+    "float": Nature.DEBIT, COLLECTED: Nature.CREDIT, SUSPENSE: Nature.CREDIT,
+    REVERSED: Nature.DEBIT, PAYOUTS: Nature.DEBIT, CHARGES: Nature.DEBIT,
+    TRANSFERS: Nature.CREDIT, OPENING: Nature.CREDIT,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +85,7 @@ class Posting:
     amount: Money
     shortcode: str
     receipt: str
-    payment_id: PaymentId
+    payment_id: PaymentId | None     # None: of a statement's line that is of no payment
     happened_at: datetime        # by M-Pesa's clock where it told, else when we learnt of it
 
 
@@ -91,8 +112,17 @@ def float_account(shortcode: Shortcode) -> str:
 
     A till calls it its merchant account.
     """
-    place = "merchant" if shortcode.kind is ShortcodeKind.TILL else "utility"
-    return f"float:{shortcode.number}:{place}"
+    return float_at(shortcode.number, collecting_place(shortcode))
+
+
+def collecting_place(shortcode: Shortcode) -> str:
+    """Return which of its accounts at M-Pesa collections go to."""
+    return "merchant" if shortcode.kind is ShortcodeKind.TILL else "utility"
+
+
+def float_at(number: str, place: str) -> str:
+    """Return the account of what lies in one place of a short code: `float:600966:working`."""
+    return f"float:{number}:{place}"
 
 
 def nature(account: str) -> Nature:
@@ -165,6 +195,19 @@ def _happened_at(change: Change) -> datetime:
     return paid_at if is_told_in_time or change.fact.source in RECORDS else heard_at
 
 
+def posted_data(posted: Posted) -> dict[str, Any]:
+    """Return a posting as merchants read it."""
+    posting = posted.posting
+    assert posting is not None, "what is listed is there"
+    return {
+        "sequence": posted.sequence, "move": posting.move.value, "debit": posting.debit,
+        "credit": posting.credit, "amount": str(posting.amount), "currency": CURRENCY,
+        "shortcode": posting.shortcode, "receipt": posting.receipt,
+        "payment_id": posting.payment_id, "happened_at": written(posting.happened_at),
+        "posted_at": written(posted.posted_at), "link": posted.link.hex(),
+    }
+
+
 def link(
     posting: Posting, *, merchant_id: str, livemode: bool, posted_at: datetime, sequence: int,
     before: bytes,
@@ -178,6 +221,14 @@ def link(
     return hashlib.sha256(content).digest()
 
 
+class Flaw(StrEnum):
+    """What was done to a chained posting."""
+
+    LOST = "lost"          # its place in the chain is gone as well
+    DELETED = "deleted"
+    CHANGED = "changed"
+
+
 @dataclass(slots=True)
 class Chain:
     """The chain of one merchant and mode, looked at from its beginning, one posting at a time."""
@@ -187,25 +238,37 @@ class Chain:
     sequence: int = 0
     link: bytes = FIRST_LINK
 
-    def breaches(self, each: Posted) -> Iterator[str]:
-        """I2: the next posting was not changed, removed, added or moved since it was chained."""
+    def flaw(self, each: Posted) -> Flaw | None:
+        """Return what was done to the next posting, or before it, since it was chained."""
         expected, before = self.sequence + 1, self.link
         self.sequence, self.link = each.sequence, each.link
         if each.sequence != expected:
-            last = each.sequence - 1
-            lost = f"posting {last}" if last == expected else f"postings {expected} to {last}"
-            yield f"The books of {self.merchant_id} ({self._mode}) have lost {lost}."
-        elif each.posting is None:
-            yield f"Posting {each.sequence} of {self.merchant_id} ({self._mode}) was deleted."
-        elif each.link != link(
+            return Flaw.LOST
+        if each.posting is None:
+            return Flaw.DELETED
+        is_as_it_was = each.link == link(
             each.posting, merchant_id=self.merchant_id, livemode=self.livemode,
             posted_at=each.posted_at, sequence=each.sequence, before=before,
-        ):
-            yield (
-                f"Posting {each.sequence} of {self.merchant_id} ({self._mode}), receipt "
-                f"{each.posting.receipt}, does not agree with its hash: it was changed, or what "
-                "stood before it."
-            )
+        )
+        return None if is_as_it_was else Flaw.CHANGED
+
+    def breaches(self, each: Posted) -> Iterator[str]:
+        """I2: the next posting was not changed, removed, added or moved since it was chained."""
+        expected = self.sequence + 1
+        whose = f"{self.merchant_id} ({self._mode})"
+        match self.flaw(each):
+            case Flaw.LOST:
+                last = each.sequence - 1
+                lost = f"posting {last}" if last == expected else f"postings {expected} to {last}"
+                yield f"The books of {whose} have lost {lost}."
+            case Flaw.DELETED:
+                yield f"Posting {each.sequence} of {whose} was deleted."
+            case Flaw.CHANGED:
+                assert each.posting is not None, "or it was deleted"
+                yield (
+                    f"Posting {each.sequence} of {whose}, receipt {each.posting.receipt}, does not "
+                    "agree with its hash: it was changed, or what stood before it."
+                )
 
     @property
     def _mode(self) -> str:

@@ -60,6 +60,7 @@ class Scope(StrEnum):
     MERCHANT_READ = "merchant:read"
     MERCHANT_WRITE = "merchant:write"
     REPORTS_READ = "reports:read"
+    REPORTS_WRITE = "reports:write"
     AUDIT_READ = "audit:read"
 
 
@@ -70,6 +71,14 @@ class Merchant:
     id: MerchantId
     name: str
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Whose books: those of a merchant in one mode."""
+
+    merchant_id: MerchantId
+    livemode: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +107,11 @@ class ApiKey:
     revoked_at: datetime | None = None
     replaced_by: KeyId | None = None          # the key that was made to take its place
     last_used_at: datetime | None = None      # to the minute
+
+    @property
+    def owner(self) -> Owner:
+        """Whose books it sees."""
+        return Owner(self.merchant_id, self.livemode)
 
     def check_alive(self, *, now: datetime) -> None:
         """Raise KeyRevoked or KeyExpired unless this key may still be used at `now` (UTC)."""

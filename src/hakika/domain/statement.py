@@ -85,6 +85,7 @@ class LineKind(StrEnum):
     CHARGE = "charge"            # Safaricom's price for another line
     REVERSAL = "reversal"        # an earlier line was taken back
     PAYOUT = "payout"            # the business paid somebody
+    PAYEE_CHARGE = "payee_charge"    # what a payee's withdrawal costs, paid along by the business
     FLOAT_MOVE = "float_move"    # between the business's own accounts, or its bank
     OTHER = "other"              # words that no rule knows: a person looks
 
@@ -101,7 +102,7 @@ _IN, _OUT, _BOTH = {_Way.IN}, {_Way.OUT}, {_Way.IN, _Way.OUT}
 RULES: tuple[tuple[LineKind, set[_Way], str], ...] = (
     (LineKind.REVERSAL, _BOTH, r"\b(reversals?|reversed|reverse)\b"),
     # "Business Payment to Customer Withdrawal Charge Paid": a payout whose payee withdraws free.
-    (LineKind.PAYOUT, _OUT, r"\bwithdrawal charge paid\b"),
+    (LineKind.PAYEE_CHARGE, _OUT, r"\bwithdrawal charge paid\b"),
     (LineKind.CHARGE, _OUT, r"\b(charges?|fees?|tariff|excise duty|levy)\b"),
     (LineKind.FLOAT_MOVE, _BOTH, r"\bsettlement\b|\bsettle to\b"),
     (LineKind.FLOAT_MOVE, _BOTH, r"\b(to|from) (your )?bank\b|\bbank (account )?(to|deposit)\b"),

@@ -10,13 +10,11 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
 from hakika.domain.errors import Invalid, StatementLineWrong
 from hakika.domain.money import Money, parse
+from hakika.domain.times import NAIROBI
 from hakika.sheets.rows import Cell
-
-NAIROBI = ZoneInfo("Africa/Nairobi")
 
 UNOPENED = "Excel changed the file when it was saved. Download it again and send it unopened."
 

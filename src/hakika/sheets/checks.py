@@ -198,12 +198,13 @@ class Checked:
         )
 
     def _period(self) -> tuple[datetime, datetime] | tuple[None, None]:
-        """Return the period, whether it stands in one cell or in two."""
-        both = self._labels.get("period")
-        if both is None and {"starts_at", "ends_at"} <= set(self._labels):
+        """Return the period, whether it stands in one cell or in two, with or without a label."""
+        whole = self._labels.get("period")
+        found = reads.period(whole[0]) if whole else None
+        if found is None and {"starts_at", "ends_at"} <= set(self._labels):
             start, end = (reads.text(self._labels[label][0]) for label in ("starts_at", "ends_at"))
-            return reads.period(f"{start} to {end}") or (None, None)
-        return (both and reads.period(both[0])) or (None, None)
+            found = reads.period(f"{start} to {end}")
+        return found or (None, None)
 
     def _refuse_incomplete(self, head: StatementHead) -> None:
         for name, stated, summed in (

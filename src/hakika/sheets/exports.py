@@ -28,7 +28,7 @@ import orjson
 import xlsxwriter
 
 from hakika.domain.money import CENTS_PER_SHILLING, Money
-from hakika.sheets.cells import NAIROBI
+from hakika.domain.times import NAIROBI
 
 Value = str | Money | datetime | int | None
 

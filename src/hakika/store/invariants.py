@@ -248,7 +248,8 @@ _BREACHES: Mapping[Breach, LiteralString] = {
     """,
     Breach.POSTING_WITHOUT_PAYMENT: """
         select l.receipt, l.payment_id from postings l
-         where not exists (select from payments p where p.id = l.payment_id)
+         where l.payment_id is not null
+           and not exists (select from payments p where p.id = l.payment_id)
     """,
     Breach.POSTING_UNCHAINED: """
         select l.receipt, l.payment_id from postings l

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, LiteralString
 
 from hakika.domain.ids import MerchantId, PaymentId
-from hakika.domain.ledger import FIRST_LINK, Move, Posted, Posting, link
+from hakika.domain.ledger import FIRST_LINK, OPENING, Move, Posted, Posting, link
 from hakika.domain.money import Money
 from hakika.store.transaction import Transaction
 
@@ -47,6 +48,19 @@ _UNCHAINED: LiteralString = """
         insert into unchained (position, merchant_id, livemode)
         select position, merchant_id, livemode from posted
     )
+"""
+
+_OPEN: LiteralString = """
+    with posted as (
+        insert into postings (merchant_id, livemode, move, debit, credit, amount_cents, shortcode,
+            receipt, happened_at, posted_at)
+        values (%(merchant_id)s, %(livemode)s, %(move)s, %(debit)s, %(credit)s, %(cents)s,
+            %(shortcode)s, %(receipt)s, %(at)s, %(now)s)
+        on conflict do nothing
+        returning position, merchant_id, livemode
+    )
+    insert into unchained (position, merchant_id, livemode)
+    select position, merchant_id, livemode from posted
 """
 
 _WAITING: LiteralString = """
@@ -144,6 +158,24 @@ def posting_values(postings: Sequence[Posting]) -> dict[str, Any]:
     return values
 
 
+async def open_account(
+    tx: Transaction, merchant_id: MerchantId, *, livemode: bool, account: str, shortcode: str,
+    amount: Money, at: datetime, now: datetime,
+) -> None:
+    """Let an account of M-Pesa's begin with what lay there; `amount` may be negative, or nothing.
+
+    Once: a second time changes nothing.
+    """
+    if not amount.cents:
+        return
+    debit, credit = (account, OPENING) if amount.cents > 0 else (OPENING, account)
+    await tx.execute(_OPEN, {
+        "merchant_id": merchant_id, "livemode": livemode, "move": Move.OPENING.value,
+        "debit": debit, "credit": credit, "cents": abs(amount.cents), "shortcode": shortcode,
+        "receipt": f"{merchant_id}:{account}", "at": at, "now": now,
+    })
+
+
 async def waiting(tx: Transaction) -> list[tuple[MerchantId, bool]]:
     """Return the merchants and modes that have postings to chain."""
     return [
@@ -222,5 +254,6 @@ def posting_of(row: Mapping[str, Any]) -> Posting:
     return Posting(
         Move(row["move"]), debit=row["debit"], credit=row["credit"],
         amount=Money(row["amount_cents"]), shortcode=row["shortcode"], receipt=row["receipt"],
-        payment_id=PaymentId(row["payment_id"]), happened_at=row["happened_at"],
+        payment_id=None if row["payment_id"] is None else PaymentId(row["payment_id"]),
+        happened_at=row["happened_at"],
     )

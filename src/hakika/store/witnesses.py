@@ -5,7 +5,7 @@ A witness whose money has no payment yet is due, like a job: `next_try_at`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -35,6 +35,15 @@ _ADD: LiteralString = """
     values (%(receipt)s, %(shortcode)s, %(livemode)s, %(source)s, %(merchant_id)s,
         %(amount_cents)s, %(happened_at)s, %(now)s, %(private)s, %(next_try_at)s)
     on conflict do nothing returning receipt
+"""
+
+_ADD_MANY: LiteralString = """
+    insert into witnesses (merchant_id, livemode, shortcode, source, heard_at, next_try_at, receipt,
+        amount_cents, happened_at, private)
+    select %(merchant_id)s, %(livemode)s, %(shortcode)s, %(source)s, %(now)s, %(now)s, each.*
+      from unnest(%(receipts)s::text[], %(amounts)s::bigint[], %(happened)s::timestamptz[],
+        %(privates)s::bytea[]) as each
+    on conflict do nothing
 """
 
 # Whatever a payment got has its place in the books, a second receipt too.
@@ -102,6 +111,19 @@ async def add(
         "happened_at": witness.happened_at, "now": now, "next_try_at": next_try_at,
         "private": sealer.seal(_place(witness), _private(witness)),
     }) is not None
+
+
+async def add_many(tx: Transaction, several: Sequence[Witness], *, now: datetime) -> None:
+    """Keep witnesses of one source and short code, to be judged at once."""
+    first = several[0]
+    sealer = await tx.sealer(first.merchant_id)
+    await tx.execute(_ADD_MANY, _names(first) | {
+        "merchant_id": first.merchant_id, "now": now,
+        "receipts": [each.receipt for each in several],
+        "amounts": [each.amount.cents for each in several],
+        "happened": [each.happened_at for each in several],
+        "privates": [sealer.seal(_place(each), _private(each)) for each in several],
+    })
 
 
 async def payment_with_receipt(tx: Transaction, witness: Witness) -> Payment | None:

@@ -12,6 +12,7 @@ from typing import Any
 from hakika.services import (
     callbacks,
     checks,
+    closing,
     endpoint_health,
     ledger,
     limits,
@@ -38,6 +39,7 @@ ROUNDS = (
     Round("hear_again", witnesses.hear_again, 5),
     Round("chain_postings", ledger.chain_all, 5),
     Round("pull", pulls.run_due, 10),
+    Round("close_days", closing.close_nightly, 60),
     Round("quarantine", callbacks.try_again, 30),
     Round("months_ahead", make_months_ahead, 6 * 3600),
     Round("drop_old_requests", request_log.drop_old, 6 * 3600),

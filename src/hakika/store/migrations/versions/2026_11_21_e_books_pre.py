@@ -20,7 +20,7 @@ create table postings (
     amount_cents bigint not null constraint postings_amount_check check (amount_cents > 0),
     shortcode    text not null,
     receipt      text not null,
-    payment_id   text not null,
+    payment_id   text,
     happened_at  timestamptz not null,
     posted_at    timestamptz not null,
     constraint postings_accounts_check check (debit <> credit),
@@ -28,6 +28,7 @@ create table postings (
 );
 
 create index postings_payment on postings (payment_id);
+create index postings_day on postings (merchant_id, livemode, happened_at);
 
 -- What is not chained yet: a queue, so that payments of one merchant do not wait at one row.
 create table unchained (
@@ -113,6 +114,120 @@ create table reconciliation_runs (
 
 create index reconciliation_runs_list on reconciliation_runs (merchant_id, livemode, id desc);
 
+-- Statements of M-Pesa's portal that were imported whole.
+create table statements (
+    id            text primary key,
+    merchant_id   text not null,
+    livemode      boolean not null,
+    shortcode     text not null,
+    account       text not null,
+    sha256        text not null,
+    file_kind     text not null,
+    lines         integer not null,
+    starts_at     timestamptz,
+    ends_at       timestamptz,
+    first_at      timestamptz not null,
+    last_at       timestamptz not null,
+    opening_cents bigint,
+    closing_cents bigint,
+    fates         jsonb not null,
+    imported_at   timestamptz not null,
+    constraint statements_file_key unique (merchant_id, livemode, account, sha256)
+);
+
+create index statements_list on statements (merchant_id, livemode, id desc);
+
+-- Each line once, in however many files it stands. `ordinal` counts upwards in time.
+create table statement_lines (
+    merchant_id   text not null,
+    livemode      boolean not null,
+    account       text not null,
+    identity      bytea not null,
+    statement_id  text not null,
+    ordinal       integer not null,
+    place         integer not null,
+    receipt       text not null,
+    kind          text not null,
+    fate          text not null,
+    completed_at  timestamptz not null,
+    amount_cents  bigint not null,
+    balance_cents bigint,
+    linked_receipt text not null,
+    payment_id    text,
+    private       bytea not null,
+    primary key (merchant_id, livemode, account, identity)
+);
+
+create index statement_lines_receipt on statement_lines (receipt);
+create index statement_lines_day on statement_lines (merchant_id, livemode, account, completed_at);
+create index statement_lines_file on statement_lines (statement_id, place);
+
+-- What M-Pesa said lay on an account of the books at some moment; `opening`: where the books began.
+create table balances (
+    merchant_id  text not null,
+    livemode     boolean not null,
+    shortcode    text not null,
+    account      text not null,
+    observed_at  timestamptz not null,
+    source       text not null,
+    amount_cents bigint not null,
+    primary key (merchant_id, livemode, account, observed_at, source)
+);
+
+-- Where the books and M-Pesa's records differ, or a person must look.
+create table discrepancies (
+    id           text primary key,
+    merchant_id  text not null,
+    livemode     boolean not null,
+    kind         text not null,
+    shortcode    text not null,
+    subject      text not null,
+    day          date not null,
+    receipt      text not null,
+    payment_id   text,
+    ours_cents   bigint,
+    theirs_cents bigint,
+    words        text not null,
+    found_at     timestamptz not null,
+    assigned_to  text not null,
+    resolution   text not null,
+    resolved_by  text not null,
+    resolved_at  timestamptz,
+    constraint discrepancies_subject_key unique (merchant_id, livemode, kind, shortcode, subject)
+);
+
+create index discrepancies_list on discrepancies (merchant_id, livemode, id desc);
+create index discrepancies_day on discrepancies (merchant_id, livemode, day);
+
+-- Each closing of a day, signed; the newest of a day counts. The row is never changed.
+create table day_closings (
+    merchant_id text not null,
+    livemode    boolean not null,
+    number      bigint not null,
+    day         date not null,
+    result      text not null,
+    sequence    bigint not null,
+    closed_at   timestamptz not null,
+    checkpoint  bytea not null,
+    signature   bytea not null,
+    public_key  bytea not null,
+    summary     bytea not null,
+    primary key (merchant_id, livemode, number)
+);
+
+create index day_closings_day on day_closings (merchant_id, livemode, day desc, number desc);
+
+-- What checkpoints are signed with: one of this instance, its private part sealed.
+create table signing_keys (
+    public_key bytea primary key,
+    sealed     bytea not null,
+    created_at timestamptz not null
+);
+
+create trigger day_closings_append_only before update or delete on day_closings
+    for each row execute function refuse_change();
+create trigger day_closings_keep before truncate on day_closings
+    for each statement execute function refuse_change();
 create trigger postings_append_only before update or delete on postings
     for each row execute function refuse_change();
 create trigger postings_keep before truncate on postings
@@ -123,7 +238,8 @@ create trigger posting_links_keep before truncate on posting_links
     for each statement execute function refuse_change();
 
 -- A role that owns the tables can grant itself this again; a superuser has it always.
-revoke update, delete, truncate on postings, posting_links from public, current_user;
+revoke update, delete, truncate on postings, posting_links, day_closings
+    from public, current_user;
 """
 
 

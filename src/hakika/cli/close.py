@@ -1,0 +1,108 @@
+"""`hakika close`: close a day now; at night it closes by itself."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.status import Status
+
+from hakika.cli import options, screen
+from hakika.cli.failure import EXIT_RED, CommandFailed
+from hakika.cli.once import on_database
+from hakika.domain.checkpoint import Report
+from hakika.domain.closing import Result, closing_data
+from hakika.domain.discrepancy import discrepancy_data
+from hakika.services import closing
+from hakika.services.closing import Closed
+from hakika.services.runtime import Runtime
+from hakika.sheets import reports
+
+_FORMS = {"json": reports.as_json, "xlsx": reports.as_xlsx, "pdf": reports.as_pdf}
+
+
+def close(
+    day: Annotated[datetime, typer.Argument(
+        formats=["%Y-%m-%d"], metavar="DATE", help="A day of Nairobi, such as 2026-11-03.",
+    )],
+    report: Annotated[
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Write the signed reports here, too."),
+    ] = None,
+    data: options.Data = None, as_json: options.Json = False,
+) -> None:
+    """Close a day of every merchant and mode. Exits with 0 when all are green, 4 when not.
+
+    Green: every shilling of the day is proven. Red: each difference is named.
+
+    Example: hakika close 2026-11-03 --report reports
+    """
+
+    async def work(rt: Runtime) -> list[tuple[Closed, Report | None]]:
+        closed = await closing.close_all(rt, day.date())
+        return [
+            (each, await closing.report(rt, each.owner, day.date()) if report else None)
+            for each in closed
+        ]
+
+    with Status(f"Closing {day.date()}", console=screen.margin()):
+        closed = on_database(data, work)
+        written = [
+            path for each, made in closed if report and made
+            for path in _write(report, each, made)
+        ]
+    if as_json:
+        screen.write_json({"days": [_document(each) for each, _ in closed]})
+    else:
+        _show(day.date(), [each for each, _ in closed], written)
+    if any(each.closing.result is Result.RED for each, _ in closed):
+        raise typer.Exit(EXIT_RED)
+
+
+def _write(folder: Path, closed: Closed, report: Report) -> list[Path]:
+    mode = "live" if closed.owner.livemode else "test"
+    name = f"{closed.closing.day}-{mode}-{closed.owner.merchant_id}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        written = []
+        for form, draw in _FORMS.items():
+            path = folder / f"{name}.{form}"
+            path.write_bytes(draw(report))
+            written.append(path)
+    except OSError as error:
+        raise CommandFailed(f"The report cannot be written: {error}.") from error
+    return written
+
+
+def _document(closed: Closed) -> dict[str, Any]:
+    return {
+        "merchant": closed.owner.merchant_id, **closing_data(closed.closing),
+        "differences": [discrepancy_data(each) for each in closed.discrepancies],
+    }
+
+
+def _show(day: date, closed: list[Closed], written: list[Path]) -> None:
+    screen.write_table(
+        [
+            {
+                "": "✓" if each.closing.result is Result.GREEN else "✗",
+                "merchant": each.owner.merchant_id,
+                "mode": "live" if each.owner.livemode else "test",
+                "result": each.closing.result.value,
+                "movements": str(sum(moved["count"] for moved in each.closing.summary["moved"])),
+                "open": str(sum(one.is_open for one in each.discrepancies)),
+            }
+            for each in closed
+        ],
+        none=f"Nobody has books yet, so there is nothing to close on {day}.",
+    )
+    paper = screen.paper()
+    for each in closed:
+        for found in each.discrepancies:
+            if found.is_open:
+                paper.print(f"{found.id} {found.difference.kind}: {found.difference.words}",
+                            soft_wrap=True)
+    for path in written:
+        paper.print(f"Written: {path}", soft_wrap=True)

@@ -1,0 +1,212 @@
+"""What a statement's lines do to the books: which are known, and what is posted of the others.
+
+Read `filed`. Money that came in is never posted from here: it becomes a witness, which finds its
+payment or makes one. Everything else that moved has no payment, and is posted as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import pairwise
+
+from hakika.domain.fact import Source
+from hakika.domain.ids import MerchantId, PaymentId, StatementId
+from hakika.domain.ledger import (
+    CHARGES,
+    PAYOUTS,
+    REVERSED,
+    SUSPENSE,
+    TRANSFERS,
+    Move,
+    Posting,
+    collecting_place,
+    float_at,
+)
+from hakika.domain.money import Money
+from hakika.domain.shortcode import Shortcode
+from hakika.domain.statement import LineKind, StatementLine, kind_of
+from hakika.domain.witness import Witness
+
+
+class Fate(StrEnum):
+    """What came of a line."""
+
+    MATCHED = "matched"            # a payment of the books has this receipt and amount
+    EXPLAINED = "explained"        # no payment: a charge, a payout, a reversal, a move of own money
+    WAITING = "waiting"            # money that nobody told of: a payment is being made of it
+    DIFFERS = "differs"            # the payment with this receipt is of another amount
+    DOUBLED = "doubled"            # a line with this receipt and kind is there already
+    UNEXPLAINED = "unexplained"    # its words say nothing to us
+    FAILED = "failed"              # it was not completed: nothing moved
+
+
+# In words, as a person of finance reads it beside the line.
+REASONS: Mapping[Fate, str] = {
+    Fate.MATCHED: "It is in the books, with this amount.",
+    Fate.EXPLAINED: "It is no payment, and is in the books as what it is.",
+    Fate.WAITING: "Nobody had told of this money. A payment is being made of it.",
+    Fate.DIFFERS: "The payment with this receipt has another amount.",
+    Fate.DOUBLED: "A statement has this receipt more than once. It was booked once.",
+    Fate.UNEXPLAINED: "Hakika does not know this kind of line. It is in suspense.",
+    Fate.FAILED: "It was not completed, so nothing moved.",
+}
+
+# Which account stands on the other side of the float.
+_BESIDE: Mapping[LineKind, tuple[Move, str]] = {
+    LineKind.CHARGE: (Move.CHARGE, CHARGES),
+    LineKind.PAYEE_CHARGE: (Move.PAYEE_CHARGE, CHARGES),
+    LineKind.REVERSAL: (Move.REVERSAL, REVERSED),
+    LineKind.PAYOUT: (Move.PAYOUT, PAYOUTS),
+    LineKind.OTHER: (Move.UNEXPLAINED, SUSPENSE),
+}
+
+# M-Pesa's names of a short code's accounts (daraja.md 5.9, section 10), and the books'.
+PLACES: Mapping[str, str] = {
+    "utility": "utility", "working": "working", "mmf": "working", "merchant": "merchant",
+    "charges paid": "charges", "organization settlement": "settlement",
+    "organisation settlement": "settlement",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """Whose account a statement is of."""
+
+    id: StatementId
+    merchant_id: MerchantId
+    livemode: bool
+    shortcode: Shortcode
+    place: str               # which of the short code's accounts: `utility`
+
+    @property
+    def account(self) -> str:
+        """The account of the books."""
+        return float_at(self.shortcode.number, self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Money of one receipt in the books, and whose it is."""
+
+    payment_id: PaymentId
+    amount: Money
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A line that is new, and what follows from it."""
+
+    line: StatementLine
+    kind: LineKind
+    fate: Fate
+    payment_id: PaymentId | None = None
+    posting: Posting | None = None
+    witness: Witness | None = None
+
+
+def place_of(account: str, shortcode: Shortcode) -> str | None:
+    """Return which account a statement's head names; that of collections when it names none.
+
+    None: it names one that is not known.
+    """
+    words = account.casefold().removesuffix("account").strip()
+    return PLACES.get(words) if words else collecting_place(shortcode)
+
+
+def filed(
+    sheet: Sheet, line: StatementLine, *, held: Mapping[str, Held],
+    seen: Collection[tuple[str, LineKind]],
+) -> Filed:
+    """Return what becomes of a line that no file told of before.
+
+    `held` is what the books have of its receipt and of the one that it takes back; `seen` are the
+    receipts and kinds of all lines of this account so far.
+    """
+    kind = kind_of(line)
+    if not line.is_completed:
+        return Filed(line, kind, Fate.FAILED)
+    if (line.receipt, kind) in seen:
+        return Filed(line, kind, Fate.DOUBLED)
+    if kind is LineKind.COLLECTION:
+        return _collected(sheet, line, held.get(line.receipt))
+    taken_back = held.get(line.linked_receipt)
+    payment_id = taken_back.payment_id if taken_back else None
+    fate = Fate.UNEXPLAINED if kind is LineKind.OTHER else Fate.EXPLAINED
+    return Filed(line, kind, fate, payment_id, _posting(sheet, line, kind, payment_id))
+
+
+def _collected(sheet: Sheet, line: StatementLine, held: Held | None) -> Filed:
+    if held is not None and held.amount == line.amount:
+        return Filed(line, LineKind.COLLECTION, Fate.MATCHED, held.payment_id)
+    fate = Fate.WAITING if held is None else Fate.DIFFERS
+    return Filed(
+        line, LineKind.COLLECTION, fate, held.payment_id if held else None,
+        witness=_witness(sheet, line),
+    )
+
+
+def _posting(
+    sheet: Sheet, line: StatementLine, kind: LineKind, payment_id: PaymentId | None,
+) -> Posting:
+    if kind is LineKind.FLOAT_MOVE:
+        move, beside = Move.TRANSFER_IN if line.paid_in else Move.TRANSFER_OUT, TRANSFERS
+    else:
+        move, beside = _BESIDE[kind]
+    debit, credit = (sheet.account, beside) if line.paid_in else (beside, sheet.account)
+    return Posting(
+        move, debit=debit, credit=credit, amount=Money(abs(line.amount.cents)),
+        shortcode=sheet.shortcode.number, receipt=line.receipt, payment_id=payment_id,
+        happened_at=line.completed_at,
+    )
+
+
+def _witness(sheet: Sheet, line: StatementLine) -> Witness:
+    payer, _, name = line.other_party.partition(" - ")
+    return Witness(
+        Source.STATEMENT, sheet.merchant_id, sheet.livemode, sheet.shortcode, line.receipt,
+        line.amount, line.completed_at, reference=line.account_reference, payer_masked=payer,
+        payer_name=name, raw=line.details.encode(),
+    )
+
+
+def is_newest_first(lines: tuple[StatementLine, ...]) -> bool:
+    """Say whether a file tells of the newest line first, by its first lines.
+
+    Lines of one minute may have the same time, of which Excel drops the seconds: then by balances.
+    """
+    if lines[0].completed_at != lines[-1].completed_at:
+        return lines[0].completed_at > lines[-1].completed_at
+    for one, other in pairwise(lines):
+        if one.balance is None or other.balance is None:
+            continue
+        if other.balance.cents == one.balance.cents + other.amount.cents:
+            return False
+        if one.balance.cents == other.balance.cents + one.amount.cents:
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A statement that was imported. All times are UTC."""
+
+    id: StatementId
+    merchant_id: MerchantId
+    livemode: bool
+    shortcode: str
+    account: str                     # `float:600966:utility`
+    sha256: str
+    file_kind: str
+    lines: int                       # of the file
+    starts_at: datetime | None       # its period, when the file tells it
+    ends_at: datetime | None
+    first_at: datetime               # of its lines
+    last_at: datetime
+    opening: Money | None            # what lay there before its first line
+    closing: Money | None
+    imported_at: datetime
+    fates: Mapping[Fate, int]        # of the lines that were new
+    again: bool = False              # the same file was imported before: nothing changed

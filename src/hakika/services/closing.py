@@ -1,0 +1,281 @@
+"""Close a day: chain its books, hold them against every witness, name what differs, and sign.
+
+Read `close`. Closing changes nothing but what it finds: a day can be closed as often as anybody
+likes, and the newest closing counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import structlog
+
+from hakika.domain import checkpoint, closing
+from hakika.domain.checkpoint import Checkpoint, Report, Signed
+from hakika.domain.closing import Closing, Result, Span, closing_data, day_of, span_of
+from hakika.domain.discrepancy import Difference, Discrepancy, discrepancy_data
+from hakika.domain.errors import Conflict, Invalid, NotFound
+from hakika.domain.event import EventName
+from hakika.domain.ids import DiscrepancyId, EventId
+from hakika.domain.ledger import balance, nature, posted_data
+from hakika.domain.merchant import Owner
+from hakika.domain.money import Money
+from hakika.domain.times import written
+from hakika.services import days as days_
+from hakika.services import ledger, merchants
+from hakika.services.runtime import Runtime
+from hakika.store import closing as store
+from hakika.store import days as read
+from hakika.store import discrepancies, events, signing
+from hakika.store import ledger as book
+from hakika.store.closing import Unopened
+from hakika.store.events import Told
+from hakika.store.transaction import StatementRefused, Transaction
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A day that was closed just now, and everything that is or was wrong with it."""
+
+    owner: Owner
+    closing: Closing
+    discrepancies: list[Discrepancy]
+
+
+async def close(rt: Runtime, owner: Owner, day: date) -> Closed:
+    """Close a day of a merchant and mode, and return how it closed.
+
+    Raises:
+        Invalid: the day is not over.
+        Conflict: it is being closed by another just now.
+    """
+    now = rt.now()
+    if span_of(day).end > now:
+        raise Invalid(
+            f"{day} is not over in Nairobi.", field="day", code="day_not_over",
+            hint="Close it after midnight; after 03:20 M-Pesa's list of it is whole.",
+        )
+    merchant = await merchants.read(rt, owner.merchant_id)
+    await _open_accounts(rt, owner)
+    await ledger.chain(rt, owner.merchant_id, livemode=owner.livemode)
+    private_key = await _private_key(rt)
+    async with rt.store.transaction() as tx:
+        await read.frozen(tx)
+        found = await days_.found(tx, owner, day)
+        kept = await _keep(rt, tx, owner, day, found)
+        made = await _signed(
+            tx, owner, await _summary(tx, owner, day, kept, merchant.name), now, private_key,
+        )
+        if not await store.add(tx, owner, made):
+            raise Conflict(
+                f"{day} is being closed by another just now.", hint="Read its result in a moment.",
+            )
+        await _tell(rt, tx, owner, made)
+    log.info(
+        "day_closed", merchant=owner.merchant_id, livemode=owner.livemode, day=str(day),
+        result=made.result.value, open=sum(each.is_open for each in kept),
+    )
+    return Closed(owner, made, kept)
+
+
+async def close_all(rt: Runtime, day: date) -> list[Closed]:
+    """Close a day of every merchant and mode that has books."""
+    async with rt.store.autocommit() as tx:
+        owners = await store.owners(tx)
+    return [await close(rt, each, day) for each in owners]
+
+
+async def close_nightly(rt: Runtime) -> int:
+    """Close what is to be closed tonight; return how many days. Safe beside other workers."""
+    now = rt.now()
+    today = day_of(now - closing.CLOSES_AFTER)
+    async with rt.store.autocommit() as tx:
+        owners = await store.owners(tx)
+    return sum([await _close_surely(rt, each, today) for each in owners])
+
+
+async def _close_surely(rt: Runtime, owner: Owner, today: date) -> int:
+    """Close a merchant's days; when that cannot be done, say so, and let the others be closed."""
+    done = 0
+    for day in await _due(rt, owner, today):
+        try:
+            await close(rt, owner, day)
+            done += 1
+        except Conflict:
+            continue
+        except StatementRefused:
+            log.exception("day_not_closed", merchant=owner.merchant_id, day=str(day))
+    return done
+
+
+async def _due(rt: Runtime, owner: Owner, today: date) -> list[date]:
+    """Return the days that were never closed since the last one, and those to be closed again."""
+    yesterday = today - timedelta(days=1)
+    tonight = span_of(today).start + closing.CLOSES_AFTER
+    async with rt.store.autocommit() as tx:
+        last = await store.days(tx, owner, before=None, limit=1)
+        again = await store.to_close_again(
+            tx, owner, first=yesterday - timedelta(days=closing.AGAIN_DAYS), tonight=tonight,
+        )
+    first = last[0].day + timedelta(days=1) if last else yesterday
+    first = max(first, yesterday - timedelta(days=closing.AGAIN_DAYS))
+    never = [first + timedelta(days=each) for each in range((yesterday - first).days + 1)]
+    return sorted({*again, *never})
+
+
+async def days(rt: Runtime, owner: Owner, *, before: date | None, limit: int) -> list[Closing]:
+    """Return up to `limit` closed days, the last one first."""
+    async with rt.store.autocommit() as tx:
+        return await store.days(tx, owner, before=before, limit=limit)
+
+
+async def report(rt: Runtime, owner: Owner, day: date) -> Report:
+    """Return the report of a closed day, the same at any later time. Raises: NotFound."""
+    async with rt.store.transaction() as tx:
+        await read.frozen(tx)
+        found = await store.of_day(tx, owner, day)
+        if found is None:
+            raise NotFound(
+                f"{day} was not closed yet.",
+                hint=f"Close it: `hakika close {day}`, or POST /v1/reconciliation/days/{day}.",
+            )
+        moved = await _movements(tx, owner, span_of(day), found.sequence)
+    return Report(found.signed, found.summary, moved)
+
+
+async def public_key(rt: Runtime) -> bytes:
+    """Return the public key that checkpoints are signed with; made when there is none."""
+    return checkpoint.public_of(await _private_key(rt))
+
+
+async def _open_accounts(rt: Runtime, owner: Owner) -> None:
+    """Begin the books of accounts with what M-Pesa said first that lay on them."""
+    async with rt.store.autocommit() as tx:
+        waiting = await store.unopened(tx, owner)
+    for each in waiting:
+        async with rt.store.transaction() as tx:
+            await _open(rt, tx, owner, each)
+
+
+async def _open(rt: Runtime, tx: Transaction, owner: Owner, each: Unopened) -> None:
+    before = await store.moved_before(tx, owner, each)
+    missing = Money(each.balance.cents - before.cents)
+    await store.mark_opened(tx, owner, each)
+    await book.open_account(
+        tx, owner.merchant_id, livemode=owner.livemode, account=each.account,
+        shortcode=each.shortcode, amount=missing, at=each.at, now=rt.now(),
+    )
+
+
+async def _keep(
+    rt: Runtime, tx: Transaction, owner: Owner, day: date, found: list[Difference],
+) -> list[Discrepancy]:
+    """Keep what was found, tell of what is news, and return all that was ever found of the day."""
+    now = rt.now()
+    kept: list[DiscrepancyId] = []
+    for each in found:
+        discrepancy, is_news = await discrepancies.find(tx, Discrepancy(
+            DiscrepancyId(rt.new_id("dsc")), owner.merchant_id, owner.livemode, day, each, now,
+        ))
+        kept.append(discrepancy.id)
+        if is_news:
+            await events.tell(
+                tx, owner.merchant_id, livemode=owner.livemode, subject_id=discrepancy.id,
+                now=now, told=[Told(
+                    EventId(rt.new_id("evt")), EventName.DISCREPANCY,
+                    discrepancy_data(discrepancy),
+                )],
+            )
+    await discrepancies.vanish(tx, owner, day, found=kept, now=now)
+    return await discrepancies.of_day(tx, owner, day)
+
+
+async def _summary(
+    tx: Transaction, owner: Owner, day: date, kept: list[Discrepancy], name: str,
+) -> dict[str, Any]:
+    """Return a day as its report tells it."""
+    span = span_of(day)
+    sequence, link = await read.head(tx, owner)
+    opening = await read.balances_at(tx, owner, span.start)
+    closed = await read.balances_at(tx, owner, span.end)
+    result = Result.RED if any(each.is_open for each in kept) else Result.GREEN
+    return {
+        "merchant": {"id": owner.merchant_id, "name": name}, "livemode": owner.livemode,
+        "day": day.isoformat(), "from": written(span.start), "to": written(span.end),
+        "result": result.value, "sequence": sequence, "link": link.hex(),
+        "shortcodes": [
+            await days_.sources(tx, owner, span, each)
+            for each in await read.shortcodes(tx, owner, span)
+        ],
+        "accounts": [
+            {
+                "account": each, "counted": nature(each).value,
+                "opening": str(_balance(each, opening.get(each, Money(0)))),
+                "closing": str(_balance(each, closed.get(each, Money(0)))),
+            }
+            for each in sorted(closed)
+        ],
+        "moved": [
+            {"move": move, "count": count, "amount": str(amount)}
+            for move, count, amount in await read.moved(tx, owner, span, sequence=sequence)
+        ],
+        "differences": [discrepancy_data(each) for each in kept],
+    }
+
+
+def _balance(account: str, difference: Money) -> Money:
+    return balance(account, debits=difference, credits_=Money(0))
+
+
+async def _movements(
+    tx: Transaction, owner: Owner, span: Span, sequence: int,
+) -> list[dict[str, Any]]:
+    return [
+        posted_data(each)
+        for each in await read.movements(tx, owner, span, sequence=sequence)
+    ]
+
+
+async def _signed(
+    tx: Transaction, owner: Owner, summary: dict[str, Any], now: datetime, private_key: bytes,
+) -> Closing:
+    day = date.fromisoformat(summary["day"])
+    before = await store.newest(tx, owner)
+    moved = await _movements(tx, owner, span_of(day), summary["sequence"])
+    made = Checkpoint(
+        owner.merchant_id, owner.livemode, before.number + 1 if before else 1, summary["day"],
+        summary["result"], summary["sequence"], summary["link"], written(now.astimezone(UTC)),
+        checkpoint.summary_digest(summary), checkpoint.movements_digest(moved),
+        before.signed.checkpoint.sha256 if before else checkpoint.FIRST,
+    )
+    signed: Signed = checkpoint.sign(made, private_key)
+    return Closing(
+        made.number, day, Result(made.result), made.sequence, now, signed, summary,
+    )
+
+
+async def _private_key(rt: Runtime) -> bytes:
+    """Return what checkpoints are signed with; made when there is nothing."""
+    async with rt.store.transaction() as tx:
+        await signing.hold(tx)
+        known = await signing.private_key(tx)
+        if known is not None:
+            return known
+        private = rt.random_bits(8 * checkpoint.PRIVATE_KEY_BYTES).to_bytes(
+            checkpoint.PRIVATE_KEY_BYTES,
+        )
+        await signing.add(
+            tx, private=private, public=checkpoint.public_of(private), now=rt.now(),
+        )
+    return private
+
+
+async def _tell(rt: Runtime, tx: Transaction, owner: Owner, made: Closing) -> None:
+    await events.tell(
+        tx, owner.merchant_id, livemode=owner.livemode, subject_id=owner.merchant_id, now=rt.now(),
+        told=[Told(EventId(rt.new_id("evt")), EventName.DAY_CLOSED, closing_data(made))],
+    )

@@ -1,0 +1,138 @@
+"""Everything about a day that closing it needs, read in the one frozen picture of a transaction."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from hakika.domain import closing
+from hakika.domain.closing import Damage, Day, Reported, Span, span_of
+from hakika.domain.discrepancy import Difference
+from hakika.domain.ledger import Chain, Flaw
+from hakika.domain.merchant import Owner
+from hakika.domain.money import Money
+from hakika.domain.reconciliation import OVERLAP
+from hakika.domain.statement_books import PLACES
+from hakika.domain.times import written
+from hakika.store import days as store
+from hakika.store.transaction import Transaction
+
+# Long before this no posting of a day can have been chained, whatever the clocks say.
+_BEFORE_A_DAY = timedelta(hours=1)
+
+
+async def found(tx: Transaction, owner: Owner, day: date) -> list[Difference]:
+    """Return everything that is wrong with a day."""
+    span = span_of(day)
+    damage = await _damage(tx, owner, span)
+    found: list[Difference] = []
+    for shortcode in await store.shortcodes(tx, owner, span):
+        found += closing.differences(await _day(tx, owner, day, shortcode), damage)
+    return [*found, *closing.damages(damage, found)]
+
+
+async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
+    span = span_of(day)
+    accounts = [f"float:{shortcode}:{place}" for place in sorted(set(PLACES.values()))]
+    stated = await store.stated(tx, owner, span, shortcode)
+    covered = [
+        account for account, spans in stated.items()
+        if closing.covered_to(spans, span) == span.end
+    ]
+    listed = [
+        Span(each.start, each.end - OVERLAP)
+        for each in await store.pulled(tx, owner, span, shortcode)
+    ]
+    return Day(
+        day, shortcode, await store.rows(tx, owner, span, shortcode, accounts),
+        await store.taken(tx, owner, span, accounts),
+        [
+            reported for account in accounts
+            if (reported := await _reported(tx, owner, span, account, account in covered))
+        ],
+        closing.covered_to(listed, span), any(_collects(account) for account in covered),
+    )
+
+
+def _collects(account: str) -> bool:
+    return account.endswith((":utility", ":merchant"))
+
+
+async def _reported(
+    tx: Transaction, owner: Owner, span: Span, account: str, is_stated: bool,
+) -> Reported | None:
+    """Return what M-Pesa says lies on an account at a day's end, beside what the books say."""
+    told = await store.last_line(tx, owner, span, account) if is_stated else None
+    at = span.end
+    if told is None:
+        told = await store.first_balance_after(tx, owner, span, account)
+        if told is None:
+            return None
+        at = told[0]
+    ours = (await store.balances_at(tx, owner, at)).get(account, Money(0))
+    return Reported(account, at, told[1], ours, await _nearby(tx, owner, account, at, ours))
+
+
+async def _nearby(
+    tx: Transaction, owner: Owner, account: str, at: datetime, ours: Money,
+) -> frozenset[int]:
+    """Return what the books said shortly before and after: M-Pesa's clock is not ours."""
+    before = await store.moved_within(
+        tx, owner, Span(at - closing.IN_FLIGHT, at), account,
+    )
+    after = await store.moved_within(tx, owner, Span(at, at + closing.IN_FLIGHT), account)
+    found, back, on = set[int](), ours.cents, ours.cents
+    for each in reversed(before):
+        back -= each.cents
+        found.add(back)
+    for each in after:
+        on += each.cents
+        found.add(on)
+    return frozenset(found)
+
+
+async def _damage(tx: Transaction, owner: Owner, span: Span) -> list[Damage]:
+    """Return the postings of a day that are not as they were chained.
+
+    Of one whose row is gone nobody can say when it happened: it belongs to the day of the one
+    before it.
+    """
+    sequence, link = await store.start(tx, owner, span.start - _BEFORE_A_DAY)
+    chain = Chain(owner.merchant_id, owner.livemode, sequence, link)
+    found: list[Damage] = []
+    last: datetime | None = None
+    async with aclosing(store.chain_after(tx, owner, sequence)) as postings:
+        async for posted in postings:
+            expected = chain.sequence + 1
+            flaw = chain.flaw(posted)
+            happened = posted.posting.happened_at if posted.posting else last
+            is_here = happened is None or span.start <= happened < span.end
+            if flaw is Flaw.LOST and is_here:
+                found += [Damage(each, "") for each in range(expected, posted.sequence)]
+            elif flaw is not None and is_here:
+                posting = posted.posting
+                found.append(Damage(
+                    posted.sequence, posting.receipt if posting else "",
+                    posting.shortcode if posting else "",
+                ))
+            last = happened
+    return found
+
+
+async def sources(tx: Transaction, owner: Owner, span: Span, shortcode: str) -> dict[str, Any]:
+    """Return which of M-Pesa's records a short code's day was held against."""
+    listed = closing.covered_to(
+        [
+            Span(each.start, each.end - OVERLAP)
+            for each in await store.pulled(tx, owner, span, shortcode)
+        ], span,
+    )
+    stated = await store.stated(tx, owner, span, shortcode)
+    return {
+        "shortcode": shortcode, "listed_to": written(listed) if listed else None,
+        "stated": sorted(
+            account for account, spans in stated.items()
+            if closing.covered_to(spans, span) == span.end
+        ),
+    }

@@ -1,0 +1,267 @@
+"""Import an M-Pesa statement: read and checked whole, then kept whole or not at all.
+
+Read `take`. Lines of money that nobody told of become witnesses, which `services/witnesses.py`
+judges right after; everything else is in the books when the import has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from multiprocessing import get_context
+
+from hakika.domain.errors import (
+    NotFound,
+    StatementAccountUnknown,
+    StatementOfAnother,
+    StatementUnreadable,
+)
+from hakika.domain.ids import StatementId
+from hakika.domain.merchant import Owner
+from hakika.domain.money import Money
+from hakika.domain.shortcode import Shortcode
+from hakika.domain.statement import StatementLine
+from hakika.domain.statement_books import (
+    Fate,
+    Filed,
+    Imported,
+    Sheet,
+    filed,
+    is_newest_first,
+    place_of,
+)
+from hakika.services import witnesses
+from hakika.services.runtime import Runtime
+from hakika.sheets.statements import Statement, read_statement
+from hakika.store import providers
+from hakika.store import statements as store
+from hakika.store.statements import Line
+from hakika.store.transaction import Transaction
+
+# Told how far a step is, from 0 to 1.
+Progress = Callable[[str, float], None]
+
+READING, KEEPING, MATCHING = "Reading", "Keeping", "Matching"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A file that somebody sends, and what they say of it."""
+
+    file: bytes
+    shortcode: str = ""              # of which short code, when the file does not tell
+    account: str = ""                # of which of its accounts, such as "Utility Account"
+    password: str | None = None
+
+
+async def take(
+    rt: Runtime, owner: Owner, sent: Sent, *, progress: Progress | None = None,
+) -> Imported:
+    """Import a statement and return what came of its lines. The same file again changes nothing.
+
+    Raises:
+        StatementUnreadable: or one of its kinds. Nothing of the file was kept.
+        StatementOfAnother: it is of a short code that is none of this merchant and mode.
+        StatementAccountUnknown: it is of an account of which Hakika keeps no books.
+        StoreUnavailable: it is imported whole or not at all. Send it again.
+    """
+    statement = await _read(rt, sent, progress)
+    sheet = await _sheet(rt, owner, statement, sent)
+    async with rt.store.transaction() as tx:
+        await store.hold(tx, sheet.account)
+        before = await store.same_file(tx, sheet, statement.sha256)
+        if before is not None:
+            return replace(before, again=True)
+        imported = await _keep(rt, tx, sheet, statement, progress)
+    if progress is not None:
+        await _match(rt, imported, progress)
+    return imported
+
+
+async def listed(
+    rt: Runtime, owner: Owner, *, before: StatementId | None, limit: int,
+) -> list[Imported]:
+    """Return up to `limit` statements, newest first."""
+    async with rt.store.autocommit() as tx:
+        return await store.listed(
+            tx, merchant_id=owner.merchant_id, livemode=owner.livemode, before=before, limit=limit,
+        )
+
+
+async def lines(
+    rt: Runtime, owner: Owner, statement_id: StatementId, *, after: int, limit: int,
+) -> list[Line]:
+    """Return up to `limit` lines that a file was the first to tell of. Raises: NotFound."""
+    async with rt.store.autocommit() as tx:
+        statement = await _found(tx, owner, statement_id)
+        return await store.lines(tx, statement, after=after, limit=limit)
+
+
+async def read(rt: Runtime, owner: Owner, statement_id: StatementId) -> Imported:
+    """Return a statement of this merchant and mode. Raises: NotFound."""
+    async with rt.store.autocommit() as tx:
+        return await _found(tx, owner, statement_id)
+
+
+async def _found(tx: Transaction, owner: Owner, statement_id: StatementId) -> Imported:
+    found = await store.read(
+        tx, statement_id, merchant_id=owner.merchant_id, livemode=owner.livemode,
+    )
+    if found is None:
+        raise NotFound(f"There is no statement {statement_id} for this key.")
+    return found
+
+
+async def _read(rt: Runtime, sent: Sent, progress: Progress | None) -> Statement:
+    """Read a file beside the event loop, which must not stand still for the seconds it takes.
+
+    In a process of its own when others are served meanwhile; a command, which serves nobody, reads
+    in a thread and is told how far it is.
+    """
+    if progress is None:
+        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
+            try:
+                return await asyncio.get_running_loop().run_in_executor(
+                    pool, _read_file, sent.file, rt.now(), sent.password,
+                )
+            except BrokenProcessPool:
+                raise StatementUnreadable("Whoever reads the file dies of it.") from None
+    return await asyncio.to_thread(
+        read_statement, io.BytesIO(sent.file), now=rt.now(), password=sent.password,
+        progress=partial(progress, READING),
+    )
+
+
+def _read_file(file: bytes, now: datetime, password: str | None) -> Statement:
+    return read_statement(io.BytesIO(file), now=now, password=password)
+
+
+async def _sheet(rt: Runtime, owner: Owner, statement: Statement, sent: Sent) -> Sheet:
+    """Return whose account the statement is of."""
+    said = statement.head.shortcode
+    if said and sent.shortcode and said != sent.shortcode:
+        raise StatementOfAnother(f"The statement is of short code {said}, not {sent.shortcode}.")
+    shortcode = _shortcode(await _shortcodes(rt, owner), said or sent.shortcode)
+    account = statement.head.account or sent.account
+    place = place_of(account, shortcode)
+    if place is None:
+        raise StatementAccountUnknown(f"Hakika keeps no books of the account {account!r}.")
+    return Sheet(
+        StatementId(rt.new_id("stm")), owner.merchant_id, owner.livemode, shortcode, place,
+    )
+
+
+async def _shortcodes(rt: Runtime, owner: Owner) -> list[Shortcode]:
+    """Return the short codes of a merchant; in test mode without any, the shared one."""
+    async with rt.store.autocommit() as tx:
+        present = await providers.of(tx, owner.merchant_id, livemode=owner.livemode)
+    if not present and not owner.livemode:
+        return [rt.shared_account.shortcode]
+    return [each.shortcode for each in present]
+
+
+def _shortcode(present: list[Shortcode], number: str) -> Shortcode:
+    mine = {each.number: each for each in present}
+    if not number and len(mine) == 1:
+        return next(iter(mine.values()))
+    if not number:
+        raise StatementOfAnother(
+            "The statement does not say of which short code it is.",
+            hint="Say it: send shortcode along with the file.",
+        )
+    if number not in mine:
+        raise StatementOfAnother(
+            f"The statement is of short code {number}, which is none of yours.",
+        )
+    return mine[number]
+
+
+async def _keep(
+    rt: Runtime, tx: Transaction, sheet: Sheet, statement: Statement, progress: Progress | None,
+) -> Imported:
+    fates: Counter[Fate] = Counter()
+    for share, batch in _batches(statement):
+        new = await _file(tx, sheet, batch)
+        await store.add_lines(tx, sheet, new, now=rt.now())
+        fates.update(each.fate for _, each in new)
+        if progress is not None:
+            progress(KEEPING, share)
+    imported = _imported(rt, sheet, statement, fates)
+    await store.add(tx, imported)
+    return imported
+
+
+def _batches(
+    statement: Statement,
+) -> Iterator[tuple[float, list[tuple[int, StatementLine]]]]:
+    """Yield the lines, each with a number that grows with time, and how far they are."""
+    done, step = 0, 1
+    for batch in statement.batches():
+        if not done and is_newest_first(batch):
+            step = -1
+        numbered = [(step * (done + at), line) for at, line in enumerate(batch)]
+        done += len(batch)
+        yield done / statement.lines, numbered
+
+
+async def _file(
+    tx: Transaction, sheet: Sheet, batch: list[tuple[int, StatementLine]],
+) -> list[tuple[int, Filed]]:
+    """Return what becomes of those lines of a batch that are new."""
+    receipts = [line.receipt for _, line in batch]
+    linked = [line.linked_receipt for _, line in batch if line.linked_receipt]
+    identities, seen = await store.seen(tx, sheet, receipts)
+    held = await store.held(tx, sheet, receipts + linked)
+    new: list[tuple[int, Filed]] = []
+    for ordinal, line in batch:
+        known = store.identity(line)
+        if known in identities:
+            continue
+        each = filed(sheet, line, held=held, seen=seen)
+        identities.add(known)
+        if line.is_completed:
+            seen.add((line.receipt, each.kind))
+        new.append((ordinal, each))
+    return new
+
+
+def _imported(
+    rt: Runtime, sheet: Sheet, statement: Statement, fates: Counter[Fate],
+) -> Imported:
+    first, last = _ends(statement)
+    return Imported(
+        sheet.id, sheet.merchant_id, sheet.livemode, sheet.shortcode.number, sheet.account,
+        statement.sha256, statement.kind.value, statement.lines, statement.head.starts_at,
+        statement.head.ends_at, statement.first_at, statement.last_at,
+        None if first.balance is None else Money(first.balance.cents - first.amount.cents),
+        last.balance, rt.now(), dict(fates),
+    )
+
+
+def _ends(statement: Statement) -> tuple[StatementLine, StatementLine]:
+    """Return the oldest and the newest line."""
+    batches = list(statement.batches())
+    first, last = batches[0][0], batches[-1][-1]
+    return (last, first) if is_newest_first(batches[0]) else (first, last)
+
+
+async def _match(rt: Runtime, imported: Imported, progress: Progress) -> None:
+    """Judge what waits here and now, instead of leaving it to the worker."""
+    left = total = await _waiting(rt, imported)
+    while left and await witnesses.hear_again(rt):
+        left = await _waiting(rt, imported)
+        progress(MATCHING, max(0.0, 1 - left / total))
+
+
+async def _waiting(rt: Runtime, imported: Imported) -> int:
+    async with rt.store.autocommit() as tx:
+        return await store.waiting(
+            tx, merchant_id=imported.merchant_id, livemode=imported.livemode,
+        )

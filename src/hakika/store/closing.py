@@ -1,0 +1,206 @@
+"""The closings of days, and what is still to be closed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, LiteralString
+
+import orjson
+
+from hakika.domain.checkpoint import Checkpoint, Signed
+from hakika.domain.checkpoint import read as read_checkpoint
+from hakika.domain.closing import Closing, Result
+from hakika.domain.ids import MerchantId
+from hakika.domain.merchant import Owner
+from hakika.domain.money import Money
+from hakika.store.transaction import Transaction
+
+_OWNERS: LiteralString = """
+    select merchant_id, livemode from posting_heads
+    union
+    select p.merchant_id, p.livemode from watermarks join providers p on p.id = provider_id
+    union
+    select distinct merchant_id, livemode from statements
+    order by 1, 2
+"""
+
+
+# Accounts of which M-Pesa told a balance, and whose books have not begun.
+_UNOPENED: LiteralString = """
+    select distinct on (account) account, shortcode, at, cents from (
+        select account, shortcode, first_at as at, opening_cents as cents from statements
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+           and opening_cents is not null
+        union all
+        select account, shortcode, observed_at, amount_cents from balances
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s and source = 'balance'
+    ) as told
+     where not exists (
+        select from balances b where b.merchant_id = %(merchant_id)s
+           and b.livemode = %(livemode)s and b.account = told.account and b.source = 'opening')
+     order by account, at
+"""
+
+# Once for each account, over all that came before.
+_MOVED_BEFORE: LiteralString = """
+    select coalesce(sum(case when debit = %(account)s then amount_cents else -amount_cents end), 0)
+               ::bigint as cents
+      from postings
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and happened_at < %(at)s
+       and (debit = %(account)s or credit = %(account)s)
+"""
+
+_MARK_OPENED: LiteralString = """
+    insert into balances (merchant_id, livemode, shortcode, account, observed_at, source,
+        amount_cents)
+    values (%(merchant_id)s, %(livemode)s, %(shortcode)s, %(account)s, %(at)s, 'opening', %(cents)s)
+    on conflict do nothing
+"""
+
+
+_CLOSINGS: LiteralString = """
+    select number, day, result, sequence, closed_at, checkpoint, signature, public_key, summary
+      from day_closings
+"""
+
+_NEWEST: LiteralString = (
+    _CLOSINGS + """
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+     order by number desc limit 1
+"""
+)
+
+_OF_DAY: LiteralString = (
+    _CLOSINGS + """
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and day = %(day)s
+     order by number desc limit 1
+"""
+)
+
+_DAYS: LiteralString = (
+    "select * from (select distinct on (day) * from (" + _CLOSINGS + """
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and (%(before)s::date is null or day < %(before)s)
+    ) as each order by day desc, number desc) as newest order by day desc limit %(limit)s
+"""
+)
+
+# Days whose newest closing is of before tonight, and red, or whose books have changed since.
+_AGAIN: LiteralString = """
+    select day from (
+        select distinct on (day) day, result, sequence, closed_at from day_closings
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s and day >= %(first)s
+         order by day, number desc
+    ) as newest
+     where closed_at < %(tonight)s and (result = 'red' or exists (
+        select from postings join posting_links l using (merchant_id, livemode, position)
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+           and happened_at >= (day::timestamp at time zone 'Africa/Nairobi')
+           and happened_at < ((day + 1)::timestamp at time zone 'Africa/Nairobi')
+           and l.sequence > newest.sequence))
+     order by day
+"""
+
+_ADD: LiteralString = """
+    insert into day_closings (merchant_id, livemode, number, day, result, sequence, closed_at,
+        checkpoint, signature, public_key, summary)
+    values (%(merchant_id)s, %(livemode)s, %(number)s, %(day)s, %(result)s, %(sequence)s,
+        %(closed_at)s, %(checkpoint)s, %(signature)s, %(public_key)s, %(summary)s)
+    on conflict do nothing returning number
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Unopened:
+    """An account whose books have not begun, and the first balance that M-Pesa told of it."""
+
+    account: str
+    shortcode: str
+    at: datetime
+    balance: Money
+
+
+async def owners(tx: Transaction) -> list[Owner]:
+    """Return every merchant and mode that has anything to close."""
+    return [
+        Owner(MerchantId(row["merchant_id"]), row["livemode"]) for row in await tx.rows(_OWNERS)
+    ]
+
+
+async def unopened(tx: Transaction, owner: Owner) -> list[Unopened]:
+    """Return the accounts whose books have yet to begin with a balance."""
+    return [
+        Unopened(row["account"], row["shortcode"], row["at"], Money(row["cents"]))
+        for row in await tx.rows(_UNOPENED, _whose(owner))
+    ]
+
+
+async def moved_before(tx: Transaction, owner: Owner, opened: Unopened) -> Money:
+    """Return debits less credits of an account before its books begin."""
+    row = await tx.row(_MOVED_BEFORE, _whose(owner) | {"account": opened.account, "at": opened.at})
+    assert row is not None, "a sum is always there"
+    return Money(row["cents"])
+
+
+async def mark_opened(tx: Transaction, owner: Owner, opened: Unopened) -> None:
+    """Note that the books of an account have begun."""
+    await tx.execute(_MARK_OPENED, _whose(owner) | {
+        "shortcode": opened.shortcode, "account": opened.account, "at": opened.at,
+        "cents": opened.balance.cents,
+    })
+
+
+async def newest(tx: Transaction, owner: Owner) -> Closing | None:
+    """Return the newest closing of any day."""
+    row = await tx.row(_NEWEST, _whose(owner))
+    return None if row is None else _closing_of(row)
+
+
+async def of_day(tx: Transaction, owner: Owner, day: date) -> Closing | None:
+    """Return the newest closing of a day: the one that counts."""
+    row = await tx.row(_OF_DAY, _whose(owner) | {"day": day})
+    return None if row is None else _closing_of(row)
+
+
+async def days(
+    tx: Transaction, owner: Owner, *, before: date | None, limit: int,
+) -> list[Closing]:
+    """Return up to `limit` days by their newest closing, the last day first."""
+    found = await tx.rows(_DAYS, _whose(owner) | {"before": before, "limit": limit})
+    return [_closing_of(row) for row in found]
+
+
+async def to_close_again(
+    tx: Transaction, owner: Owner, *, first: date, tonight: datetime,
+) -> list[date]:
+    """Return the days since `first` that a closing of tonight may tell something new of."""
+    found = await tx.rows(_AGAIN, _whose(owner) | {"first": first, "tonight": tonight})
+    return [row["day"] for row in found]
+
+
+async def add(tx: Transaction, owner: Owner, closing: Closing) -> bool:
+    """Keep a closing; False when another took its number."""
+    return await tx.row(_ADD, _whose(owner) | {
+        "number": closing.number, "day": closing.day, "result": closing.result.value,
+        "sequence": closing.sequence, "closed_at": closing.closed_at,
+        "checkpoint": closing.signed.checkpoint.written(),
+        "signature": closing.signed.signature, "public_key": closing.signed.public_key,
+        "summary": orjson.dumps(closing.summary, option=orjson.OPT_SORT_KEYS),
+    }) is not None
+
+
+def _closing_of(row: Mapping[str, Any]) -> Closing:
+    checkpoint: Checkpoint = read_checkpoint(bytes(row["checkpoint"]))
+    return Closing(
+        row["number"], row["day"], Result(row["result"]), row["sequence"], row["closed_at"],
+        Signed(checkpoint, bytes(row["signature"]), bytes(row["public_key"])),
+        orjson.loads(bytes(row["summary"])),
+    )
+
+
+def _whose(owner: Owner) -> dict[str, Any]:
+    return {"merchant_id": owner.merchant_id, "livemode": owner.livemode}
+
+

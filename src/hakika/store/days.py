@@ -1,0 +1,361 @@
+"""Everything about one merchant's day: what each side says of it, in one frozen picture."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, LiteralString
+
+from hakika.domain.closing import Row, Span, Taken
+from hakika.domain.discrepancy import Kind
+from hakika.domain.ids import PaymentId
+from hakika.domain.ledger import FIRST_LINK, Posted
+from hakika.domain.merchant import Owner
+from hakika.domain.money import Money
+from hakika.store.ledger import posted_of
+from hakika.store.transaction import Transaction
+
+_FREEZE: LiteralString = "set transaction isolation level repeatable read"
+
+_PATIENT: LiteralString = "set local statement_timeout = '300s'"
+
+_SHORTCODES: LiteralString = """
+    select shortcode from postings where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and happened_at >= %(start)s and happened_at < %(end)s
+    union
+    select shortcode from witnesses where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and happened_at >= %(start)s and happened_at < %(end)s
+    union
+    select shortcode from statements where merchant_id = %(merchant_id)s
+       and livemode = %(livemode)s and last_at >= %(start)s and first_at < %(end)s
+    union
+    select p.shortcode from watermarks join providers p on p.id = provider_id
+     where p.merchant_id = %(merchant_id)s and p.livemode = %(livemode)s
+       and p.created_at < %(end)s
+    order by 1
+"""
+
+# Every receipt of the day in anybody's words, and what each of them says of it on whatever day.
+_ROWS: LiteralString = """
+    with told as (
+        select receipt, min(happened_at) as happened_at from (
+            select receipt, happened_at from postings
+             where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+               and happened_at >= %(start)s and happened_at < %(end)s
+               and shortcode = %(shortcode)s and move in ('collection', 'correction')
+            union all
+            select receipt, happened_at from witnesses
+             where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+               and happened_at >= %(start)s and happened_at < %(end)s
+               and shortcode = %(shortcode)s
+            union all
+            select receipt, completed_at from statement_lines
+             where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+               and account = any(%(accounts)s) and kind = 'collection' and fate <> 'failed'
+               and completed_at >= %(start)s and completed_at < %(end)s
+        ) as each group by receipt
+    )
+    select told.receipt, coalesce(ours.happened_at, told.happened_at) as happened_at, ours.cents,
+           ours.payment_id, witnessed.pulled, witnessed.told, lines.line, lines.count as lines,
+           paid.id as paid_id
+      from told
+      left join lateral (
+        select min(happened_at) filter (where move = 'collection') as happened_at,
+               min(payment_id) as payment_id,
+               sum(case when debit like 'float:%' then amount_cents else -amount_cents end)::bigint
+                   as cents
+          from postings p
+         where p.receipt = told.receipt and p.shortcode = %(shortcode)s
+           and p.livemode = %(livemode)s and p.merchant_id = %(merchant_id)s
+           and move in ('collection', 'correction')
+      ) ours on true
+      left join lateral (
+        select min(amount_cents) filter (where source = 'pull') as pulled,
+               min(amount_cents) filter (where source not in ('pull', 'statement')) as told
+          from witnesses w
+         where w.receipt = told.receipt and w.shortcode = %(shortcode)s
+           and w.livemode = %(livemode)s and w.merchant_id = %(merchant_id)s
+      ) witnessed on true
+      left join lateral (
+        select min(amount_cents) as line, count(*)::int as count from statement_lines l
+         where l.receipt = told.receipt and l.merchant_id = %(merchant_id)s
+           and l.livemode = %(livemode)s and l.account = any(%(accounts)s)
+           and l.kind = 'collection' and l.fate <> 'failed'
+      ) lines on true
+      left join lateral (
+        select id from payments
+         where ours.cents is null and payments.receipt = told.receipt
+           and payments.merchant_id = %(merchant_id)s and payments.livemode = %(livemode)s limit 1
+      ) paid on true
+     order by told.receipt
+"""
+
+# What was taken back of a payment and not by us, and what nobody understands.
+_TAKEN: LiteralString = """
+    select kind, receipt, amount_cents, linked_receipt, payment_id from statement_lines
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and account = any(%(accounts)s)
+       and completed_at >= %(start)s and completed_at < %(end)s
+       and (fate = 'unexplained' or kind = 'reversal' and fate = 'explained'
+            and payment_id is not null)
+     order by receipt
+"""
+
+_PULLED: LiteralString = """
+    select since, until from reconciliation_runs
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and shortcode = %(shortcode)s and source = 'pull' and error is null
+       and until >= %(start)s and since < %(end)s
+"""
+
+_STATED: LiteralString = """
+    select account, starts_at, ends_at from statements
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and shortcode = %(shortcode)s and starts_at is not null
+       and ends_at >= %(start)s and starts_at < %(end)s
+"""
+
+_LAST_LINE: LiteralString = """
+    select completed_at, balance_cents from statement_lines
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and account = %(account)s
+       and completed_at < %(end)s and balance_cents is not null
+     order by completed_at desc, ordinal desc limit 1
+"""
+
+_FIRST_BALANCE_AFTER: LiteralString = """
+    select observed_at, amount_cents from balances
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and account = %(account)s
+       and source = 'balance' and observed_at >= %(end)s
+       and observed_at < %(end)s + interval '12 hours'
+     order by observed_at limit 1
+"""
+
+# All that was ever moved, less what moved since: never a sum over the whole of the books.
+_SUM_BEFORE: LiteralString = """
+    select account, (total - coalesce(later, 0))::bigint as cents from (
+        select account, debits_cents - credits_cents as total from account_sums
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+    ) as sums left join (
+        select account, sum(cents) as later from postings
+         cross join lateral (values (debit, amount_cents), (credit, -amount_cents))
+            as each (account, cents)
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+           and happened_at >= %(at)s
+           and exists (select from posting_links l where l.position = postings.position)
+         group by account
+    ) as moved using (account)
+"""
+
+_NEARBY: LiteralString = """
+    select case when debit = %(account)s then amount_cents else -amount_cents end as cents
+      from postings
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and happened_at >= %(start)s and happened_at < %(end)s
+       and (debit = %(account)s or credit = %(account)s)
+     order by happened_at, position
+"""
+
+_MOVED: LiteralString = """
+    select move, count(*)::int as count, sum(amount_cents)::bigint as cents
+      from postings join posting_links using (merchant_id, livemode, position)
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and happened_at >= %(start)s and happened_at < %(end)s and sequence <= %(sequence)s
+     group by move order by move
+"""
+
+_MOVEMENTS: LiteralString = """
+    select sequence, link, move, debit, credit, amount_cents, shortcode, receipt, payment_id,
+           happened_at, posted_at
+      from postings join posting_links using (merchant_id, livemode, position)
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and happened_at >= %(start)s and happened_at < %(end)s and sequence <= %(sequence)s
+     order by sequence
+"""
+
+_HEAD: LiteralString = """
+    select sequence, link from posting_heads
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+"""
+
+# Where the chain stood before anything of a day was in it.
+_START: LiteralString = """
+    select sequence from day_closings
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and closed_at < %(before)s
+     order by number desc limit 1
+"""
+
+_LINK_AT: LiteralString = """
+    select link from posting_links
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and sequence = %(sequence)s
+"""
+
+_CHAIN: LiteralString = """
+    select sequence, link, move, debit, credit, amount_cents, shortcode, receipt, payment_id,
+           happened_at, posted_at
+      from posting_links left join postings using (merchant_id, livemode, position)
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and sequence > %(after)s
+     order by sequence
+"""
+
+
+# A statement's end is still inside its period, and may have lost its seconds: 23:59.
+_STILL_INSIDE = timedelta(minutes=1)
+
+
+async def frozen(tx: Transaction) -> None:
+    """Let everything that `tx` reads be as of one moment. Must be its first statement."""
+    await tx.execute(_FREEZE)
+    await tx.execute(_PATIENT)
+
+
+async def shortcodes(tx: Transaction, owner: Owner, span: Span) -> list[str]:
+    """Return the short codes with which anything was, or would be heard of, in a day."""
+    return [row["shortcode"] for row in await tx.rows(_SHORTCODES, _within(owner, span))]
+
+
+async def rows(
+    tx: Transaction, owner: Owner, span: Span, shortcode: str, accounts: Sequence[str],
+) -> list[Row]:
+    """Return every receipt of a short code's day, as each side has it."""
+    found = await tx.rows(_ROWS, _within(owner, span) | {
+        "shortcode": shortcode, "accounts": list(accounts),
+    })
+    return [
+        Row(
+            row["receipt"], row["happened_at"], _money(row["cents"]), _money(row["pulled"]),
+            _money(row["told"]), _money(row["line"]), row["lines"] or 0,
+            _payment_id(row["payment_id"] or row["paid_id"]), row["paid_id"] is not None,
+        )
+        for row in found
+    ]
+
+
+async def taken(
+    tx: Transaction, owner: Owner, span: Span, accounts: Sequence[str],
+) -> list[Taken]:
+    """Return the lines of a day that a person has to look at."""
+    found = await tx.rows(_TAKEN, _within(owner, span) | {"accounts": list(accounts)})
+    return [_taken_of(row) for row in found]
+
+
+async def pulled(tx: Transaction, owner: Owner, span: Span, shortcode: str) -> list[Span]:
+    """Return from when to when M-Pesa's list of a short code was read whole, around a day."""
+    found = await tx.rows(_PULLED, _within(owner, span) | {"shortcode": shortcode})
+    return [Span(row["since"], row["until"]) for row in found]
+
+
+async def stated(
+    tx: Transaction, owner: Owner, span: Span, shortcode: str,
+) -> dict[str, list[Span]]:
+    """Return which times around a day statements cover, by account."""
+    found: dict[str, list[Span]] = defaultdict(list)
+    for row in await tx.rows(_STATED, _within(owner, span) | {"shortcode": shortcode}):
+        found[row["account"]].append(Span(row["starts_at"], row["ends_at"] + _STILL_INSIDE))
+    return found
+
+
+async def last_line(
+    tx: Transaction, owner: Owner, span: Span, account: str,
+) -> tuple[datetime, Money] | None:
+    """Return what the last line up to a day's end leaves on an account, and when."""
+    row = await tx.row(_LAST_LINE, _within(owner, span) | {"account": account})
+    return None if row is None else (row["completed_at"], Money(row["balance_cents"]))
+
+
+async def first_balance_after(
+    tx: Transaction, owner: Owner, span: Span, account: str,
+) -> tuple[datetime, Money] | None:
+    """Return what M-Pesa answered first, after a day, that lies on an account, and when."""
+    row = await tx.row(_FIRST_BALANCE_AFTER, _within(owner, span) | {"account": account})
+    return None if row is None else (row["observed_at"], Money(row["amount_cents"]))
+
+
+async def balances_at(tx: Transaction, owner: Owner, at: datetime) -> dict[str, Money]:
+    """Return debits less credits of each account by what had happened before `at`."""
+    found = await tx.rows(_SUM_BEFORE, _whose(owner) | {"at": at})
+    return {row["account"]: Money(row["cents"]) for row in found}
+
+
+async def moved_within(tx: Transaction, owner: Owner, span: Span, account: str) -> list[Money]:
+    """Return what was moved on an account within a time, in its order; negative: away."""
+    found = await tx.rows(_NEARBY, _within(owner, span) | {"account": account})
+    return [Money(row["cents"]) for row in found]
+
+
+async def moved(
+    tx: Transaction, owner: Owner, span: Span, *, sequence: int,
+) -> list[tuple[str, int, Money]]:
+    """Return, by move, how often and how much was moved in a day."""
+    found = await tx.rows(_MOVED, _within(owner, span) | {"sequence": sequence})
+    return [(row["move"], row["count"], Money(row["cents"])) for row in found]
+
+
+async def movements(
+    tx: Transaction, owner: Owner, span: Span, *, sequence: int,
+) -> list[Posted]:
+    """Return every posting of a day that was chained up to `sequence`, in order."""
+    found = await tx.rows(_MOVEMENTS, _within(owner, span) | {"sequence": sequence})
+    return [posted_of(row) for row in found]
+
+
+async def head(tx: Transaction, owner: Owner) -> tuple[int, bytes]:
+    """Return the number and hash of the newest chained posting."""
+    row = await tx.row(_HEAD, _whose(owner))
+    return (0, FIRST_LINK) if row is None else (row["sequence"], bytes(row["link"]))
+
+
+async def start(tx: Transaction, owner: Owner, before: datetime) -> tuple[int, bytes]:
+    """Return where the chain stood at the last closing before a time."""
+    row = await tx.row(_START, _whose(owner) | {"before": before})
+    if row is None or not row["sequence"]:
+        return 0, FIRST_LINK
+    link = await tx.row(_LINK_AT, _whose(owner) | {"sequence": row["sequence"]})
+    return (0, FIRST_LINK) if link is None else (row["sequence"], bytes(link["link"]))
+
+
+async def chain_after(
+    tx: Transaction, owner: Owner, sequence: int,
+) -> AsyncGenerator[Posted, None]:
+    """Yield every chained posting after a number, in order; without its posting when it is gone.
+
+    It holds a cursor of `tx`: close it before the transaction ends, whatever happens.
+    """
+    cursor = await tx.execute(_CHAIN, _whose(owner) | {"after": sequence})
+    async for row in cursor:
+        yield posted_of(row)
+
+
+def _taken_of(row: Mapping[str, Any]) -> Taken:
+    amount = Money(abs(row["amount_cents"]))
+    if row["kind"] == "reversal":
+        return Taken(
+            Kind.REVERSED_OUTSIDE, row["receipt"], amount,
+            f"{amount} of receipt {row['linked_receipt']} was reversed on M-Pesa's portal, with "
+            f"receipt {row['receipt']}. Payment {row['payment_id']} still says that it is paid.",
+            row["linked_receipt"], _payment_id(row["payment_id"]),
+        )
+    way = "came in" if row["amount_cents"] > 0 else "went out"
+    return Taken(
+        Kind.UNEXPLAINED, row["receipt"], amount,
+        f"{amount} {way} with receipt {row['receipt']}, in a kind of line that Hakika does not "
+        "know. It is in suspense.",
+    )
+
+
+def _payment_id(text: str | None) -> PaymentId | None:
+    return PaymentId(text) if text else None
+
+
+def _money(cents: int | None) -> Money | None:
+    return None if cents is None else Money(cents)
+
+
+def _within(owner: Owner, span: Span) -> dict[str, Any]:
+    return _whose(owner) | {"start": span.start, "end": span.end}
+
+
+def _whose(owner: Owner) -> dict[str, Any]:
+    return {"merchant_id": owner.merchant_id, "livemode": owner.livemode}

@@ -1,0 +1,213 @@
+"""A day that closes: what M-Pesa says of it against the books, over real HTTP, error by error."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from datetime import datetime, timedelta
+from itertools import count
+from typing import Any
+
+import psycopg
+import pytest
+import pytest_asyncio
+
+from hakika.domain.times import NAIROBI
+from hakika.services import witnesses
+from tests.api.world import Shop
+
+PAYMENTS = 12
+_shortcodes = count(608_000)
+
+
+@pytest.fixture
+def day() -> str:
+    return f"{datetime.now(NAIROBI) - timedelta(days=1):%Y-%m-%d}"
+
+
+@pytest_asyncio.fixture
+async def paybill(shop: Shop, day: str) -> str:
+    """A paybill that was paid twelve times yesterday; M-Pesa's statement of it is imported."""
+    number = str(next(_shortcodes))
+    await shop.put_paybill(number, nominated_number="254722000000")
+    noon = datetime.fromisoformat(f"{day}T12:00:00+03:00").timestamp()
+    await paid(shop, number, [noon + 60 * each for each in range(PAYMENTS)])
+    return number
+
+
+async def paid(shop: Shop, paybill: str, times: list[float], *, amount: int = 100) -> None:
+    async with shop.session.post(f"{shop.world.simulator}/_simulator/history", json={"payments": [
+        {"kind": "c2b", "phone": "254711000002", "shortcode": paybill, "amount": amount,
+         "account": f"INV-{number}", "at": at}
+        for number, at in enumerate(times)
+    ]}) as answer:
+        answer.raise_for_status()
+
+
+async def statement(shop: Shop, paybill: str, day: str, *, form: str = "csv") -> bytes:
+    async with shop.session.get(
+        f"{shop.world.simulator}/_simulator/statements/{paybill}",
+        params={"date": day, "format": form},
+    ) as answer:
+        answer.raise_for_status()
+        return await answer.read()
+
+
+async def imported(shop: Shop, file: bytes, **query: str) -> dict[str, Any]:
+    answer = await shop.send(
+        "POST", "/v1/reconciliation/statements", data=file, params=query,
+        headers={"Content-Type": "application/octet-stream"},
+    )
+    assert answer.status == 201, answer.raw
+    data: dict[str, Any] = answer.data
+    return data
+
+
+async def closed(shop: Shop, day: str) -> dict[str, Any]:
+    answer = await shop.send("POST", f"/v1/reconciliation/days/{day}")
+    assert answer.status == 200, answer.raw
+    data: dict[str, Any] = answer.data
+    return data
+
+
+async def settled(shop: Shop) -> None:
+    """Return once everything that a statement told of has found or made its payment."""
+    world = shop.world
+    while await asyncio.to_thread(world.in_api, witnesses.hear_again(world.rt)):
+        pass
+
+
+async def open_kinds(shop: Shop, day: str) -> list[str]:
+    found = (await shop.get(f"/v1/reconciliation/discrepancies?state=open&day={day}")).data
+    return sorted(each["kind"] for each in found)
+
+
+@pytest.mark.parametrize("form", ["csv", "xlsx", "pdf"])
+async def test_a_day_closes_green_by_its_statement(shop, paybill, day, form):
+    file = await statement(shop, paybill, day, form=form)
+
+    first, second = await imported(shop, file), await imported(shop, file)
+    await settled(shop)
+    data = await closed(shop, day)
+
+    assert first["lines"] == first["new"] >= PAYMENTS
+    assert first["fates"]["waiting"] == PAYMENTS
+    assert second["again"] and second["id"] == first["id"]
+    assert (data["result"], data["open"]) == ("green", 0), await discrepancies(shop, day)
+    listed = (await shop.get(f"/v1/reconciliation/statements/{first['id']}/lines")).data
+    assert {each["fate"] for each in listed} <= {"matched", "explained"}
+    assert (await shop.get("/v1/balance")).data["suspense"] == f"{PAYMENTS * 100}.00"
+
+
+async def discrepancies(shop: Shop, day: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (
+        await shop.get(f"/v1/reconciliation/discrepancies?day={day}")
+    ).data
+    return found
+
+
+class Written:
+    """A statement in CSV that is written anew: the oldest line first, its totals made right."""
+
+    def __init__(self, file: bytes) -> None:
+        rows = list(csv.reader(io.StringIO(file.decode())))
+        at = next(number for number, row in enumerate(rows) if row[0].startswith("Receipt"))
+        self._head, names = rows[:at], rows[at]
+        self._names = names
+        self.lines = [dict(zip(names, row, strict=True)) for row in reversed(rows[at + 1:])]
+
+    def add(self, like: dict[str, str], **cells: str) -> None:
+        """Add a line behind all others."""
+        self.lines.append(like | {"Completion Time": self.lines[-1]["Completion Time"]} | cells)
+
+    def file(self) -> bytes:
+        """Return the file."""
+        balance = paid_in = withdrawn = 0.0
+        for line in self.lines:
+            paid_in += float(line["Paid In"] or 0)
+            withdrawn += float(line["Withdrawn"] or 0)
+            balance = paid_in + withdrawn
+            line["Balance"] = f"{balance:.2f}"
+        totals = {
+            "Opening Balance:": 0.0, "Closing Balance:": balance, "Available Balance:": balance,
+            "Total Paid In:": paid_in, "Total Withdrawn:": withdrawn,
+        }
+        text = io.StringIO()
+        out = csv.writer(text)
+        for row in self._head:
+            out.writerow([
+                f"{totals[before]:.2f}" if before in totals else cell
+                for before, cell in zip(["", *row], row, strict=False)
+            ])
+        out.writerow(self._names)
+        out.writerows([line[name] for name in self._names] for line in self.lines)
+        return text.getvalue().encode()
+
+
+@pytest_asyncio.fixture
+async def listed(shop: Shop, paybill: str) -> Written:
+    """Yesterday's statement of a paybill, of which M-Pesa's own list was read before."""
+    registered = await shop.send("POST", "/v1/payments/mpesa/register-pull", json={})
+    assert registered.status == 200, registered.raw
+    run = (await shop.send("POST", "/v1/payments/mpesa/reconcile", json={})).data
+    assert run["error"] is None and run["not_found"] == PAYMENTS
+    day = f"{datetime.now(NAIROBI) - timedelta(days=1):%Y-%m-%d}"
+    return Written(await statement(shop, paybill, day))
+
+
+def change_books(shop: Shop, statement_: str, receipt: str) -> None:
+    """Do to the books what only the database's owner can."""
+    with psycopg.connect(shop.world.database_url) as connection:
+        connection.execute("set session_replication_role = replica")
+        changed = connection.execute(statement_, {"receipt": receipt})
+        assert changed.rowcount == 1
+
+
+PLANTED = {
+    "missing": "A statement has 75.00 with receipt {missing}; the books do not.",
+    "doubled": "The statement has receipt {doubled} 2 times. It was booked once.",
+    "amount_differs": "A statement says 150.00 for receipt {amount}; the books have 100.00.",
+    "foreign": "The books have 100.00 with receipt {foreign}; the statement of the day does not.",
+    "reversed_outside": (
+        "100.00 of receipt {taken} was reversed on M-Pesa's portal, with receipt UKREVERSE1. "
+    ),
+    "posting_deleted": (
+        "was paid with receipt {deleted}, and its posting in the books was deleted."
+    ),
+    "posting_edited": "of the books, receipt {edited}, was changed after it was written.",
+}
+
+
+async def test_a_day_with_one_error_of_each_kind_closes_red_and_names_each(shop, listed, day):
+    """And nothing else: a person who closes the day looks at seven things, not at seventy."""
+    lines = listed.lines
+    receipts = {
+        name: lines[number]["Receipt No."] for number, name in enumerate(
+            ("doubled", "amount", "foreign", "taken", "deleted", "edited"),
+        )
+    } | {"missing": "UKMISSING1"}
+    del lines[2]
+    lines[1]["Paid In"] = "150.00"
+    listed.add(lines[0])
+    listed.add(lines[0], **{
+        "Reason Type": "Pay Bill Reversal", "Paid In": "", "Withdrawn": "-100.00",
+        "Receipt No.": "UKREVERSE1", "Linked Transaction ID": receipts["taken"],
+        "Details": f"Reversal of {receipts['taken']}",
+    })
+    listed.add(lines[0], **{"Receipt No.": receipts["missing"], "Paid In": "75.00"})
+    await imported(shop, listed.file())
+    change_books(shop, "delete from witnesses where receipt = %(receipt)s and source = 'statement'",
+                 receipts["missing"])
+    await settled(shop)
+    await shop.get("/v1/ledger/entries")  # the chain is closed over them
+    change_books(shop, "delete from postings where receipt = %(receipt)s", receipts["deleted"])
+    change_books(shop, "update postings set amount_cents = 1 where receipt = %(receipt)s",
+                 receipts["edited"])
+
+    data = await closed(shop, day)
+
+    found = {each["kind"]: each["words"] for each in await discrepancies(shop, day)}
+    assert data["result"] == "red" and data["open"] == len(found) == len(PLANTED), str(found)
+    for kind, words in PLANTED.items():
+        assert words.format(**receipts) in found[kind], kind
