@@ -25,6 +25,11 @@ NEEDED = {
     ("POST", "/v1/payments/mpesa/register-pull"): Scope.MERCHANT_WRITE,
     ("POST", "/v1/payments/mpesa/reconcile"): Scope.MERCHANT_WRITE,
     ("GET", "/v1/reconciliation/runs"): Scope.REPORTS_READ,
+    ("POST", "/v1/payments/mpesa/check-status/{receipt}"): Scope.PAYMENTS_WRITE,
+    ("POST", "/v1/inquiries"): Scope.PAYMENTS_WRITE,
+    ("POST", "/v1/balance/check"): Scope.MERCHANT_WRITE,
+    ("GET", "/v1/inquiries"): Scope.REPORTS_READ,
+    ("GET", "/v1/inquiries/{inquiry_id}"): Scope.REPORTS_READ,
     ("GET", "/v1/payments/{payment_id}/evidence"): Scope.AUDIT_READ,
     ("GET", "/v1/ledger/accounts"): Scope.REPORTS_READ,
     ("GET", "/v1/ledger/entries"): Scope.REPORTS_READ,
@@ -79,7 +84,7 @@ def filled(
 ) -> str:
     return path.format(
         payment_id=payment, endpoint_id=endpoint, key_id=key, customer_id=customer,
-        request_id="req_1", delivery_id="dlv_1",
+        request_id="req_1", delivery_id="dlv_1", inquiry_id="inq_1", receipt="UKL7RT61SV",
     )
 
 

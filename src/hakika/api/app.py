@@ -21,6 +21,7 @@ from hakika.api import (
     events,
     evidence,
     health,
+    inquiries,
     keys,
     ledger,
     merchant,
@@ -42,7 +43,7 @@ from hakika.settings import Settings
 ROUTERS = tuple(
     door.router for door in (
         payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, keys,
-        reconciliation, request_log, health,
+        reconciliation, inquiries, request_log, health,
     )
 )
 

@@ -21,11 +21,12 @@ ProviderId = NewType("ProviderId", str)
 CustomerId = NewType("CustomerId", str)
 LoggedRequestId = NewType("LoggedRequestId", str)
 RunId = NewType("RunId", str)
+InquiryId = NewType("InquiryId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
-    "LoggedRequestId": "req", "RunId": "run",
+    "LoggedRequestId": "req", "RunId": "run", "InquiryId": "inq",
 }
 
 DELIVERIES_MAX = 2**63  # beyond what the database counts to
@@ -94,6 +95,13 @@ def logged_request_id(text: str) -> LoggedRequestId:
     if not is_id(text, "req"):
         raise NotFound(f"{text[:40]!r} is not the id of a logged request.")
     return LoggedRequestId(text)
+
+
+def inquiry_id(text: str) -> InquiryId:
+    """Return `text` as an inquiry's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "inq"):
+        raise NotFound(f"{text[:40]!r} is not the id of an inquiry.")
+    return InquiryId(text)
 
 
 def event_id(text: str) -> EventId:

@@ -95,6 +95,19 @@ def float_account(shortcode: Shortcode) -> str:
     return f"float:{shortcode.number}:{place}"
 
 
+# M-Pesa's names of a short code's accounts (daraja.md section 10), without case and spaces.
+_PLACES = {
+    "workingaccount": "working", "utilityaccount": "utility", "merchantaccount": "merchant",
+    "chargespaidaccount": "charges",
+}
+
+
+def named_account(shortcode: Shortcode, name: str) -> str | None:
+    """Return the account that M-Pesa calls `name`, or None: it has no place in the books."""
+    place = _PLACES.get("".join(name.split()).lower())
+    return f"float:{shortcode.number}:{place}" if place else None
+
+
 def nature(account: str) -> Nature:
     """Return which way the balance of `account` is counted. Raises: KeyError, for none of ours."""
     return NATURES[account.partition(":")[0]]

@@ -113,6 +113,51 @@ create table reconciliation_runs (
 
 create index reconciliation_runs_list on reconciliation_runs (merchant_id, livemode, id desc);
 
+-- What M-Pesa was asked about a receipt or a short code, and what it answered later.
+create table inquiries (
+    id                         text primary key,
+    kind                       text not null,
+    merchant_id                text not null,
+    livemode                   boolean not null,
+    provider_id                text not null,
+    shortcode_kind             text not null,
+    shortcode                  text not null,
+    store_number               text not null,
+    receipt                    text not null,
+    asked_conversation_id      text not null,
+    conversation_id            text not null,
+    originator_conversation_id text not null,
+    state                      text not null,
+    outcome                    text,
+    answer                     text not null,
+    told                       bytea,
+    raws                       bytea[] not null default '{}',
+    asked_at                   timestamptz not null,
+    answered_at                timestamptz
+);
+
+create index inquiries_list on inquiries (merchant_id, livemode, id desc);
+
+-- What M-Pesa says lies on each account, by its own time.
+create table balances (
+    merchant_id  text not null,
+    livemode     boolean not null,
+    shortcode    text not null,
+    account      text not null,
+    observed_at  timestamptz not null,
+    source       text not null,
+    amount_cents bigint not null,
+    primary key (merchant_id, livemode, account, observed_at, source)
+);
+
+-- When each short code is asked for its balance by itself.
+create table balance_turns (
+    provider_id text primary key,
+    next_ask_at timestamptz
+);
+
+create index balance_turns_due on balance_turns (next_ask_at) where next_ask_at is not null;
+
 create trigger postings_append_only before update or delete on postings
     for each row execute function refuse_change();
 create trigger postings_keep before truncate on postings
