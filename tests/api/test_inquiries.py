@@ -101,7 +101,7 @@ async def test_a_status_completes_a_payment_whose_callback_was_lost(shop, paybil
         "0", "Accept the service request successfully.",
     )
     assert told["ConversationID"] == found["conversation_id"]
-    assert (found["state"], found["outcome"], found["amount"]) == ("answered", "completed", "500.00")
+    assert (found["outcome"], found["amount"]) == ("completed", "500.00")
     assert (payment["status"], payment["receipt"]) == ("completed", receipt)
     assert payment["confirmed_by"] == "status"
     again = (await shop.get(f"/v1/inquiries/{found['id']}")).data
