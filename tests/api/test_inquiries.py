@@ -214,12 +214,22 @@ async def test_a_queues_timeout_is_no_verdict_and_its_result_counts(shop, paybil
 
     async with shop.switched(queue_timeout="then_result"):
         inquiry_id = await check(shop, receipt)
-    waiting = await heard(shop, inquiry_id)
     found = await heard(shop, inquiry_id, not_in="asked timed_out")
 
-    assert (waiting["state"], waiting["outcome"]) == ("timed_out", None)
     assert (found["state"], found["outcome"]) == ("answered", "completed")
     assert (await shop.settled(payment_id))["receipt"] == receipt
+
+
+async def test_a_queues_timeout_alone_decides_nothing(shop, paybill):
+    payment_id, receipt = await lost(shop, paybill)
+
+    async with shop.switched(queue_timeout="only"):
+        inquiry_id = await check(shop, receipt)
+    found = await heard(shop, inquiry_id)
+
+    assert (found["state"], found["outcome"]) == ("timed_out", None)
+    assert "may still come" in found["answer"]
+    assert (await shop.get(f"/v1/payments/{payment_id}")).data["status"] == "pending"
 
 
 async def test_a_balance_is_read_and_kept_for_the_days_close(shop, paybill):
