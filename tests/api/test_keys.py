@@ -37,6 +37,11 @@ NEEDED = {
     ("GET", "/v1/reconciliation/discrepancies/{discrepancy_id}"): Scope.REPORTS_READ,
     ("PATCH", "/v1/reconciliation/discrepancies/{discrepancy_id}"): Scope.REPORTS_WRITE,
     ("POST", "/v1/reconciliation/discrepancies/{discrepancy_id}/resolve"): Scope.REPORTS_WRITE,
+    ("POST", "/v1/payments/mpesa/check-status/{receipt}"): Scope.PAYMENTS_WRITE,
+    ("POST", "/v1/inquiries"): Scope.PAYMENTS_WRITE,
+    ("POST", "/v1/balance/check"): Scope.MERCHANT_WRITE,
+    ("GET", "/v1/inquiries"): Scope.REPORTS_READ,
+    ("GET", "/v1/inquiries/{inquiry_id}"): Scope.REPORTS_READ,
     ("GET", "/v1/payments/{payment_id}/evidence"): Scope.AUDIT_READ,
     ("GET", "/v1/ledger/accounts"): Scope.REPORTS_READ,
     ("GET", "/v1/ledger/entries"): Scope.REPORTS_READ,
@@ -95,6 +100,7 @@ def filled(
         payment_id=payment, endpoint_id=endpoint, key_id=key, customer_id=customer,
         request_id="req_1", delivery_id="dlv_1", statement_id="stm_1", discrepancy_id="dsc_1",
         day="2020-01-01",
+        inquiry_id="inq_1", receipt="UKL7RT61SV",
     )
 
 

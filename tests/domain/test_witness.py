@@ -14,6 +14,7 @@ from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Origin, Payment, State, advance, born, folded
 from hakika.domain.shortcode import paybill, till
 from hakika.domain.witness import (
+    ANSWERED_MAX,
     ASKED_AFTER_MAX,
     ASKED_BEFORE_MAX,
     UNDECIDED_MAX,
@@ -153,3 +154,29 @@ def test_what_is_assigned_is_explained_and_stays_so():
     assert (arrived.is_explained, assigned.is_explained) == (False, True)
     assert assigned.state is State.COMPLETED
     assert advance(assigned, paid(WITNESS), now=NOON).after.assigned_to == "ORDER-7"
+
+
+STATUS = replace(WITNESS, source=Source.STATUS, reference="", payer=PAYER, payer_masked="")
+
+
+@pytest.mark.parametrize(
+    ("otherwise", "verdict"),
+    [
+        ({}, Verdict.PAYS),
+        ({"happened_at": NOON + ANSWERED_MAX}, Verdict.UNASKED),
+        ({"payer": Msisdn("254712345127")}, Verdict.UNASKED),
+        ({"payer": None, "payer_masked": "2547 ***** 126"}, Verdict.UNDECIDED),
+        ({"payer": None, "payer_masked": "2547 ***** 127"}, Verdict.UNASKED),
+    ],
+    ids=str,
+)
+def test_who_tells_no_reference_tells_of_a_prompt_by_its_payers_whole_number(otherwise, verdict):
+    """A status query's result has no account reference; a mask alone fits a thousand people."""
+    assert judged(ASKED, witness=replace(STATUS, **otherwise)).verdict is verdict
+
+
+def test_a_mask_is_not_waited_on_for_ever():
+    masked = replace(STATUS, payer=None, payer_masked="2547 ***** 126")
+    waited = UNDECIDED_MAX + timedelta(seconds=1)
+
+    assert judged(ASKED, witness=masked, waited=waited).verdict is Verdict.UNASKED

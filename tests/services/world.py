@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC
@@ -77,7 +77,7 @@ _LET_PASS = """
 _PUT_TO_REST = """
     update payments set next_check_at = null;
     delete from attempts; delete from deliveries; delete from quarantine;
-    delete from query_budgets; delete from open_prompts;
+    delete from query_budgets; delete from open_prompts; delete from balance_turns;
 """
 
 _numbers = itertools.count(1)
@@ -100,6 +100,8 @@ class Daraja:
     seconds: float = 0.0                                # that each query takes
     pushes: list[Mapping[str, Any]] = field(default_factory=list)
     queries: list[str] = field(default_factory=list)    # checkout request ids, as they came
+    questions: list[Mapping[str, Any]] = field(default_factory=list)
+    overtaking: Callable[[Mapping[str, Any], str], Awaitable[None]] | None = None
 
     async def token(self, _: web.Request) -> web.Response:
         """Give an access token."""
@@ -126,6 +128,25 @@ class Daraja:
         if self.away:
             return _hung_up(request)
         return web.json_response(self.says, status=self.status, headers=self.headers)
+
+
+    async def inquire(self, request: web.Request) -> web.Response:
+        """Take a question and give it an id, which is told first to whoever is `overtaking`."""
+        question = await request.json()
+        self.questions.append(question)
+        if self.away:
+            return _hung_up(request)
+        if self.refuses is not None:
+            status, body = self.refuses
+            return web.json_response(body, status=status)
+        conversation_id = f"AG_20261121_{next(_numbers):020x}"
+        if self.overtaking is not None:
+            await self.overtaking(question, conversation_id)
+        return web.json_response({
+            "OriginatorConversationID": f"originator-{next(_numbers)}",
+            "ConversationID": conversation_id, "ResponseCode": "0",
+            "ResponseDescription": "Accept the service request successfully.",
+        })
 
 
 def _hung_up(request: web.Request) -> web.Response:
@@ -361,6 +382,8 @@ async def open_world(database_url: str) -> AsyncIterator[World]:
             ("GET", "/oauth/v1/generate"): daraja.token,
             ("POST", "/mpesa/stkpush/v1/processrequest"): daraja.push,
             ("POST", "/mpesa/stkpushquery/v1/query"): daraja.query,
+            ("POST", "/mpesa/transactionstatus/v1/query"): daraja.inquire,
+            ("POST", "/mpesa/accountbalance/v1/query"): daraja.inquire,
         }))
         receiver.url = await parts.enter_async_context(
             serving({("POST", "/{path:.*}"): receiver.hear}),

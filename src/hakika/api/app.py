@@ -23,6 +23,7 @@ from hakika.api import (
     events,
     evidence,
     health,
+    inquiries,
     keys,
     ledger,
     merchant,
@@ -45,7 +46,7 @@ from hakika.settings import Settings
 ROUTERS = tuple(
     door.router for door in (
         payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, keys,
-        reconciliation, statements, days, discrepancies, request_log, health,
+        reconciliation, statements, days, discrepancies, inquiries, request_log, health,
     )
 )
 

@@ -14,6 +14,7 @@ from hakika.api.auth import OPEN, SCHEMES
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
 from hakika.api.day_bodies import Assignment, Resolution
 from hakika.api.inputs import AssignRequest, PaymentRequest
+from hakika.api.inquiries_bodies import InquiryRequest
 from hakika.api.merchant_bodies import (
     C2bRequest,
     CollectionsRequest,
@@ -33,7 +34,7 @@ from hakika.api.webhook_bodies import (
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
     Assignment, AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
-    EndpointChange, EndpointRequest,
+    EndpointChange, EndpointRequest, InquiryRequest,
     KeyRequest, OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem,
     RecoveryRequest, RefusalProblem, Resolution, ShortcodeRequest, WebhookRequest,
 )

@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hakika.domain import customer, ids, money, msisdn
+from hakika.domain import customer, ids, inquiry, money, msisdn
 from hakika.domain.errors import Invalid
 from hakika.domain.ids import CustomerId
 from hakika.domain.money import Money
@@ -119,6 +119,12 @@ CustomerReference = Annotated[
         "type": "string", "maxLength": customer.REFERENCE_CHARACTERS_MAX,
         "description": "Your own id of this person.",
     }),
+]
+
+
+Receipt = Annotated[
+    str, _rule(inquiry.read_receipt),
+    WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9]{10}$"}),
 ]
 
 

@@ -30,7 +30,7 @@ Writer = Annotated[ApiKey, Depends(may(Scope.MERCHANT_WRITE))]
 )
 async def register_pull(request: Request, rt: Rt, key: Writer) -> Response:
     """Register a short code for pulling, once. Its list is read every 15 minutes from then on."""
-    provider = await registrations.register_pull(rt, key, await _shortcode(request))
+    provider = await registrations.register_pull(rt, key, await shortcode_of(request))
     return Answer({"success": True, "data": {
         "shortcode": provider.shortcode.number, "registered": True,
     }})
@@ -46,11 +46,12 @@ async def reconcile(request: Request, rt: Rt, key: Writer) -> Response:
 
     A run that failed says so in `error`; it found nothing out about the time that it looked at.
     """
-    run = await pulls.run_now(rt, key, await _shortcode(request))
+    run = await pulls.run_now(rt, key, await shortcode_of(request))
     return Answer({"success": True, "data": run_data(run)})
 
 
-async def _shortcode(request: Request) -> str:
+async def shortcode_of(request: Request) -> str:
+    """Return the short code that a body names, if there is a body: "" is the default."""
     raw = await read_bytes(request)
     return read_model(bodies.ShortcodeRequest, read_object(raw)).shortcode if raw else ""
 

@@ -1,4 +1,4 @@
-"""Talking to Daraja: the push and the status query. Start with `DarajaClient.stk_push`.
+"""Talking to Daraja: the push, and every question. Start with `DarajaClient.stk_push`.
 
 A push is sent once. The one thing that is sent again is a request whose *token* the gateway
 refused: that happens before M-Pesa sees the order (daraja.md 3.1), and it happens once.
@@ -25,6 +25,7 @@ from hakika.daraja.answers import (
 from hakika.daraja.c2b import REGISTER_PATH, Registration
 from hakika.daraja.credentials import Credentials
 from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
+from hakika.daraja.inquiries import Question, Taken, read_taken
 from hakika.daraja.pull import PullRow
 from hakika.daraja.results import StkResult, stk_result
 from hakika.daraja.strict_json import Unreadable
@@ -196,10 +197,28 @@ class DarajaClient:
         except Unreadable as failure:
             raise DarajaSilent(answer.body, note=str(failure)) from None
 
-    async def _told(self, credentials: Credentials, path: str, body: bytes) -> Answer:
+    async def inquire(self, credentials: Credentials, question: Question) -> Taken:
+        """Put a question, once, whose answer comes later to an address in it.
+
+        Raises:
+            DarajaRefused: it will not be answered.
+            DarajaUnreachable: Daraja was never asked. The same question may be put later.
+            DarajaSilent: it may be answered. Not put again by itself.
+        """
+        answer = await self._told(
+            credentials, question.path, question.body, secrets=(question.secret,),
+        )
+        taken = read_taken(answer.body) if answer.is_success and answer.complete else None
+        if taken is None:
+            raise _failure(answer)
+        return taken
+
+    async def _told(
+        self, credentials: Credentials, path: str, body: bytes, *, secrets: tuple[str, ...] = (),
+    ) -> Answer:
         """Return the answer to a question. Raises: DarajaUnreachable, DarajaSilent."""
         try:
-            return await self._ask(credentials, path, body, (), seconds=self._query_seconds)
+            return await self._ask(credentials, path, body, secrets, seconds=self._query_seconds)
         except NoAnswer as failure:
             raise DarajaSilent(b"", note=failure.what) from None
 

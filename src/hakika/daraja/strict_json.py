@@ -18,6 +18,9 @@ DEPTH_MAX = 20     # the deepest documented body has 6 levels
 TEXT_MAX = 1024    # ResultDesc's documented maximum
 _NUMBER_TEXT_MAX = 40
 
+# ids are opaque; a ResultCode has at most 10 signs, a gateway's fault over 40.
+_WORD = re.compile(r"[!-~]{1,64}", re.ASCII)
+
 # A whole string, or one bracket. The closing quote may be missing, and nothing is given back, so
 # that a body of quotes and backslashes is still read in one pass.
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[{\]}]', re.DOTALL)
@@ -66,6 +69,12 @@ def text_at(fields: Mapping[str, object], *names: str) -> str:
                 text = "".join(sign if sign.isprintable() else " " for sign in text)
             return text.strip()
     return ""
+
+
+def word_at(fields: Mapping[str, object], *names: str) -> str:
+    """Return the first of these as one printable word of at most 64 signs: an id, a code; or ""."""
+    text = text_at(fields, *names)
+    return text if _WORD.fullmatch(text) else ""
 
 
 def object_at(value: object, *path: str) -> Mapping[str, object]:

@@ -16,6 +16,7 @@ from hakika.domain.times import NAIROBI
 _RECEIPT = re.compile(r"[A-Z0-9]{10}")
 _RECEIPT_PLACEHOLDER = "0000000"            # "OAK0000000": no money moved (daraja.md 1.1)
 _AMOUNT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?", re.ASCII)
+_BALANCE = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,2})?", re.ASCII)
 _TIME = re.compile(r"[0-9]{14}", re.ASCII)
 
 
@@ -46,6 +47,11 @@ def amount_of(value: object) -> Money | None:
     except Invalid:
         return None
     return amount if amount.cents > 0 else None
+
+
+def balance_of(text: str) -> Money | None:
+    """Return what lies on an account, which may be negative or nothing; None for no number."""
+    return money.parse(text) if _BALANCE.fullmatch(text) else None
 
 
 def time_of(value: object) -> datetime | None:

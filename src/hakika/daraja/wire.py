@@ -19,7 +19,7 @@ from hakika.daraja.credentials import (
     password_and_timestamp,
 )
 from hakika.daraja.results import SUCCESS, StkResult, stk_result
-from hakika.daraja.strict_json import Unreadable, object_at, read_json, text_at
+from hakika.daraja.strict_json import Unreadable, object_at, read_json, text_at, word_at
 from hakika.daraja.values import amount_of, receipt_of, time_of
 from hakika.domain.money import PAYMENT_SHILLINGS_MAX, PAYMENT_SHILLINGS_MIN, Money
 from hakika.domain.msisdn import Msisdn
@@ -38,8 +38,6 @@ ACCEPTED_CODE = "0"
 _REFERENCE = re.compile(r"[A-Za-z0-9 .-]{1,12}")
 _DESCRIPTION = re.compile(r"[A-Za-z0-9 .-]{0,13}")
 
-_ID = re.compile(r"[!-~]{1,64}")            # opaque; printable ASCII without spaces
-_CODE = re.compile(r"[!-~]{1,64}")          # ResultCode: at most 10; a gateway fault: over 40
 _OLD_PREFIX = re.compile(r"^\[[^\]]{0,20}\]\s*")  # "[STK_CB - ]", "[MpesaCB - ]"
 
 
@@ -173,19 +171,19 @@ def read_answer(raw: bytes) -> StkAck:
     soap = object_at(fields, "envelope", "body", "fault")       # E4
     return StkAck(
         response_code=text_at(fields, "responsecode"),
-        merchant_request_id=_id(fields, "merchantrequestid"),
-        checkout_request_id=_id(fields, "checkoutrequestid"),
-        error_code=_code(
-            text_at(fields, "errorcode", "code", "rescode")
-            or text_at(object_at(fault, "detail"), "errorcode")
-            or text_at(object_at(soap, "detail", "source"), "errorcode")
+        merchant_request_id=word_at(fields, "merchantrequestid"),
+        checkout_request_id=word_at(fields, "checkoutrequestid"),
+        error_code=(
+            word_at(fields, "errorcode", "code", "rescode")
+            or word_at(object_at(fault, "detail"), "errorcode")
+            or word_at(object_at(soap, "detail", "source"), "errorcode")
         ),
         error_text=(
             text_at(fields, "errormessage", "message", "resmsg")
             or text_at(fault, "faultstring")
             or text_at(soap, "faultstring")
         ),
-        result_code=_code(text_at(fields, "resultcode")),
+        result_code=word_at(fields, "resultcode"),
         result_text=text_at(fields, "resultdesc"),
     )
 
@@ -226,15 +224,15 @@ def read_stk_callback(raw: bytes) -> StkCallback:
         Unreadable: not the documented shape, or ambiguous. Nothing else, whatever the bytes are.
     """
     fields = object_at(read_json(raw), "body", "stkcallback")
-    checkout_request_id = _id(fields, "checkoutrequestid")
-    result_code = _code(text_at(fields, "resultcode"))
+    checkout_request_id = word_at(fields, "checkoutrequestid")
+    result_code = word_at(fields, "resultcode")
     if not checkout_request_id or not result_code:
         raise Unreadable("the callback has no CheckoutRequestID or no ResultCode")
     result_text = _OLD_PREFIX.sub("", text_at(fields, "resultdesc"))
     items = _items(object_at(fields, "callbackmetadata").get("item"))
     paid = result_code == SUCCESS
     return StkCallback(
-        merchant_request_id=_id(fields, "merchantrequestid"),
+        merchant_request_id=word_at(fields, "merchantrequestid"),
         checkout_request_id=checkout_request_id,
         result_code=result_code,
         result_text=result_text,
@@ -259,12 +257,3 @@ def _items(value: object) -> Mapping[str, object]:
 
 
 _AMBIGUOUS = object()  # equal to nothing, so a third value does not bring a name back
-
-
-def _id(fields: Mapping[str, object], name: str) -> str:
-    text = text_at(fields, name)
-    return text if _ID.fullmatch(text) else ""
-
-
-def _code(text: str) -> str:
-    return text if _CODE.fullmatch(text) else ""

@@ -31,6 +31,8 @@ class Door(Enum):
     PAYMENT = (b"callback address of payment ", "pay")
     CONFIRMATION = (b"confirmations of provider ", "prv")
     VALIDATION = (b"validations of provider ", "prv")
+    RESULT = (b"result of inquiry ", "inq")
+    TIMEOUT = (b"queue timeout of inquiry ", "inq")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,11 +23,13 @@ LoggedRequestId = NewType("LoggedRequestId", str)
 RunId = NewType("RunId", str)
 StatementId = NewType("StatementId", str)
 DiscrepancyId = NewType("DiscrepancyId", str)
+InquiryId = NewType("InquiryId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
     "LoggedRequestId": "req", "RunId": "run", "StatementId": "stm", "DiscrepancyId": "dsc",
+    "InquiryId": "inq",
 }
 
 DELIVERIES_MAX = 2**63  # beyond what the database counts to
@@ -110,6 +112,13 @@ def discrepancy_id(text: str) -> DiscrepancyId:
     if not is_id(text, "dsc"):
         raise NotFound(f"{text[:40]!r} is not the id of a discrepancy.")
     return DiscrepancyId(text)
+
+
+def inquiry_id(text: str) -> InquiryId:
+    """Return `text` as an inquiry's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "inq"):
+        raise NotFound(f"{text[:40]!r} is not the id of an inquiry.")
+    return InquiryId(text)
 
 
 def event_id(text: str) -> EventId:

@@ -112,17 +112,30 @@ def float_account(shortcode: Shortcode) -> str:
 
     A till calls it its merchant account.
     """
-    return float_at(shortcode.number, collecting_place(shortcode))
+    place = "merchant" if shortcode.kind is ShortcodeKind.TILL else "utility"
+    return f"float:{shortcode.number}:{place}"
 
 
-def collecting_place(shortcode: Shortcode) -> str:
-    """Return which of its accounts at M-Pesa collections go to."""
-    return "merchant" if shortcode.kind is ShortcodeKind.TILL else "utility"
+# M-Pesa's names of a short code's accounts (daraja.md section 10), without case and spaces.
+_PLACES = {
+    "workingaccount": "working", "utilityaccount": "utility", "merchantaccount": "merchant",
+    "chargespaidaccount": "charges",
+}
 
 
-def float_at(number: str, place: str) -> str:
-    """Return the account of what lies in one place of a short code: `float:600966:working`."""
-    return f"float:{number}:{place}"
+# Those that collections go to.
+COLLECTING = (":utility", ":merchant")
+
+
+def float_accounts(number: str) -> list[str]:
+    """Return the accounts of the books that a short code may have."""
+    return [f"float:{number}:{place}" for place in sorted(_PLACES.values())]
+
+
+def named_account(shortcode: Shortcode, name: str) -> str | None:
+    """Return the account that M-Pesa calls `name`, or None: it has no place in the books."""
+    place = _PLACES.get("".join(name.split()).lower())
+    return f"float:{shortcode.number}:{place}" if place else None
 
 
 def nature(account: str) -> Nature:

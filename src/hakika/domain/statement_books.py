@@ -22,8 +22,6 @@ from hakika.domain.ledger import (
     TRANSFERS,
     Move,
     Posting,
-    collecting_place,
-    float_at,
 )
 from hakika.domain.money import Money
 from hakika.domain.shortcode import Shortcode
@@ -63,13 +61,6 @@ _BESIDE: Mapping[LineKind, tuple[Move, str]] = {
     LineKind.OTHER: (Move.UNEXPLAINED, SUSPENSE),
 }
 
-# M-Pesa's names of a short code's accounts (daraja.md 5.9, section 10), and the books'.
-PLACES: Mapping[str, str] = {
-    "utility": "utility", "working": "working", "mmf": "working", "merchant": "merchant",
-    "charges paid": "charges", "organization settlement": "settlement",
-    "organisation settlement": "settlement",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
@@ -79,12 +70,7 @@ class Sheet:
     merchant_id: MerchantId
     livemode: bool
     shortcode: Shortcode
-    place: str               # which of the short code's accounts: `utility`
-
-    @property
-    def account(self) -> str:
-        """The account of the books."""
-        return float_at(self.shortcode.number, self.place)
+    account: str             # of the books: `float:600966:utility`
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +91,6 @@ class Filed:
     payment_id: PaymentId | None = None
     posting: Posting | None = None
     witness: Witness | None = None
-
-
-def place_of(account: str, shortcode: Shortcode) -> str | None:
-    """Return which account a statement's head names; that of collections when it names none.
-
-    None: it names one that is not known.
-    """
-    words = account.casefold().removesuffix("account").strip()
-    return PLACES.get(words) if words else collecting_place(shortcode)
 
 
 def filed(

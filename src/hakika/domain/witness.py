@@ -31,6 +31,11 @@ ASKED_AFTER_MAX = timedelta(minutes=10)
 # While more than one payment could be meant, so long is waited for their own callbacks to tell.
 UNDECIDED_MAX = timedelta(minutes=15)
 
+# These tell no reference. Their money can only be for a prompt, which is answered within minutes:
+# who paid the same amount by hand, another day, may have paid for anything.
+WITHOUT_REFERENCE = frozenset({Source.STATUS})
+ANSWERED_MAX = timedelta(minutes=10)
+
 # In these a payment may still have got money that we have no receipt of.
 WITHOUT_RECEIPT = frozenset(State) - {State.REVIEW, State.COMPLETED}
 
@@ -80,11 +85,16 @@ def judge(
     Never a guess: more than one is none.
     """
     meant = [payment for payment in asked if may_be_for(witness, payment)]
-    if len(meant) == 1:
+    if len(meant) == 1 and _tells_enough(witness):
         return Judged(Verdict.PAYS, meant[0])
     if not meant or now - heard_at > UNDECIDED_MAX:
         return Judged(Verdict.UNASKED)
     return Judged(Verdict.UNDECIDED)
+
+
+def _tells_enough(witness: Witness) -> bool:
+    """Neither a reference nor a whole number is too little: others will tell of the same money."""
+    return witness.source not in WITHOUT_REFERENCE or witness.payer is not None
 
 
 def may_be_for(witness: Witness, payment: Payment) -> bool:
@@ -102,6 +112,8 @@ def may_be_for(witness: Witness, payment: Payment) -> bool:
 
 def _reference_agrees(witness: Witness, payment: Payment) -> bool:
     """A till's payer types none; a paybill's prompt brings ours along."""
+    if witness.source in WITHOUT_REFERENCE:
+        return witness.happened_at - (payment.asked_at or payment.created_at) < ANSWERED_MAX
     if witness.shortcode.kind is ShortcodeKind.TILL and not witness.reference:
         return True
     return folded(witness.reference) == folded(payment.reference)

@@ -16,12 +16,13 @@ from hakika.daraja import c2b, strict_json, wire
 from hakika.domain.callback import Called, Door
 from hakika.domain.errors import NotFound
 from hakika.domain.fact import Fact, Source
-from hakika.domain.ids import PaymentId, ProviderId
+from hakika.domain.ids import InquiryId, PaymentId, ProviderId
+from hakika.domain.inquiry import Inquiry
 from hakika.domain.payment import Payment
 from hakika.domain.sealing import SealBroken
 from hakika.domain.verdict import Said, from_callback, is_about
 from hakika.domain.witness import Witness
-from hakika.services import providers, witnesses
+from hakika.services import inquiries, providers, witnesses
 from hakika.services.facts import Unheard, record_heard
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
@@ -71,6 +72,8 @@ async def receive(rt: Runtime, arrival: Arrival) -> None:
                 await _hear_confirmation(rt, arrival, ProviderId(provider_id))
             case Called(Door.VALIDATION, _):
                 pass  # everything is accepted: money that nobody asked for is money too
+            case Called(Door.RESULT | Door.TIMEOUT as door, inquiry_id):
+                await _hear_answer(rt, arrival, InquiryId(inquiry_id), door)
         handling.outcome = KEPT
     rt.passing(KillPoint.AFTER_CALLBACK)
 
@@ -98,6 +101,29 @@ async def _hear_confirmation(rt: Runtime, arrival: Arrival, provider_id: Provide
         payer=message.payer, payer_masked=message.payer_masked, payer_name=message.payer_name,
         raw=arrival.raw,
     ))
+
+
+async def _hear_answer(
+    rt: Runtime, arrival: Arrival, inquiry_id: InquiryId, door: Door,
+) -> None:
+    """Hear what M-Pesa answers to a question of ours, or that it waited too long in its queue.
+
+    What our own mistake keeps us from reading is not tried again: the question can be put again.
+    """
+    def may_believe(inquiry: Inquiry) -> bool:
+        return not inquiry.livemode or _source_is_trusted(rt, arrival.source_address)
+
+    try:
+        reason = await inquiries.hear(
+            rt, inquiry_id, arrival.raw, door=door, may_believe=may_believe,
+        )
+    except strict_json.Unreadable:
+        reason = "unreadable"
+    except _OUR_MISTAKES:
+        log.exception("answer_not_interpreted", inquiry=inquiry_id)
+        reason = "not_interpreted"
+    if reason:
+        await _put_aside(rt, arrival, reason)
 
 
 async def _put_stray_aside(rt: Runtime, arrival: Arrival) -> None:

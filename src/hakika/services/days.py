@@ -9,11 +9,10 @@ from typing import Any
 from hakika.domain import closing
 from hakika.domain.closing import Damage, Day, Reported, Span, span_of
 from hakika.domain.discrepancy import Difference
-from hakika.domain.ledger import Chain, Flaw
+from hakika.domain.ledger import COLLECTING, Chain, Flaw, float_accounts
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
 from hakika.domain.reconciliation import OVERLAP
-from hakika.domain.statement_books import PLACES
 from hakika.domain.times import written
 from hakika.store import days as store
 from hakika.store.transaction import Transaction
@@ -34,7 +33,7 @@ async def found(tx: Transaction, owner: Owner, day: date) -> list[Difference]:
 
 async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
     span = span_of(day)
-    accounts = [f"float:{shortcode}:{place}" for place in sorted(set(PLACES.values()))]
+    accounts = float_accounts(shortcode)
     stated = await store.stated(tx, owner, span, shortcode)
     covered = [
         account for account, spans in stated.items()
@@ -51,12 +50,8 @@ async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
             reported for account in accounts
             if (reported := await _reported(tx, owner, span, account, account in covered))
         ],
-        closing.covered_to(listed, span), any(_collects(account) for account in covered),
+        closing.covered_to(listed, span), any(account.endswith(COLLECTING) for account in covered),
     )
-
-
-def _collects(account: str) -> bool:
-    return account.endswith((":utility", ":merchant"))
 
 
 async def _reported(

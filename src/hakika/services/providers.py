@@ -14,12 +14,13 @@ from hakika.domain.errors import (
     NotFound,
 )
 from hakika.domain.ids import MerchantId, ProviderId
+from hakika.domain.inquiry import next_turn
 from hakika.domain.merchant import ApiKey
 from hakika.domain.payment import Payment
 from hakika.domain.provider import Provider, Secrets, refuse_masked
 from hakika.domain.shortcode import Shortcode
 from hakika.services.runtime import Runtime
-from hakika.store import merchants, providers
+from hakika.store import inquiries, merchants, providers
 
 PROVIDERS_MAX = 50
 
@@ -60,6 +61,10 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
         present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
         provider = _beside(provider, present)
         await providers.put(tx, provider)
+        may_ask = bool(secrets.initiator and secrets.security_credential)
+        await inquiries.set_turn(
+            tx, provider.id, next_ask_at=next_turn(rt.now()) if may_ask else None,
+        )
     _forget(rt, key)
     return await _proved(rt, provider)
 
@@ -156,6 +161,7 @@ async def delete(rt: Runtime, key: ApiKey, shortcode: str = "") -> None:
         await providers.delete(
             tx, key.merchant_id, unwanted.shortcode.number, livemode=key.livemode,
         )
+        await inquiries.set_turn(tx, unwanted.id, next_ask_at=None)
         heir = next((each for each in present if each.id != unwanted.id), None)
         if unwanted.is_default and heir is not None:
             await providers.put(tx, replace(heir, is_default=True))

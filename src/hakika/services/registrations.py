@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
 from hakika.domain.callback import Door
 from hakika.domain.errors import Invalid, ProviderRefused, Unavailable
+from hakika.domain.fact import Reason
 from hakika.domain.merchant import ApiKey
 from hakika.domain.provider import Provider
 from hakika.domain.shortcode import WhenUnheard
@@ -67,13 +68,8 @@ def _failures() -> Iterator[None]:
     """Raise what Daraja did as what the caller may do next."""
     try:
         yield
-    except DarajaRefused as refusal:
-        reason = refusal.reason
-        raise ProviderRefused(f"Daraja refused: {reason.developer_message}", daraja={
-            "code": reason.daraja_code or None, "message": reason.daraja_message or None,
-            "meaning": reason.developer_message, "payer_message": reason.payer_message,
-            "retryable": reason.retryable,
-        }) from None
+    except DarajaRefused as failure:
+        raise refusal(failure.reason) from None
     except DarajaUnreachable as failure:
         raise Unavailable(
             "M-Pesa could not be reached. Nothing was registered.", hint=TRY_AGAIN,
@@ -83,3 +79,12 @@ def _failures() -> Iterator[None]:
         raise Unavailable(
             "M-Pesa did not say whether it registered the short code.", hint=TRY_AGAIN,
         ) from None
+
+
+def refusal(reason: Reason) -> ProviderRefused:
+    """Return the error that says what Daraja would not do, and why."""
+    return ProviderRefused(f"Daraja refused: {reason.developer_message}", daraja={
+        "code": reason.daraja_code or None, "message": reason.daraja_message or None,
+        "meaning": reason.developer_message, "payer_message": reason.payer_message,
+        "retryable": reason.retryable,
+    })

@@ -24,6 +24,7 @@ from hakika.domain.errors import (
     StatementUnreadable,
 )
 from hakika.domain.ids import StatementId
+from hakika.domain.ledger import float_account, named_account
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
 from hakika.domain.shortcode import Shortcode
@@ -35,7 +36,6 @@ from hakika.domain.statement_books import (
     Sheet,
     filed,
     is_newest_first,
-    place_of,
 )
 from hakika.services import witnesses
 from hakika.services.runtime import Runtime
@@ -150,11 +150,11 @@ async def _sheet(rt: Runtime, owner: Owner, statement: Statement, sent: Sent) ->
         raise StatementOfAnother(f"The statement is of short code {said}, not {sent.shortcode}.")
     shortcode = _shortcode(await _shortcodes(rt, owner), said or sent.shortcode)
     account = statement.head.account or sent.account
-    place = place_of(account, shortcode)
-    if place is None:
+    books = named_account(shortcode, account) if account else float_account(shortcode)
+    if books is None:
         raise StatementAccountUnknown(f"Hakika keeps no books of the account {account!r}.")
     return Sheet(
-        StatementId(rt.new_id("stm")), owner.merchant_id, owner.livemode, shortcode, place,
+        StatementId(rt.new_id("stm")), owner.merchant_id, owner.livemode, shortcode, books,
     )
 
 

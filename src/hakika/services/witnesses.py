@@ -17,6 +17,7 @@ from hakika.services.payments import SALT_BITS
 from hakika.services.runtime import Runtime
 from hakika.store import payments, witnesses
 from hakika.store.payments import ReceiptTaken
+from hakika.store.transaction import Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -46,10 +47,23 @@ async def hear(rt: Runtime, witness: Witness) -> Outcome:
     """
     now = rt.now()
     async with rt.store.autocommit() as tx:
-        is_new = await witnesses.add(
-            tx, witness, now=now, next_try_at=now + timedelta(seconds=LEASE_SECONDS),
-        )
+        is_new = await keep(tx, witness, now=now)
     return await _settle(rt, witness, heard_at=now) if is_new else Outcome.KNOWN
+
+
+async def keep(tx: Transaction, witness: Witness, *, now: datetime) -> bool:
+    """Make a witness durable with the rest of a transaction; False when it is known.
+
+    Its keeper calls `judge_kept` after the commit; after a crash, `hear_again` does the same.
+    """
+    return await witnesses.add(
+        tx, witness, now=now, next_try_at=now + timedelta(seconds=LEASE_SECONDS),
+    )
+
+
+async def judge_kept(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome:
+    """Let follow what follows from a witness that was kept just now."""
+    return await _settle(rt, witness, heard_at=heard_at)
 
 
 async def hear_again(rt: Runtime) -> int:

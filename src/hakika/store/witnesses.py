@@ -19,9 +19,15 @@ from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Payment, folded
 from hakika.domain.shortcode import Kind, Shortcode
-from hakika.domain.witness import ASKED_AFTER_MAX, ASKED_BEFORE_MAX, WITHOUT_RECEIPT, Witness
+from hakika.domain.witness import (
+    ASKED_AFTER_MAX,
+    ASKED_BEFORE_MAX,
+    WITHOUT_RECEIPT,
+    WITHOUT_REFERENCE,
+    Witness,
+)
 from hakika.store.keyring import Sealer
-from hakika.store.payment_rows import REFERENCE, payment_of
+from hakika.store.payment_rows import PHONE, REFERENCE, payment_of
 from hakika.store.payment_statements import COLUMNS
 from hakika.store.payments import opened
 from hakika.store.transaction import Transaction
@@ -72,6 +78,17 @@ _ASKED_LATELY: LiteralString = (
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s
        and shortcode = %(shortcode)s and amount_cents = %(amount_cents)s
        and state <> 'completed' and state = any(%(states)s)
+       and id >= %(first)s and id < %(beyond)s
+     order by id desc limit %(limit)s
+"""
+)
+
+# Of this payer: an index of its own.
+_ASKED_OF_PAYER: LiteralString = (
+    "select " + COLUMNS + """ from payments
+     where phone_hash = %(phone_hash)s and merchant_id = %(merchant_id)s
+       and livemode = %(livemode)s and shortcode = %(shortcode)s
+       and amount_cents = %(amount_cents)s and state = any(%(states)s)
        and id >= %(first)s and id < %(beyond)s
      order by id desc limit %(limit)s
 """
@@ -135,11 +152,15 @@ async def asked(tx: Transaction, witness: Witness) -> list[Payment]:
     """Return payments that were asked for, and that this money may be for; newest first."""
     sealer = await tx.sealer(witness.merchant_id)
     by_reference = bool(witness.reference) or witness.shortcode.kind is Kind.PAYBILL
-    rows = await tx.rows(_ASKED_BY_REFERENCE if by_reference else _ASKED_LATELY, {
+    statement = _ASKED_BY_REFERENCE if by_reference else _ASKED_LATELY
+    if witness.source in WITHOUT_REFERENCE:
+        statement = _ASKED_OF_PAYER if witness.payer else _ASKED_LATELY
+    rows = await tx.rows(statement, {
         "merchant_id": witness.merchant_id, "livemode": witness.livemode,
         "shortcode": witness.shortcode.number, "amount_cents": witness.amount.cents,
         "states": [state.value for state in WITHOUT_RECEIPT],
         "reference_hash": sealer.blind(REFERENCE, folded(witness.reference)),
+        "phone_hash": sealer.blind(PHONE, witness.payer.digits) if witness.payer else None,
         "first": _id_at(witness.happened_at - ASKED_BEFORE_MAX),
         "beyond": _id_at(witness.happened_at + ASKED_AFTER_MAX), "limit": ASKED_MAX,
     })

@@ -162,6 +162,31 @@ create index statement_lines_receipt on statement_lines (receipt);
 create index statement_lines_day on statement_lines (merchant_id, livemode, account, completed_at);
 create index statement_lines_file on statement_lines (statement_id, place);
 
+-- What M-Pesa was asked about a receipt or a short code, and what it answered later.
+create table inquiries (
+    id                         text primary key,
+    kind                       text not null,
+    merchant_id                text not null,
+    livemode                   boolean not null,
+    provider_id                text not null,
+    shortcode_kind             text not null,
+    shortcode                  text not null,
+    store_number               text not null,
+    receipt                    text not null,
+    asked_conversation_id      text not null,
+    conversation_id            text not null,
+    originator_conversation_id text not null,
+    state                      text not null,
+    outcome                    text,
+    answer                     text not null,
+    told                       bytea,
+    raws                       bytea[] not null default '{}',
+    asked_at                   timestamptz not null,
+    answered_at                timestamptz
+);
+
+create index inquiries_list on inquiries (merchant_id, livemode, id desc);
+
 -- What M-Pesa said lay on an account of the books at some moment; `opening`: where the books began.
 create table balances (
     merchant_id  text not null,
@@ -173,6 +198,14 @@ create table balances (
     amount_cents bigint not null,
     primary key (merchant_id, livemode, account, observed_at, source)
 );
+
+-- When each short code is asked for its balance by itself.
+create table balance_turns (
+    provider_id text primary key,
+    next_ask_at timestamptz
+);
+
+create index balance_turns_due on balance_turns (next_ask_at) where next_ask_at is not null;
 
 -- Where the books and M-Pesa's records differ, or a person must look.
 create table discrepancies (
