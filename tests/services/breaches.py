@@ -45,6 +45,13 @@ SPOILT = {
         " credit, amount_cents, shortcode, 'UKL9999999', 'pay_x', happened_at, posted_at"
         " from postings where payment_id = '{completed}'",
         "I2 I3", "The posting of receipt UKL9999999 is of payment pay_x, which is not here."),
+    "a posting of no known move": (
+        "update postings set move = 'dreamt' where payment_id = '{completed}'",
+        "I2 I3", "The posting of receipt " + receipt("completed")
+        + " of payment {completed} cannot be read."),
+    "a chained posting of no known move": (
+        "update postings set move = 'dreamt' where payment_id = '{completed}'",
+        "I2 I3", f"receipt {receipt('completed')}, cannot be read: it was changed."),
     "the newest postings unchained": (
         "delete from posting_links where sequence = (select max(sequence) from posting_links)",
         "I2 I3", "were chained."),

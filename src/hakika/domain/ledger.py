@@ -73,9 +73,10 @@ class Posted:
     """A posting as it stands in the books, in its place of the chain."""
 
     sequence: int                # gap-free, from 1, for each merchant and mode
-    posting: Posting | None      # None: its row is not there any more
+    posting: Posting | None      # None: its row is not there any more, or cannot be read
     posted_at: datetime
     link: bytes                  # the hash of this one and of the one before
+    unreadable: str = ""         # the receipt in a row that is there, and says what no posting says
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,11 @@ class Chain:
             last = each.sequence - 1
             lost = f"posting {last}" if last == expected else f"postings {expected} to {last}"
             yield f"The books of {self.merchant_id} ({self._mode}) have lost {lost}."
+        elif each.unreadable:
+            yield (
+                f"Posting {each.sequence} of {self.merchant_id} ({self._mode}), receipt "
+                f"{each.unreadable}, cannot be read: it was changed."
+            )
         elif each.posting is None:
             yield f"Posting {each.sequence} of {self.merchant_id} ({self._mode}) was deleted."
         elif each.link != link(

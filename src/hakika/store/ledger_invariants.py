@@ -7,7 +7,7 @@ from typing import LiteralString
 
 from psycopg.rows import DictRow
 
-from hakika.domain.ledger import Posted
+from hakika.domain.ledger import Posted, Posting
 from hakika.domain.ledger_invariant import StoredPosting
 from hakika.store.ledger import posted_of, posting_of
 from hakika.store.transaction import Transaction
@@ -33,8 +33,15 @@ async def of_payments(tx: Transaction, payment_ids: Sequence[str]) -> list[DictR
 
 
 def stored_posting(row: DictRow) -> StoredPosting:
-    """Return the posting of a row. Raises: ValueError, for a move that is none of ours."""
-    return StoredPosting(posting_of(row), row["merchant_id"], row["livemode"])
+    """Return the posting of a row, read if it can be."""
+    return StoredPosting(_read(row), row["receipt"], row["merchant_id"], row["livemode"])
+
+
+def _read(row: DictRow) -> Posting | None:
+    try:
+        return posting_of(row)
+    except ValueError:  # a move that is none of ours, or an amount below zero
+        return None
 
 
 async def chained(tx: Transaction) -> AsyncGenerator[list[tuple[str, bool, Posted]], None]:
@@ -45,4 +52,14 @@ async def chained(tx: Transaction) -> AsyncGenerator[list[tuple[str, bool, Poste
     async with tx.connection.cursor(name="hakika_verify_postings") as cursor:
         await cursor.execute(_CHAINED)
         while rows := await cursor.fetchmany(BATCH):
-            yield [(row["merchant_id"], row["livemode"], posted_of(row)) for row in rows]
+            yield [(row["merchant_id"], row["livemode"], _posted(row)) for row in rows]
+
+
+def _posted(row: DictRow) -> Posted:
+    if row["move"] is None:
+        return posted_of(row)
+    posting = _read(row)
+    return Posted(
+        row["sequence"], posting, row["posted_at"], bytes(row["link"]),
+        "" if posting else row["receipt"],
+    )
