@@ -21,6 +21,7 @@ from hakika.domain.provider import Provider, Secrets
 from hakika.domain.shortcode import Shortcode, paybill, till
 from hakika.services import callbacks, payments, providers, witnesses
 from hakika.services.callbacks import Arrival
+from hakika.services.facts import record_heard
 from hakika.services.verify import verify
 from hakika.store.payment_search import Filter
 from tests.services.world import SAFARICOM, World, order, paid
@@ -326,3 +327,61 @@ async def test_what_a_payer_typed_is_sealed(world, receipt):
     (payment,) = await all_of(world)
     assert payment.reference == "MAMA NJERI"
     assert payment.amount == Money.shillings(1_500) and PaymentId(payment.id)
+
+
+async def test_one_witness_that_does_not_open_keeps_no_other_waiting(world, receipt):
+    """A damaged row among a hundred: the other ninety-nine are somebody's money. (I1)"""
+    way = await provider(world)
+    others = [f"{receipt[:-1]}{letter}" for letter in "AB"]
+    for each in (receipt, *others):
+        await keep(world, way, told(each))
+    world.change(
+        "update witnesses set private = set_byte(private, 20, 1 # get_byte(private, 20)),"
+        f" heard_at = heard_at - interval '1 hour' where receipt = '{receipt}'",
+    )
+
+    assert await witnesses.hear_again(world.rt) == 3
+
+    assert sorted(each.receipt for each in await all_of(world)) == others
+    assert world.value(
+        "select next_try_at > now() + interval '5 minutes' from witnesses where receipt = %s",
+        receipt,
+    )
+    said = [each for check in (await verify(world.rt)).checks for each in check.violations]
+    assert any(receipt in each for each in said), said
+    world.change(f"delete from witnesses where receipt = '{receipt}'")
+
+
+async def keep(world: World, way: Provider, raw: bytes) -> None:
+    """Let the process die as soon as a confirmation is durable, and let its turn come again."""
+
+    async def die(*_: object, **__: object) -> None:
+        raise RuntimeError("the process ended here")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(witnesses, "_settle", die)
+        with pytest.raises(RuntimeError):
+            await confirm(world, way, raw)
+    world.change("update witnesses set next_try_at = now() where next_try_at is not null")
+
+
+async def test_money_that_turned_out_to_be_anothers_just_now_accuses_nobody(
+    world, receipt, monkeypatch,
+):
+    """Between our judgement and its commit its own callback came: judged again, not disputed."""
+    way = await provider(world)
+    meant, owner = await asked(world, reference="TILL 4"), await asked(world, reference="TILL 5")
+
+    async def overtaken(*words: Any, **more: Any) -> Any:
+        await world.call_back(owner, paid(owner, receipt=receipt))
+        return await record_heard(*words, **more)
+
+    monkeypatch.setattr(witnesses, "record_heard", overtaken)
+    await confirm(world, way, twin(meant, receipt))
+    world.change("update witnesses set next_try_at = now() where next_try_at is not null")
+    assert await witnesses.hear_again(world.rt) == 1
+
+    assert (await world.read(owner.id)).receipt == receipt
+    found = await world.read(meant.id)
+    assert (found.state, found.needs_review) == (State.PENDING, False)
+    await verified(world)

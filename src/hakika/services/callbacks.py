@@ -18,31 +18,22 @@ from hakika.domain.errors import NotFound
 from hakika.domain.fact import Fact, Source
 from hakika.domain.ids import PaymentId, ProviderId
 from hakika.domain.payment import Payment
-from hakika.domain.sealing import SealBroken
 from hakika.domain.verdict import Said, from_callback, is_about
 from hakika.domain.witness import Witness
 from hakika.services import providers, witnesses
 from hakika.services.facts import Unheard, record_heard
 from hakika.services.killpoints import KillPoint
+from hakika.services.mistakes import OUR_MISTAKES
 from hakika.services.runtime import Runtime
 from hakika.services.telemetry import KEPT
 from hakika.store import quarantine
-from hakika.store.keyring import MasterKeyMissing
 from hakika.store.quarantine import Held
-from hakika.store.transaction import StatementRefused
 
 log = structlog.get_logger(__name__)
 
 # A callback that our own mistake kept us from reading waits for the mended version of us.
 RETRY_SECONDS = 60
 TRIES_MAX = 60 * 24
-
-# What our own mistakes raise, and a row that does not open here: damaged, or its owner's key was
-# wrapped by a master key of another process. Not the database's absence: that must answer 503.
-_OUR_MISTAKES = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, MasterKeyMissing, SealBroken,
-    StatementRefused, TypeError, ValueError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +108,7 @@ async def _put_stray_aside(rt: Runtime, arrival: Arrival) -> None:
 async def _hear(rt: Runtime, arrival: Arrival, payment_id: PaymentId) -> None:
     try:
         await _interpret(rt, arrival, payment_id)
-    except _OUR_MISTAKES:
+    except OUR_MISTAKES:
         log.exception("callback_not_interpreted", payment=payment_id)
         await _put_aside(rt, arrival, "not_interpreted", payment_id=payment_id, again=True)
 
@@ -201,7 +192,7 @@ async def _tried_again(rt: Runtime, held: Held) -> bool:
     arrival = Arrival(token="", raw=held.raw, source_address=held.source_address)
     try:
         await _interpret(rt, arrival, held.payment_id)
-    except _OUR_MISTAKES:
+    except OUR_MISTAKES:
         log.exception("callback_not_interpreted", payment=held.payment_id, tries=held.tries)
         if held.tries >= TRIES_MAX:
             async with rt.store.transaction() as tx:

@@ -40,6 +40,7 @@ class _Hearing:
     payment_id: PaymentId
     hear: Hear
     keep_answer: bool = False
+    may_contradict: bool = True
 
 
 async def record(
@@ -59,22 +60,29 @@ async def record(
 
 async def record_heard(
     rt: Runtime, payment_id: PaymentId, hear: Hear, *, seen: Payment | None = None,
+    may_contradict: bool = True,
 ) -> Change:
     """Record the fact that `hear` finds when it sees the payment; it may see it more than once.
 
-    `seen` is the payment as it was some time ago, if its caller knows that.
+    `seen` is the payment as it was some time ago, if its caller knows that. A receipt that belongs
+    to another payment contradicts this one: M-Pesa itself said both. It is no contradiction when it
+    was our own judgement that it may be this one's, hence `may_contradict`.
 
     Raises:
         Unheard: `hear` returned None; nothing was written.
+        ReceiptTaken: the receipt is another payment's, and may not contradict. Judge again.
         NotFound, StoreUnavailable: as `record`.
     """
-    return await _recorded(rt, _Hearing(payment_id, hear), seen)
+    hearing = _Hearing(payment_id, hear, may_contradict=may_contradict)
+    return await _recorded(rt, hearing, seen)
 
 
 async def _recorded(rt: Runtime, hearing: _Hearing, seen: Payment | None) -> Change:
     try:
         change = await _commit(rt, hearing, seen)
     except ReceiptTaken as taken:
+        if not hearing.may_contradict:
+            raise
         note = f"The receipt {taken} belongs to another payment."
         hear = hearing.hear
         change = await _commit(

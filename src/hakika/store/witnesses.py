@@ -20,10 +20,10 @@ from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Payment, folded
 from hakika.domain.shortcode import Kind, Shortcode
 from hakika.domain.witness import ASKED_AFTER_MAX, ASKED_BEFORE_MAX, WITHOUT_RECEIPT, Witness
+from hakika.store import payments
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import REFERENCE, payment_of
 from hakika.store.payment_statements import COLUMNS
-from hakika.store.payments import opened
 from hakika.store.transaction import Transaction
 
 # More than these are never all looked at: they cannot be told apart anyway.
@@ -84,12 +84,34 @@ _DUE: LiteralString = """
 """
 
 
+_PUT_OFF: LiteralString = """
+    update witnesses set next_try_at = %(until)s
+     where receipt = %(receipt)s and shortcode = %(shortcode)s and livemode = %(livemode)s
+       and source = %(source)s and next_try_at is not null
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A witness whose money has no payment yet, and since when it is known."""
+    """A witness whose money has no payment yet, sealed as it is; since when it is known."""
 
-    witness: Witness
-    heard_at: datetime
+    row: Mapping[str, Any]
+
+    @property
+    def receipt(self) -> str:
+        """What it tells of."""
+        return str(self.row["receipt"])
+
+    @property
+    def shortcode(self) -> str:
+        """Where the money came in."""
+        return str(self.row["shortcode"])
+
+    @property
+    def heard_at(self) -> datetime:
+        """When it was first heard (UTC)."""
+        heard_at: datetime = self.row["heard_at"]
+        return heard_at
 
 
 async def add(
@@ -106,7 +128,7 @@ async def add(
 
 async def payment_with_receipt(tx: Transaction, witness: Witness) -> Payment | None:
     """Return the payment whose receipt this is, first or second, or None."""
-    return await opened(tx, await tx.row(_WITH_RECEIPT, _names(witness)))
+    return await payments.opened(tx, await tx.row(_WITH_RECEIPT, _names(witness)))
 
 
 async def asked(tx: Transaction, witness: Witness) -> list[Payment]:
@@ -137,11 +159,22 @@ async def settle(
 async def take_due(
     tx: Transaction, *, now: datetime, lease: datetime, limit: int,
 ) -> list[Due]:
-    """Hold witnesses whose turn it is until `lease`, and return them."""
-    rows = await tx.rows(_DUE, {"now": now, "lease": lease, "limit": limit})
-    return [
-        Due(_witness_of(row, await tx.sealer(row["merchant_id"])), row["heard_at"]) for row in rows
-    ]
+    """Hold witnesses whose turn it is until `lease`, and return them unopened."""
+    return [Due(row) for row in await tx.rows(_DUE, {"now": now, "lease": lease, "limit": limit})]
+
+
+async def opened(tx: Transaction, due: Due) -> Witness:
+    """Return what a witness says.
+
+    Raises:
+        SealBroken, MasterKeyMissing, ValueError: its row does not open, or cannot be read.
+    """
+    return _witness_of(due.row, await tx.sealer(due.row["merchant_id"]))
+
+
+async def put_off(tx: Transaction, due: Due, *, until: datetime) -> None:
+    """Let a witness that is still due be so later."""
+    await tx.execute(_PUT_OFF, {**due.row, "until": until})
 
 
 def _names(witness: Witness) -> dict[str, Any]:
