@@ -38,7 +38,7 @@ class MpesaCredentials(BaseModel):
     nominated_number: Annotated[str, Field(max_length=20)] = ""
     default: bool | None = Field(
         None, description="Collects when a payment names no short code. Left out: as it is; the "
-        "first one does.",
+        "first one does. False is refused for the one that does: name another instead.",
     )
 
 

@@ -44,7 +44,7 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
     Raises:
         Invalid: a masked value, a sandbox's value for live money, or live money at an address of
             ours that Safaricom cannot reach.
-        Conflict: there are 50 short codes already.
+        Conflict: there are 50 short codes already; or it is the default, and is not to be.
     """
     secrets = wanted.secrets
     refuse_masked(
@@ -58,7 +58,7 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
     async with rt.store.transaction() as tx:
         await merchants.lock(tx, key.merchant_id)
         present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
-        provider = _beside(provider, present)
+        provider = _beside(provider, present, wanted.is_default)
         await providers.put(tx, provider)
     _forget(rt, key)
     return await _proved(rt, provider)
@@ -74,17 +74,29 @@ def _provider(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
     )
 
 
-def _beside(provider: Provider, present: Sequence[Provider]) -> Provider:
-    """Return `provider` as it fits among those that are there."""
+def _beside(
+    provider: Provider, present: Sequence[Provider], wanted_default: bool | None,
+) -> Provider:
+    """Return `provider` as it fits among those that are there. Raises: Conflict."""
     for each in present:
         if each.shortcode.number == provider.shortcode.number:
+            _check_heir(wanted_default, is_default=each.is_default)
             return replace(
                 provider, id=each.id, created_at=each.created_at,
                 is_default=provider.is_default or each.is_default,
             )
     if len(present) >= PROVIDERS_MAX:
         raise Conflict(f"There are {PROVIDERS_MAX} short codes already.", hint="Delete one first.")
+    _check_heir(wanted_default, is_default=not present)
     return replace(provider, is_default=provider.is_default or not present)
+
+
+def _check_heir(wanted: bool | None, *, is_default: bool) -> None:
+    if wanted is False and is_default:
+        raise Conflict(
+            "One short code has to be the default, and it is this one.",
+            hint="Put the other short code with default: true; or leave default out here.",
+        )
 
 
 def _check_fit(rt: Runtime, account: Credentials) -> None:
