@@ -29,6 +29,8 @@ NEEDED = {
     ("GET", "/v1/ledger/accounts"): Scope.REPORTS_READ,
     ("GET", "/v1/ledger/entries"): Scope.REPORTS_READ,
     ("POST", "/v1/merchant/c2b"): Scope.MERCHANT_WRITE,
+    ("GET", "/v1/merchant/c2b"): Scope.MERCHANT_READ,
+    ("PUT", "/v1/merchant/c2b/validation"): Scope.MERCHANT_WRITE,
     ("POST", "/v1/payments/{payment_id}/assign"): Scope.PAYMENTS_WRITE,
     ("GET", "/v1/customers"): Scope.CUSTOMERS_READ,
     ("POST", "/v1/customers"): Scope.CUSTOMERS_WRITE,

@@ -12,14 +12,16 @@ import pytest
 
 from hakika.daraja.credentials import NAIROBI
 from hakika.domain.callback import Door
+from hakika.domain.customer import Details
 from hakika.domain.errors import Conflict
-from hakika.domain.ids import PaymentId
+from hakika.domain.ids import CustomerId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Origin, Payment, State
+from hakika.domain.payment_data import payment_data
 from hakika.domain.provider import Provider, Secrets
 from hakika.domain.shortcode import Shortcode, paybill, till
-from hakika.services import callbacks, payments, providers, witnesses
+from hakika.services import callbacks, customers, payments, providers, witnesses
 from hakika.services.callbacks import Arrival
 from hakika.services.facts import record_heard
 from hakika.services.verify import verify
@@ -385,3 +387,83 @@ async def test_money_that_turned_out_to_be_anothers_just_now_accuses_nobody(
     found = await world.read(meant.id)
     assert (found.state, found.needs_review) == (State.PENDING, False)
     await verified(world)
+
+
+PERSON = Msisdn("254711345126")
+
+
+async def customer(world: World, phone: Msisdn, name: str = "") -> str:
+    return (await customers.create(world.rt, world.key, Details(name=name, phone=phone))).id
+
+
+@pytest.mark.parametrize(("msisdn", "version"), [
+    (PERSON.sha256, 1), (PERSON.sha256.upper(), 1), (PERSON.digits, 1), ("2547 ***** 126", 2),
+])
+async def test_unasked_money_is_of_the_customer_who_is_known_already(
+    world, receipt, msisdn, version,
+):
+    """By keyed hashes alone; and which version of C2B it was is seen by the form."""
+    known = await customer(world, PERSON, "Jane Wanjiku")
+    await customer(await world.besides(), PERSON, "Jane")
+    way = await provider(world)
+    await confirm(world, way, told(receipt, MSISDN=msisdn))
+
+    (payment,) = await all_of(world)
+    assert payment.customer_id == known
+    assert payment.payer == (PERSON if msisdn == PERSON.digits else None)
+    assert PERSON.sha256 not in str(payment_data(payment)).lower()
+    (way,) = await providers.find(world.rt, world.key)
+    assert way.c2b_version == version
+    await verified(world)
+
+
+@pytest.mark.parametrize("others", [
+    [(Msisdn("254722999126"), "")],                    # another fits as well
+    [(Msisdn("254722999126"), "Jane")],
+])
+async def test_who_may_be_several_is_nobody(world, receipt, others):
+    """A guess would show one customer's money to another."""
+    for phone, name in [(PERSON, "Jane"), *others]:
+        await customer(world, phone, name)
+    await confirm(world, await provider(world), told(receipt))
+
+    (payment,) = await all_of(world)
+    assert (payment.customer_id, payment.payer) == (None, None)
+
+
+@pytest.mark.parametrize(("name", "msisdn"), [
+    ("Otieno", "2547 ***** 126"),          # M-Pesa says that it was a JANE
+    ("Jane", "2547 ***** 26"),             # too little is seen of it
+    ("Jane", "2547 ***** 127"), ("Jane", "2541 ***** 126"), ("Jane", ""),
+    ("Jane", Msisdn("254722999126").sha256),
+])
+async def test_a_stranger_is_no_customer(world, receipt, name, msisdn):
+    """A mask fits one stranger in a thousand."""
+    await customer(world, PERSON, name)
+    await confirm(world, await provider(world), told(receipt, MSISDN=msisdn))
+
+    (payment,) = await all_of(world)
+    assert payment.customer_id is None
+
+
+async def test_an_erased_customer_is_not_found_by_what_m_pesa_tells(world, receipt):
+    erased = CustomerId(await customer(world, PERSON, "Jane"))
+    await customers.erase(world.rt, world.key, erased)
+    for last, msisdn in (("A", PERSON.sha256), ("B", "2547 ***** 126")):
+        await confirm(world, await provider(world), told(receipt[:-1] + last, MSISDN=msisdn))
+
+    assert [each.customer_id for each in await all_of(world)] == [None, None]
+
+
+async def test_a_hash_tells_two_that_look_alike_apart(world, receipt):
+    """At a till nobody types a reference; the hash is certain."""
+    way = await provider(world, SHOP)
+    first, _ = [
+        await world.read((await world.ask(order(shortcode="5551234", payer=each))).data["id"])
+        for each in (PERSON, Msisdn("254712345126"))
+    ]
+    await confirm(world, way, told(
+        receipt, BillRefNumber="", BusinessShortCode="5551234", MSISDN=PERSON.sha256,
+    ))
+
+    assert (await world.read(first.id)).receipt == receipt

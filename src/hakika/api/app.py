@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 import hakika
 from hakika.api import (
     auth,
+    c2b,
     callbacks,
     customers,
     deliveries,
@@ -41,8 +42,8 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, keys,
-        reconciliation, request_log, health,
+        payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, c2b,
+        keys, reconciliation, request_log, health,
     )
 )
 

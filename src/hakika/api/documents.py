@@ -11,10 +11,10 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from hakika.api.auth import OPEN, SCHEMES
+from hakika.api.c2b_bodies import C2bRequest, ValidationRequest
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
 from hakika.api.inputs import AssignRequest, PaymentRequest
 from hakika.api.merchant_bodies import (
-    C2bRequest,
     CollectionsRequest,
     KeyRequest,
     OverlapRequest,
@@ -34,7 +34,8 @@ _BY_REFERENCE = (
     AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
     EndpointChange, EndpointRequest,
     KeyRequest, OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem,
-    RecoveryRequest, RefusalProblem, ShortcodeRequest, WebhookRequest,
+    RecoveryRequest, RefusalProblem, ShortcodeRequest, ValidationRequest,
+    WebhookRequest,
 )
 
 _PROBLEMS = {

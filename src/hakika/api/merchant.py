@@ -13,12 +13,11 @@ from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import shortcode
-from hakika.domain.callback import Door
 from hakika.domain.errors import Forbidden, Invalid
 from hakika.domain.merchant import ApiKey, CollectionsStop, Scope
 from hakika.domain.provider import Secrets, provider_data
 from hakika.domain.times import written
-from hakika.services import merchants, providers, registrations
+from hakika.services import merchants, providers
 
 router = APIRouter(prefix="/v1/merchant", tags=["merchant"])
 
@@ -102,28 +101,6 @@ async def validate(rt: Rt, key: Writer, shortcode: WhichShortcode = "") -> Respo
     """Fetch an access token with the credentials that are kept, and say what came of it."""
     provider = await providers.validate(rt, key, shortcode)
     return Answer({"success": True, "data": provider_data(provider)})
-
-
-@router.post(
-    "/c2b", summary="Hear of unasked payments", openapi_extra=body_of(bodies.C2bRequest),
-    responses=answers(
-        bodies.C2bAnswer, HTTPStatus.OK, 400, 401, 403, 404, 413, 502, 503,
-    ),
-)
-async def register_c2b(request: Request, rt: Rt, key: Writer) -> Response:
-    """Have M-Pesa tell Hakika of every payment to a short code, also of those nobody asked for.
-
-    In live mode M-Pesa takes the addresses once: to register others, delete them on its portal.
-    """
-    wanted = read_model(bodies.C2bRequest, read_object(await read_bytes(request)))
-    provider = await registrations.register_c2b(
-        rt, key, wanted.shortcode, when_unheard=wanted.when_unheard,
-    )
-    return Answer({"success": True, "data": {
-        "shortcode": provider.shortcode.number, "when_unheard": wanted.when_unheard.value,
-        "confirmation_url": rt.callback_url(provider.id, Door.CONFIRMATION),
-        "validation_url": rt.callback_url(provider.id, Door.VALIDATION),
-    }})
 
 
 @router.delete(

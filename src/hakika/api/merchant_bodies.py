@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from hakika.api.inputs import NAMES_SOME, Moment, cursor_of
 from hakika.api.schemas import Page
 from hakika.domain.merchant import OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, Scope
-from hakika.domain.shortcode import Kind, WhenUnheard
+from hakika.domain.shortcode import Kind
 
 _Secret = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[!-~]+$")]
 _Url = Annotated[str, Field(max_length=2048)]
@@ -90,36 +90,6 @@ class ProviderData(BaseModel):
     last_error: str | None = Field(description="What Daraja said, in words.")
     created_at: str
     updated_at: str
-
-
-class C2bRequest(BaseModel):
-    """Have M-Pesa tell Hakika of payments that nobody asked for."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
-        "shortcode": "600966", "when_unheard": "Completed",
-    }]})
-
-    shortcode: str = Field("", max_length=10, description="Left out: the default.")
-    when_unheard: WhenUnheard = Field(
-        WhenUnheard.COMPLETED,
-        description="What M-Pesa does with a payment when Hakika does not answer in time.",
-    )
-
-
-class C2bData(BaseModel):
-    """The addresses that M-Pesa calls. Keep them to yourself: who knows them can pretend."""
-
-    shortcode: str
-    when_unheard: WhenUnheard
-    confirmation_url: str
-    validation_url: str
-
-
-class C2bAnswer(BaseModel):
-    """They are registered."""
-
-    success: Literal[True] = True
-    data: C2bData
 
 
 class ProviderAnswer(BaseModel):

@@ -10,6 +10,7 @@ from hakika.domain.errors import Invalid
 from hakika.domain.ids import MerchantId, ProviderId
 from hakika.domain.shortcode import Shortcode
 from hakika.domain.times import written
+from hakika.domain.validation import EVERYTHING, Terms
 
 NAME = "mpesa"
 
@@ -44,6 +45,8 @@ class Provider:
     result_url: str = ""
     timeout_url: str = ""
     nominated_number: str = ""
+    terms: Terms = EVERYTHING            # which of its payers' own payments are let in
+    c2b_version: int | None = None       # of the last confirmation whose payer could tell it
     valid: bool | None = None            # None: Daraja could not be asked yet
     checked_at: datetime | None = None
     last_error: str = ""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
 
 import structlog
 
@@ -18,9 +17,10 @@ from hakika.domain.errors import NotFound
 from hakika.domain.fact import Fact, Source
 from hakika.domain.ids import PaymentId, ProviderId
 from hakika.domain.payment import Payment
+from hakika.domain.validation import Refused
 from hakika.domain.verdict import Said, from_callback, is_about
 from hakika.domain.witness import Witness
-from hakika.services import providers, witnesses
+from hakika.services import providers, sources, validations, witnesses
 from hakika.services.facts import Unheard, record_heard
 from hakika.services.killpoints import KillPoint
 from hakika.services.mistakes import OUR_MISTAKES
@@ -45,13 +45,16 @@ class Arrival:
     source_address: str
 
 
-async def receive(rt: Runtime, arrival: Arrival) -> None:
-    """Make a callback durable, with everything that follows from it.
+async def receive(rt: Runtime, arrival: Arrival) -> Refused | None:
+    """Make a callback durable, with everything that follows from it. Answer with thanks.
+
+    A validation is a question instead: the reason, if there is one, is why to answer with a no.
 
     Raises:
         StoreUnavailable: it was not made durable. Answer 503: if Safaricom calls again, we win.
     """
     rt.passing(KillPoint.BEFORE_CALLBACK)
+    refused: Refused | None = None
     with rt.telemetry.callback() as handling:
         match rt.called_about(arrival.token):
             case None:
@@ -60,10 +63,13 @@ async def receive(rt: Runtime, arrival: Arrival) -> None:
                 await _hear(rt, arrival, PaymentId(payment_id))
             case Called(Door.CONFIRMATION, provider_id):
                 await _hear_confirmation(rt, arrival, ProviderId(provider_id))
-            case Called(Door.VALIDATION, _):
-                pass  # everything is accepted: money that nobody asked for is money too
+            case Called(Door.VALIDATION, provider_id):
+                refused = await validations.judge(
+                    rt, ProviderId(provider_id), arrival.raw, source_address=arrival.source_address,
+                )
         handling.outcome = KEPT
     rt.passing(KillPoint.AFTER_CALLBACK)
+    return refused
 
 
 async def _hear_confirmation(rt: Runtime, arrival: Arrival, provider_id: ProviderId) -> None:
@@ -72,7 +78,7 @@ async def _hear_confirmation(rt: Runtime, arrival: Arrival, provider_id: Provide
     if provider is None:
         await _put_aside(rt, arrival, "no_such_short_code")
         return
-    if provider.livemode and not _source_is_trusted(rt, arrival.source_address):
+    if provider.livemode and not sources.is_trusted(rt, arrival.source_address):
         await _put_aside(rt, arrival, "unlisted_address")
         return
     try:
@@ -80,15 +86,17 @@ async def _hear_confirmation(rt: Runtime, arrival: Arrival, provider_id: Provide
     except strict_json.Unreadable:
         await _put_aside(rt, arrival, "unreadable")
         return
-    if message.shortcode not in {provider.shortcode.number, provider.shortcode.store_number}:
+    if not provider.shortcode.is_named(message.shortcode):
         await _put_aside(rt, arrival, "not_this_short_code")
         return
     await witnesses.hear(rt, Witness(
         Source.C2B, provider.merchant_id, provider.livemode, provider.shortcode, message.receipt,
         message.amount, message.paid_at or rt.now(), reference=message.reference,
-        payer=message.payer, payer_masked=message.payer_masked, payer_name=message.payer_name,
-        raw=arrival.raw,
+        payer=message.payer, payer_masked=message.payer_masked, payer_hash=message.payer_hash,
+        payer_name=message.payer_name, raw=arrival.raw,
     ))
+    if message.version not in {None, provider.c2b_version}:
+        await providers.note_version(rt, provider, message.version)
 
 
 async def _put_stray_aside(rt: Runtime, arrival: Arrival) -> None:
@@ -97,7 +105,7 @@ async def _put_stray_aside(rt: Runtime, arrival: Arrival) -> None:
     Safaricom's own are all kept: if they are strays, the fault is in our settings.
     """
     address = arrival.source_address
-    if not _is_in(address, rt.settings.callback_networks) and not rt.limits.may_keep_stray(
+    if not sources.is_listed(rt, address) and not rt.limits.may_keep_stray(
         address, now=rt.ticks(),
     ):
         log.debug("stray_callback_dropped", address=address)
@@ -133,25 +141,9 @@ async def _interpret(rt: Runtime, arrival: Arrival, payment_id: PaymentId) -> No
 
 def _judge(rt: Runtime, payment: Payment, said: Said, arrival: Arrival) -> Fact | None:
     """Return the fact in a callback, or None when it is not to be believed of this payment."""
-    if payment.livemode and not _source_is_trusted(rt, arrival.source_address):
+    if payment.livemode and not sources.is_trusted(rt, arrival.source_address):
         return None
     return from_callback(payment, said) if is_about(payment, said) else None
-
-
-def _source_is_trusted(rt: Runtime, address: str) -> bool:
-    mode = rt.settings.callback_sources
-    if mode == "off" or _is_in(address, rt.settings.callback_networks):
-        return True
-    log.warning("callback_from_unlisted_address", address=address, refused=mode == "enforce")
-    return mode == "log"
-
-
-def _is_in(address: str, networks: tuple[str, ...]) -> bool:
-    try:
-        peer = ip_address(address)
-    except ValueError:
-        return False
-    return any(peer in ip_network(network) for network in networks)
 
 
 def _said(callback: wire.StkCallback, raw: bytes) -> Said:

@@ -18,6 +18,7 @@ from hakika.domain.merchant import ApiKey
 from hakika.domain.payment import Payment
 from hakika.domain.provider import Provider, Secrets, refuse_masked
 from hakika.domain.shortcode import Shortcode
+from hakika.domain.validation import Terms
 from hakika.services.runtime import Runtime
 from hakika.store import merchants, providers
 
@@ -83,7 +84,8 @@ def _beside(
             _check_heir(wanted_default, is_default=each.is_default)
             return replace(
                 provider, id=each.id, created_at=each.created_at,
-                is_default=provider.is_default or each.is_default,
+                is_default=provider.is_default or each.is_default, terms=each.terms,
+                c2b_version=each.c2b_version,
             )
     if len(present) >= PROVIDERS_MAX:
         raise Conflict(f"There are {PROVIDERS_MAX} short codes already.", hint="Delete one first.")
@@ -172,6 +174,20 @@ async def delete(rt: Runtime, key: ApiKey, shortcode: str = "") -> None:
         if unwanted.is_default and heir is not None:
             await providers.put(tx, replace(heir, is_default=True))
     _forget(rt, key)
+
+
+async def set_terms(rt: Runtime, key: ApiKey, provider: Provider, terms: Terms) -> Provider:
+    """Set which of the payers' own payments are let in; return the provider as it is then."""
+    async with rt.store.autocommit() as tx:
+        await providers.set_terms(tx, provider.id, terms)
+    _forget(rt, key)
+    return replace(provider, terms=terms)
+
+
+async def note_version(rt: Runtime, provider: Provider, version: int) -> None:
+    """Keep which version of C2B M-Pesa speaks to a short code."""
+    async with rt.store.autocommit() as tx:
+        await providers.note_version(tx, provider.id, version)
 
 
 async def with_id(rt: Runtime, provider_id: ProviderId) -> Provider | None:

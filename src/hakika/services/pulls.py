@@ -146,7 +146,7 @@ def _witness(provider: Provider, row: PullRow, now: datetime) -> Witness:
     return Witness(
         Source.PULL, provider.merchant_id, provider.livemode, provider.shortcode, row.receipt,
         row.amount, row.happened_at or now, reference=row.reference, payer=row.payer,
-        payer_masked=row.payer_masked, raw=row.raw,
+        payer_masked=row.payer_masked, payer_hash=row.payer_hash, raw=row.raw,
     )
 
 

@@ -12,6 +12,7 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.payment import Origin, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 from hakika.domain.witness import Verdict, Witness, contradicts, judge, may_be_for, paid
+from hakika.services import customers
 from hakika.services.facts import Unheard, record, record_heard, told
 from hakika.services.mistakes import OUR_MISTAKES
 from hakika.services.payments import SALT_BITS
@@ -135,12 +136,15 @@ async def _pay(rt: Runtime, witness: Witness, payment: Payment) -> Outcome:
 
 async def _bear(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome:
     """Make a payment of money that nobody asked for."""
+    async with rt.store.autocommit() as tx:
+        customer_id = await customers.behind(tx, witness)
     unpaid = born(Payment(
         id=PaymentId(rt.new_id("pay")), merchant_id=witness.merchant_id,
         livemode=witness.livemode, amount=witness.amount, payer=witness.payer,
         shortcode=witness.shortcode, reference=witness.reference, description="",
         idempotency_key="", created_at=heard_at, updated_at=heard_at, state=State.UNSENT,
-        origin=Origin.C2B, payer_masked=witness.payer_masked, salt=f"{rt.random_bits(SALT_BITS):x}",
+        origin=Origin.C2B, customer_id=customer_id, payer_masked=witness.payer_masked,
+        salt=f"{rt.random_bits(SALT_BITS):x}",
     ))
     change = advance(unpaid, paid(witness), now=rt.now())
     try:

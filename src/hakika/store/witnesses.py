@@ -197,6 +197,7 @@ def _private(witness: Witness) -> bytes:
     head = orjson.dumps([
         shortcode.kind, shortcode.store_number, witness.reference,
         witness.payer.digits if witness.payer else None, witness.payer_masked, witness.payer_name,
+        witness.payer_hash,
     ])
     return head + b"\n" + witness.raw
 
@@ -204,11 +205,13 @@ def _private(witness: Witness) -> bytes:
 def _witness_of(row: Mapping[str, Any], sealer: Sealer) -> Witness:
     place = f"witnesses.private {row['receipt']} {row['shortcode']} {row['source']}"
     head, _, raw = sealer.open(place, row["private"]).partition(b"\n")
-    kind, store_number, reference, payer, payer_masked, payer_name = orjson.loads(head)
+    (
+        kind, store_number, reference, payer, payer_masked, payer_name, payer_hash,
+    ) = orjson.loads(head)
     return Witness(
         Source(row["source"]), MerchantId(row["merchant_id"]), row["livemode"],
         Shortcode(Kind(kind), row["shortcode"], store_number), row["receipt"],
         Money(row["amount_cents"]), row["happened_at"], reference=reference,
         payer=Msisdn(payer) if payer else None, payer_masked=payer_masked, payer_name=payer_name,
-        raw=raw,
+        payer_hash=payer_hash, raw=raw,
     )

@@ -61,6 +61,10 @@ create table providers (
     valid          boolean,
     checked_at     timestamptz,
     last_error     text not null default '',
+    validation_rule text not null,
+    validation_url text not null,
+    when_undecided text not null,
+    c2b_version    smallint,
     created_at     timestamptz not null,
     updated_at     timestamptz not null,
     constraint providers_shortcode_key unique (merchant_id, livemode, shortcode)
