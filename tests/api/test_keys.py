@@ -28,6 +28,7 @@ NEEDED = {
     ("GET", "/v1/payments/{payment_id}/evidence"): Scope.AUDIT_READ,
     ("GET", "/v1/ledger/accounts"): Scope.REPORTS_READ,
     ("GET", "/v1/ledger/entries"): Scope.REPORTS_READ,
+    ("PATCH", "/v1/merchant"): Scope.MERCHANT_WRITE,
     ("POST", "/v1/merchant/c2b"): Scope.MERCHANT_WRITE,
     ("GET", "/v1/merchant/c2b"): Scope.MERCHANT_READ,
     ("PUT", "/v1/merchant/c2b/validation"): Scope.MERCHANT_WRITE,

@@ -151,6 +151,16 @@ def test_what_fails_says_what_a_person_does_next(
     assert "request" not in said.stderr and "of the same merchant and mode" not in said.stderr
 
 
+def test_late_money_is_under_the_rule_that_was_set(here: Here, place: Place) -> None:
+    words = ("merchants", "late-money", place["merchant_id"], "--data", place["data"], "--json")
+
+    assert told(here(*words, "hold"))["late_money"] == "hold"
+
+    assert asked(place, "/v1/merchant")["data"]["late_money"] == "hold"
+    assert told(here(*words, "fulfil"))["livemode"] is False
+    assert here(*words, "keep").returncode == 2
+
+
 def test_merchants_are_listed(here: Here, place: Place) -> None:
     listed = told(here("merchants", "list", "--data", place["data"], "--json"))
 

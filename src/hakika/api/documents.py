@@ -17,6 +17,7 @@ from hakika.api.inputs import AssignRequest, PaymentRequest
 from hakika.api.merchant_bodies import (
     CollectionsRequest,
     KeyRequest,
+    MerchantChange,
     OverlapRequest,
     ProviderRequest,
 )
@@ -33,8 +34,8 @@ _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
     AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
     EndpointChange, EndpointRequest,
-    KeyRequest, OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem,
-    RecoveryRequest, RefusalProblem, ShortcodeRequest, ValidationRequest,
+    KeyRequest, MerchantChange, OverlapRequest, PaymentRequest, Problem, ProviderRequest,
+    QuotaProblem, RecoveryRequest, RefusalProblem, ShortcodeRequest, ValidationRequest,
     WebhookRequest,
 )
 

@@ -34,10 +34,34 @@ WhichShortcode = Annotated[
     responses=answers(bodies.MerchantAnswer, HTTPStatus.OK, 401, 403),
 )
 async def read(rt: Rt, key: Reader) -> Response:
-    """Read the merchant that this key is of."""
+    """Read the merchant that this key is of, with what is set for the key's mode."""
+    return await _merchant(rt, key)
+
+
+@router.patch(
+    "", summary="Change what is wanted of late money",
+    openapi_extra=body_of(bodies.MerchantChange),
+    responses=answers(bodies.MerchantAnswer, HTTPStatus.OK, 400, 401, 403, 413),
+)
+async def change(request: Request, rt: Rt, key: Writer) -> Response:
+    """Set what is to be done with money that comes late, from now on and in the key's mode.
+
+    It is noted on each payment at the moment at which its money comes late.
+    """
+    wanted = read_model(bodies.MerchantChange, read_object(await read_bytes(request)))
+    if wanted.late_money is not None:
+        await merchants.set_late_money(
+            rt, key.merchant_id, wanted.late_money, livemode=key.livemode,
+        )
+    return await _merchant(rt, key)
+
+
+async def _merchant(rt: Rt, key: ApiKey) -> Response:
     merchant = await merchants.read(rt, key.merchant_id)
+    policy = await merchants.late_money(rt, key.merchant_id, livemode=key.livemode)
     return Answer({"success": True, "data": {
-        "id": merchant.id, "name": merchant.name, "created_at": written(merchant.created_at),
+        "id": merchant.id, "name": merchant.name, "livemode": key.livemode,
+        "late_money": policy.value, "created_at": written(merchant.created_at),
     }})
 
 

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hakika.api.inputs import NAMES_SOME, Moment, cursor_of
 from hakika.api.schemas import Page
+from hakika.domain.fact import LateAction
 from hakika.domain.merchant import OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, Scope
 from hakika.domain.shortcode import Kind
 
@@ -226,11 +227,28 @@ class CollectionsAnswer(BaseModel):
     data: CollectionsData
 
 
+class MerchantChange(BaseModel):
+    """Change what is set for a merchant, in the key's mode. What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [
+        {"late_money": "hold"},
+    ]})
+
+    late_money: LateAction | None = Field(
+        None, description="fulfil: it is paid. hold: a person decides. refund: it is owed back; "
+        "a person sends it.",
+    )
+
+
 class MerchantData(BaseModel):
     """The merchant of this key."""
 
     id: str
     name: str
+    livemode: bool = Field(description="The mode of the key, for which the settings are.")
+    late_money: LateAction = Field(
+        description="What is to be done with money that comes after `failed` or `canceled`.",
+    )
     created_at: str
 
 
