@@ -88,7 +88,8 @@ async def put(request: Request, rt: Rt, key: Writer) -> Response:
             wanted.security_credential,
         ),
         result_url=wanted.result_url, timeout_url=wanted.timeout_url,
-        nominated_number=wanted.nominated_number, is_default=wanted.default,
+        nominated_number=wanted.nominated_number, tariff=wanted.tariff,
+        is_default=wanted.default,
     ))
     return Answer({"success": True, "data": provider_data(provider)})
 

@@ -37,6 +37,11 @@ class MpesaCredentials(BaseModel):
     result_url: _Url = ""
     timeout_url: _Url = ""
     nominated_number: Annotated[str, Field(max_length=20)] = ""
+    tariff: Annotated[str, Field(max_length=50)] | None = Field(
+        None, description="By which Safaricom charges you: mgao, business_bouquet or "
+        "customer_bouquet of a paybill, mauzo of a till. Left out: as it is; at first none, and "
+        "then no charge is expected.",
+    )
     default: bool | None = Field(
         None, description="Collects when a payment names no short code. Left out: as it is; the "
         "first one does. False is refused for the one that does: name another instead.",
@@ -83,6 +88,7 @@ class ProviderData(BaseModel):
     provider: Literal["mpesa"]
     livemode: bool
     config_summary: ConfigSummary
+    tariff: str | None = Field(description="By which Safaricom charges you. Null: not told.")
     default: bool
     valid: bool | None = Field(
         description="Daraja gave a token for these. Null: it could not be asked.",

@@ -18,6 +18,7 @@ from hakika.domain.merchant import ApiKey
 from hakika.domain.payment import Payment
 from hakika.domain.provider import Provider, Secrets, refuse_masked
 from hakika.domain.shortcode import Shortcode
+from hakika.domain.tariff import COLLECTED_ON
 from hakika.domain.validation import Terms
 from hakika.services.runtime import Runtime
 from hakika.store import merchants, providers
@@ -34,6 +35,7 @@ class Wanted:
     result_url: str = ""
     timeout_url: str = ""
     nominated_number: str = ""
+    tariff: str | None = None          # None: as it is; "": none
     is_default: bool | None = None     # None: as it is; of the first one, yes
 
 
@@ -54,12 +56,13 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
         security_credential=secrets.security_credential,
         nominated_number=wanted.nominated_number,
     )
+    _check_tariff(rt, wanted)
     provider = _provider(rt, key, wanted)
     _check_fit(rt, credentials(rt, provider))
     async with rt.store.transaction() as tx:
         await merchants.lock(tx, key.merchant_id)
         present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
-        provider = _beside(provider, present, wanted.is_default)
+        provider = _beside(provider, present, wanted)
         await providers.put(tx, provider)
     _forget(rt, key)
     return await _proved(rt, provider)
@@ -71,26 +74,40 @@ def _provider(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
         id=ProviderId(rt.new_id("prv")), merchant_id=key.merchant_id, livemode=key.livemode,
         shortcode=wanted.shortcode, secrets=wanted.secrets, is_default=bool(wanted.is_default),
         result_url=wanted.result_url, timeout_url=wanted.timeout_url,
-        nominated_number=wanted.nominated_number, created_at=now, updated_at=now,
+        nominated_number=wanted.nominated_number, tariff=wanted.tariff or "",
+        created_at=now, updated_at=now,
     )
 
 
 def _beside(
-    provider: Provider, present: Sequence[Provider], wanted_default: bool | None,
+    provider: Provider, present: Sequence[Provider], wanted: Wanted,
 ) -> Provider:
     """Return `provider` as it fits among those that are there. Raises: Conflict."""
     for each in present:
         if each.shortcode.number == provider.shortcode.number:
-            _check_heir(wanted_default, is_default=each.is_default)
+            _check_heir(wanted.is_default, is_default=each.is_default)
             return replace(
                 provider, id=each.id, created_at=each.created_at,
                 is_default=provider.is_default or each.is_default, terms=each.terms,
                 c2b_version=each.c2b_version,
+                tariff=each.tariff if wanted.tariff is None else wanted.tariff,
             )
     if len(present) >= PROVIDERS_MAX:
         raise Conflict(f"There are {PROVIDERS_MAX} short codes already.", hint="Delete one first.")
-    _check_heir(wanted_default, is_default=not present)
+    _check_heir(wanted.is_default, is_default=not present)
     return replace(provider, is_default=provider.is_default or not present)
+
+
+def _check_tariff(rt: Runtime, wanted: Wanted) -> None:
+    if not wanted.tariff:
+        return
+    names = rt.tariffs.names(COLLECTED_ON[wanted.shortcode.kind])
+    if wanted.tariff not in names:
+        raise Invalid(
+            f"No tariff of that name is known for a {wanted.shortcode.kind}.",
+            field="mpesa.tariff", code="tariff_unknown",
+            hint=f"Use one of these, or leave it out: {', '.join(names) or 'there is none'}.",
+        )
 
 
 def _check_heir(wanted: bool | None, *, is_default: bool) -> None:

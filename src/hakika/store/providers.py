@@ -18,7 +18,7 @@ from hakika.store.transaction import Transaction
 _COLUMNS: LiteralString = """
     id, merchant_id, livemode, shortcode_kind, shortcode, store_number, private, is_default, valid,
     checked_at, last_error, validation_rule, validation_url, when_undecided, c2b_version,
-    created_at, updated_at
+    tariff, created_at, updated_at
 """
 
 _LIST: LiteralString = (
@@ -36,11 +36,12 @@ _PUT: LiteralString = (
     values (%(id)s, %(merchant_id)s, %(livemode)s, %(shortcode_kind)s, %(shortcode)s,
         %(store_number)s, %(private)s, %(is_default)s, %(valid)s, %(checked_at)s, %(last_error)s,
         %(validation_rule)s, %(validation_url)s, %(when_undecided)s, %(c2b_version)s,
-        %(created_at)s, %(updated_at)s)
+        %(tariff)s, %(created_at)s, %(updated_at)s)
     on conflict (id) do update set
         shortcode_kind = excluded.shortcode_kind, store_number = excluded.store_number,
         private = excluded.private, is_default = excluded.is_default, valid = excluded.valid,
-        checked_at = excluded.checked_at, last_error = excluded.last_error,
+        tariff = excluded.tariff, checked_at = excluded.checked_at,
+        last_error = excluded.last_error,
         updated_at = excluded.updated_at
 """
 )
@@ -98,7 +99,7 @@ async def put(tx: Transaction, provider: Provider) -> None:
         "private": sealer.seal(_place(provider.id), _private(provider)),
         "is_default": provider.is_default, "valid": provider.valid,
         "checked_at": provider.checked_at, "last_error": provider.last_error,
-        "c2b_version": provider.c2b_version, **_terms(provider.terms),
+        "tariff": provider.tariff, "c2b_version": provider.c2b_version, **_terms(provider.terms),
         "created_at": provider.created_at, "updated_at": provider.updated_at,
     })
 
@@ -163,6 +164,6 @@ def _provider_of(row: dict[str, Any], sealer: Sealer) -> Provider:
             Rule(row["validation_rule"]), row["validation_url"],
             WhenUndecided(row["when_undecided"]),
         ),
-        c2b_version=row["c2b_version"],
+        c2b_version=row["c2b_version"], tariff=row["tariff"],
         created_at=row["created_at"], updated_at=row["updated_at"], **beside,
     )

@@ -67,6 +67,7 @@ create table providers (
     validation_url text not null,
     when_undecided text not null,
     c2b_version    smallint,
+    tariff         text not null default '',
     created_at     timestamptz not null,
     updated_at     timestamptz not null,
     constraint providers_shortcode_key unique (merchant_id, livemode, shortcode)
