@@ -10,7 +10,9 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
@@ -18,8 +20,13 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from hakika.domain import tariff
+from hakika.domain.tariff import TariffMalformed, Tariffs
+
 PREFIX = "HAKIKA_"
 SECRET_CHARACTERS_MIN = 32
+
+TARIFFS_FILE = Path(__file__).with_name("tariffs.toml")
 
 # The union of the two lists in circulation (daraja.md 7.5). Data, not truth: see callback_sources.
 SAFARICOM_ADDRESSES = (
@@ -169,6 +176,11 @@ class Settings(BaseSettings):
     sandbox_queries_per_minute: float = Field(
         5.0, gt=0, description="Status queries a minute for a sandbox short code; Daraja allows 5.",
     )
+    tariffs_file: Path | None = Field(
+        None,
+        description="A file of Safaricom's charges instead of the one that comes with Hakika, in "
+        "its form: src/hakika/tariffs.toml. Left out: that one, which is not confirmed.",
+    )
     live_queries_per_minute: float = Field(
         60.0, gt=0, description="Status queries a minute for one live short code.",
     )
@@ -260,7 +272,23 @@ def read_settings(environment: Mapping[str, str] | None = None, **overrides: obj
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise SettingsInvalid(f"{PREFIX}{field.upper()}: {first['msg']}.") from None
+    if settings.tariffs_file is not None:
+        read_tariffs(settings)
     return settings
+
+
+def read_tariffs(settings: Settings) -> Tariffs:
+    """Return Safaricom's charges: the operator's file, or the one that comes with Hakika.
+
+    Raises:
+        SettingsInvalid: the file cannot be read, or says what cannot be. The message says which.
+    """
+    path = settings.tariffs_file or TARIFFS_FILE
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"), parse_float=Decimal)
+        return tariff.parse(data)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, TariffMalformed) as error:
+        raise SettingsInvalid(f"{PREFIX}TARIFFS_FILE: {path}: {error}.") from error
 
 
 def _one(name: str, text: str) -> tuple[str, object]:

@@ -90,6 +90,42 @@ async def test_addresses_that_stand_already_are_explained(shop, paybill):
     assert refused.body["daraja"]["code"] == "500.003.1001"
 
 
+async def test_a_payment_that_is_for_nothing_is_not_taken(shop, paybill):
+    """The payer's phone says that the account number is wrong, and keeps the money. (F21)"""
+    ruled = await shop.send("PUT", "/v1/merchant/c2b/validation", json={
+        "shortcode": paybill, "rule": "open_payment", "when_undecided": "refuse",
+    })
+    assert ruled.data["rule"] == "open_payment"
+    async with shop.switched(external_validation=[paybill]):
+        async with shop.session.post(f"{shop.world.simulator}/_simulator/c2b", json={
+            "phone": new_person(), "shortcode": paybill, "amount": 500, "account": "MISTYPED",
+        }) as answer:
+            refused = await answer.json()
+        await shop.order(
+            shortcode=paybill, reference="ORDER-5", amount=500, phone="254711000002",
+        )
+        receipt = await pay(shop, paybill, amount=500, account="order-5")
+
+    assert (refused["state"], refused["reason"]) == ("declined", "C2B00012")
+    assert (await found(shop, receipt))["reference"] in {"ORDER-5", "order-5"}
+    assert (await shop.get("/v1/merchant/c2b")).data == [ruled.data | {"version_seen": 2}]
+
+
+async def test_a_rule_that_makes_no_sense_is_refused(shop, paybill):
+    for body, code in (
+        ({"rule": "callback"}, "callback_url_invalid"),
+        ({"rule": "callback", "callback_url": "https://shop.example"},
+         "callback_url_without_endpoint"),
+        ({"rule": "everybody"}, "enum"), ({}, "missing_field"),
+    ):
+        refused = await shop.send("PUT", "/v1/merchant/c2b/validation", json=body)
+        assert (refused.status, refused.body["errors"][0]["code"]) == (400, code)
+    unknown = await shop.send(
+        "PUT", "/v1/merchant/c2b/validation", json={"rule": "accept_all", "shortcode": "999999"},
+    )
+    assert (unknown.status, unknown.body["code"]) == (404, "not_found")
+
+
 async def test_unknown_short_codes_have_no_addresses(shop):
     refused = await shop.send("POST", "/v1/merchant/c2b", json={"shortcode": "999999"})
 

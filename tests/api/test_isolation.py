@@ -45,6 +45,7 @@ SHOWS = {
     "/v1/payments": "payment_id", "/v1/events": "settled_id", "/v1/keys": "key_id",
     "/v1/webhook-endpoints": "endpoint_id", "/v1/deliveries": "delivery_id",
     "/v1/merchant": "merchant_id", "/v1/merchant/providers": "provider_id",
+    "/v1/merchant/c2b": "shortcode",
     "/v1/customers": "customer_id", "/v1/requests": "request_id",
     "/v1/ledger/entries": "settled_id", "/v1/ledger/accounts": "sum", "/v1/balance": "sum",
     "/v1/reconciliation/runs": "run_id", "/v1/reconciliation/statements": "statement_id",

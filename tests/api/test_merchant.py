@@ -151,6 +151,31 @@ async def test_credentials_that_are_put_move_the_default_only_when_they_say_so(s
     assert seen == ["174379"] * 3 + ["600111"] * 3
 
 
+async def test_a_tariff_is_told_or_nothing_is_assumed(shop):
+    """And it stays when the secrets are renewed."""
+    seen = [
+        (await put(shop, **mpesa)).data["tariff"]
+        for mpesa in ({}, {"tariff": "mgao"}, {}, {"tariff": "customer_bouquet"}, {"tariff": ""})
+    ]
+    refused = await put(shop, tariff="mauzo")
+
+    assert seen == [None, "mgao", "mgao", "customer_bouquet", None]
+    assert refused.problem == (400, "invalid_request", [("mpesa.tariff", "tariff_unknown")])
+    assert "business_bouquet, customer_bouquet, mgao" in refused.body["hint"]
+
+
+async def test_a_default_that_is_not_to_be_one_needs_an_heir(shop):
+    """It was ignored in silence, and the next payment went to the short code that was not meant."""
+    first = await put(shop, default=False)
+    await put(shop)
+    again = await put(shop, default=False)
+
+    for refused in (first, again):
+        assert refused.problem == (409, "conflict", [])
+        assert "default: true" in refused.body["hint"]
+    assert [each["default"] for each in (await shop.get(PROVIDERS)).data] == [True]
+
+
 async def test_put_again_they_replace_those_of_the_same_short_code(shop):
     first = (await put(shop)).data
     second = (await put(shop, consumer_key="another_consumer_key_wxyz")).data

@@ -10,7 +10,12 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from tests.api.world import PAYS, new_key, new_person, open_world
+from hakika.domain.ids import PaymentId
+from hakika.services import callbacks
+from hakika.services.callbacks import Arrival
+from hakika.store import payments
+from tests.api.world import PAYS, Shop, new_key, new_person, open_world
+from tests.services.world import canceled, paid
 
 NO_MERCHANT = "254712000012"     # Daraja: "Merchant does not exist"
 THROTTLED = "254711000007"       # 429, not executed
@@ -273,3 +278,37 @@ async def test_a_check_asks_daraja_now(shop, then):
     assert (waiting.status, waiting.data["status"]) == (200, "pending")
     assert settled["status"] == then
     assert (checked.status, checked.data) == (200, settled)
+
+
+async def test_late_money_is_marked_with_what_was_wanted_then(shop):
+    """The goods may be sold again; what is done about it is the merchant's own rule. (T46)"""
+    assert (await shop.get("/v1/merchant")).data["late_money"] == "fulfil"
+    changed = await shop.send("PATCH", "/v1/merchant", json={"late_money": "hold"})
+    payment = (await shop.order(phone=new_person())).data["id"]
+    await late(shop, payment)
+    await shop.send("PATCH", "/v1/merchant", json={"late_money": "refund"})
+
+    assert (changed.data["late_money"], changed.data["livemode"]) == ("hold", False)
+    found = (await shop.get(f"/v1/payments/{payment}")).data
+    assert (found["status"], found["late"], found["late_action"]) == ("completed", True, "hold")
+    (event,) = (each for each in (await shop.get("/v1/events")).data
+                if each["type"] == "payment.completed")
+    assert (event["data"]["late"], event["data"]["late_action"]) == (True, "hold")
+    held = (await shop.get("/v1/payments?late_action=hold")).data
+    assert [each["id"] for each in held] == [payment]
+    assert (await shop.get("/v1/payments?late_action=refund")).data == []
+
+
+async def late(shop: Shop, payment_id: str) -> None:
+    """Let the payer say no, and pay all the same."""
+    rt = shop.world.rt
+
+    async def heard() -> None:
+        async with rt.store.autocommit() as tx:
+            payment = await payments.get(tx, PaymentId(payment_id))
+        assert payment is not None
+        token = rt.callback_url(payment.id).rpartition("/")[2]
+        for raw in (canceled(payment), paid(payment)):
+            await callbacks.receive(rt, Arrival(token, raw, "127.0.0.1"))
+
+    shop.world.in_api(heard())

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.xdist_group("cli")
 
 WORDS = [
     ("dev",), ("serve",), ("api",), ("worker",), ("migrate",), ("pay",), ("verify",),
-    ("merchants", "create"), ("merchants", "list"),
+    ("merchants", "create"), ("merchants", "list"), ("merchants", "late-money"),
     ("keys", "create"), ("keys", "list"), ("keys", "rotate"), ("keys", "revoke"),
     ("collections", "stop"), ("collections", "resume"),
     ("vault", "new-key"), ("vault", "status"), ("vault", "rotate"), ("requests",),

@@ -135,20 +135,30 @@ def test_a_key_is_shown_once(here: Here, place: Place) -> None:
     assert made.stdout[8:16] in listed.stdout
 
 
-@pytest.mark.parametrize(("words", "way_out"), [
-    (("keys", "revoke", "key_none"), "hakika keys list"),
-    (("keys", "create", "--label", "x" * 101), "--help"),
-    (("keys", "create", "--network", "nowhere"), "203.0.113.0/24"),
+@pytest.mark.parametrize(("words", "exit_code", "way_out"), [
+    (("keys", "revoke", "key_none"), 1, "hakika keys list"),
+    (("keys", "create", "--label", "x" * 101), 2, "--help"),
+    (("keys", "create", "--network", "nowhere"), 2, "203.0.113.0/24"),
 ])
 def test_what_fails_says_what_a_person_does_next(
-    here: Here, place: Place, words: tuple[str, ...], way_out: str,
+    here: Here, place: Place, words: tuple[str, ...], exit_code: int, way_out: str,
 ) -> None:
     """Nobody at a command line can "mend the named fields and send the request again"."""
     said = here(*words, "--data", place["data"])
 
-    assert said.returncode == 1
+    assert said.returncode == exit_code
     assert way_out in said.stderr
     assert "request" not in said.stderr and "of the same merchant and mode" not in said.stderr
+
+
+def test_late_money_is_under_the_rule_that_was_set(here: Here, place: Place) -> None:
+    words = ("merchants", "late-money", place["merchant_id"], "--data", place["data"], "--json")
+
+    assert told(here(*words, "hold"))["late_money"] == "hold"
+
+    assert asked(place, "/v1/merchant")["data"]["late_money"] == "hold"
+    assert told(here(*words, "fulfil"))["livemode"] is False
+    assert here(*words, "keep").returncode == 2
 
 
 def test_merchants_are_listed(here: Here, place: Place) -> None:

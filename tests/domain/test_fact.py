@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hakika.domain import fact as facts
-from hakika.domain.fact import Fact, Kind, Reason, Source
+from hakika.domain.fact import Fact, Kind, LateAction, Reason, Source
 from hakika.domain.money import Money
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -19,7 +19,7 @@ NO_REASON = Reason("none", "1", "For the developer.", "For the payer.", "Kwa mli
 FULL = Fact(
     Kind.PAID, Source.STK_CALLBACK, attempt=1, reason=NO_REASON,
     merchant_request_id="29115", checkout_request_id="ws_1", receipt=RECEIPT, amount=ORDERED,
-    paid_at=NOON, assigned_to="ORDER-1", note="A note.", raw=b"{}",
+    paid_at=NOON, assigned_to="ORDER-1", note="A note.", late_action=LateAction.HOLD, raw=b"{}",
 )
 FULL_REASON = Reason("code", "1", "developer", "payer", "mlipaji", "daraja", retryable=False)
 
@@ -36,7 +36,7 @@ EDITED = {
     "kind": Kind.MISPAID, "source": Source.STK_QUERY, "attempt": 2, "reason": None,
     "merchant_request_id": "29116", "checkout_request_id": "ws_2", "receipt": OTHER_RECEIPT,
     "amount": LESS, "paid_at": NOON + timedelta(days=1), "assigned_to": "ORDER-2",
-    "note": "Another note.", "raw": b"{ }",
+    "note": "Another note.", "late_action": LateAction.FULFIL, "raw": b"{ }",
 }
 
 

@@ -11,7 +11,7 @@ from operator import attrgetter
 import pytest
 
 from hakika.domain.event import EventName
-from hakika.domain.fact import Fact, Kind, Reason, Source
+from hakika.domain.fact import Fact, Kind, LateAction, Reason, Source
 from hakika.domain.ids import MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -253,6 +253,22 @@ def test_a_payment_that_was_never_sent_fails_with_a_reason_that_says_so():
 def test_money_after_a_failure_is_marked_late(before, is_late):
     """The merchant had told the payer that it failed, and may have sold the goods again."""
     assert told(ASKED, ACCEPTED, *before, PAID).late is is_late
+
+
+@pytest.mark.parametrize(
+    ("before", "action"),
+    [
+        ((), None), ((MISPAID,), None),
+        ((DECLINED,), LateAction.HOLD), ((DECLINED, MISPAID), LateAction.HOLD),
+        ((CANCELED, replace(CONFIRMED, late_action=LateAction.REFUND)), LateAction.REFUND),
+        ((CANCELED, CONFIRMED), LateAction.FULFIL),
+    ],
+)
+def test_the_policy_of_the_moment_stays_with_late_money(before, action):
+    """The receipt that a query could not tell comes later, and so may another policy."""
+    late = told(ASKED, ACCEPTED, *before, replace(PAID, late_action=LateAction.HOLD))
+
+    assert (late.state, late.late_action) == (State.COMPLETED, action)
 
 
 def strongest(first: Fact, second: Fact) -> State:

@@ -34,7 +34,7 @@ from tests.vault import MASTER_KEY, SECRET
 TABLES = (
     "customers", "payments", "facts", "idempotency_keys", "quarantine", "events", "event_counters",
     "endpoints", "endpoint_versions", "deliveries", "attempts", "postings", "unchained",
-    "posting_links", "posting_heads", "account_sums",
+    "posting_links", "posting_heads", "account_sums", "witnesses",
 )
 MEND = "".join(
     f"delete from {table}; insert into {table} overriding system value table saved.{table};"

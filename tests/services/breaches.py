@@ -45,6 +45,17 @@ SPOILT = {
         " credit, amount_cents, shortcode, 'UKL9999999', 'pay_x', happened_at, posted_at"
         " from postings where payment_id = '{completed}'",
         "I2 I3", "The posting of receipt UKL9999999 is of payment pay_x, which is not here."),
+    "money told of that nobody could judge": (
+        "insert into witnesses values ('UKL8888888', '174379', false, 'pull', '{shop}', 100,"
+        " now(), now() - interval '31 minutes', '', null, now() + interval '10 minutes')",
+        "I1", "The pull told of receipt UKL8888888 of short code 174379, and nobody could"),
+    "a posting of no known move": (
+        "update postings set move = 'dreamt' where payment_id = '{completed}'",
+        "I2 I3", "The posting of receipt " + receipt("completed")
+        + " of payment {completed} cannot be read."),
+    "a chained posting of no known move": (
+        "update postings set move = 'dreamt' where payment_id = '{completed}'",
+        "I2 I3", f"receipt {receipt('completed')}, cannot be read: it was changed."),
     "the newest postings unchained": (
         "delete from posting_links where sequence = (select max(sequence) from posting_links)",
         "I2 I3", "were chained."),
@@ -310,6 +321,9 @@ _ENDPOINT = (
 )
 
 HARMLESS = {
+    "money told of that waits for its own callback": (
+        "insert into witnesses values ('UKL8888888', '174379', false, 'pull', '{shop}', 100,"
+        " now(), now() - interval '14 minutes', '', null, now())"),
     "a check a little late": (
         "update payments set next_check_at = now() - interval '14 minutes'"
         " where id = '{pending}'"),

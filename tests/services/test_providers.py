@@ -13,7 +13,7 @@ from aiohttp import web
 from hakika.domain.errors import Conflict, NotFound
 from hakika.domain.provider import Secrets
 from hakika.domain.shortcode import paybill
-from hakika.services import checks, providers
+from hakika.services import checks, providers, pulls
 from hakika.services.providers import Wanted
 from tests.services.world import Daraja, World, open_world, order, paid
 
@@ -101,3 +101,28 @@ async def test_there_is_an_end_to_short_codes(world: World, monkeypatch: pytest.
     with pytest.raises(Conflict):
         await providers.put(world.rt, world.key, replace(OWN, shortcode=paybill("600003")))
     await providers.put(world.rt, world.key, replace(OWN, shortcode=paybill("600002")))
+
+
+async def test_credentials_that_do_not_open_keep_no_others_list_unread(world: World):
+    """One damaged row stopped the batch, and so everybody's list, every ten minutes. (T54)"""
+    first, second = [
+        await providers.put(world.rt, world.key, replace(OWN, shortcode=paybill(number)))
+        for number in ("600001", "600002")
+    ]
+    world.change(
+        *(f"insert into watermarks values ('{each.id}', null, now() - interval '{late} seconds')"
+          for each, late in ((first, 2), (second, 1))),
+        "update providers set private = set_byte(private, 20, 1 # get_byte(private, 20))"
+        f" where id = '{first.id}'",
+    )
+
+    assert await pulls.run_due(world.rt) == 2
+
+    assert [row["shortcode"] for row in world.rows(
+        "select shortcode from reconciliation_runs where merchant_id = %s", world.key.merchant_id,
+    )] == ["600002"]
+    (left,) = world.rows(
+        "select last_error, next_pull_at > now() as waits from watermarks where provider_id = %s",
+        first.id,
+    )
+    assert left == {"last_error": "Hakika could not read it: SealBroken.", "waits": True}

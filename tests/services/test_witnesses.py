@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 
 from hakika.domain.callback import Door
+from hakika.domain.customer import Details
 from hakika.domain.errors import Conflict
-from hakika.domain.ids import PaymentId
+from hakika.domain.ids import CustomerId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Origin, Payment, State
+from hakika.domain.payment_data import payment_data
 from hakika.domain.provider import Provider, Secrets
 from hakika.domain.shortcode import Shortcode, paybill, till
 from hakika.domain.times import NAIROBI
-from hakika.services import callbacks, payments, providers, witnesses
+from hakika.services import callbacks, customers, payments, providers, witnesses
 from hakika.services.callbacks import Arrival
+from hakika.services.facts import record_heard
 from hakika.services.verify import verify
 from hakika.store.payment_search import Filter
 from tests.services.world import SAFARICOM, World, order, paid
@@ -326,3 +329,141 @@ async def test_what_a_payer_typed_is_sealed(world, receipt):
     (payment,) = await all_of(world)
     assert payment.reference == "MAMA NJERI"
     assert payment.amount == Money.shillings(1_500) and PaymentId(payment.id)
+
+
+async def test_one_witness_that_does_not_open_keeps_no_other_waiting(world, receipt):
+    """A damaged row among a hundred: the other ninety-nine are somebody's money. (I1)"""
+    way = await provider(world)
+    others = [f"{receipt[:-1]}{letter}" for letter in "AB"]
+    for each in (receipt, *others):
+        await keep(world, way, told(each))
+    world.change(
+        "update witnesses set private = set_byte(private, 20, 1 # get_byte(private, 20)),"
+        f" heard_at = heard_at - interval '1 hour' where receipt = '{receipt}'",
+    )
+
+    assert await witnesses.hear_again(world.rt) == 3
+
+    assert sorted(each.receipt for each in await all_of(world)) == others
+    assert world.value(
+        "select next_try_at > now() + interval '5 minutes' from witnesses where receipt = %s",
+        receipt,
+    )
+    said = [each for check in (await verify(world.rt)).checks for each in check.violations]
+    assert any(receipt in each for each in said), said
+    world.change(f"delete from witnesses where receipt = '{receipt}'")
+
+
+async def keep(world: World, way: Provider, raw: bytes) -> None:
+    """Let the process die as soon as a confirmation is durable, and let its turn come again."""
+
+    async def die(*_: object, **__: object) -> None:
+        raise RuntimeError("the process ended here")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(witnesses, "_settle", die)
+        with pytest.raises(RuntimeError):
+            await confirm(world, way, raw)
+    world.change("update witnesses set next_try_at = now() where next_try_at is not null")
+
+
+async def test_money_that_turned_out_to_be_anothers_just_now_accuses_nobody(
+    world, receipt, monkeypatch,
+):
+    """Between our judgement and its commit its own callback came: judged again, not disputed."""
+    way = await provider(world)
+    meant, owner = await asked(world, reference="TILL 4"), await asked(world, reference="TILL 5")
+
+    async def overtaken(*words: Any, **more: Any) -> Any:
+        await world.call_back(owner, paid(owner, receipt=receipt))
+        return await record_heard(*words, **more)
+
+    monkeypatch.setattr(witnesses, "record_heard", overtaken)
+    await confirm(world, way, twin(meant, receipt))
+    world.change("update witnesses set next_try_at = now() where next_try_at is not null")
+    assert await witnesses.hear_again(world.rt) == 1
+
+    assert (await world.read(owner.id)).receipt == receipt
+    found = await world.read(meant.id)
+    assert (found.state, found.needs_review) == (State.PENDING, False)
+    await verified(world)
+
+
+PERSON = Msisdn("254711345126")
+
+
+async def customer(world: World, phone: Msisdn, name: str = "") -> str:
+    return (await customers.create(world.rt, world.key, Details(name=name, phone=phone))).id
+
+
+@pytest.mark.parametrize(("msisdn", "version"), [
+    (PERSON.sha256, 1), (PERSON.sha256.upper(), 1), (PERSON.digits, 1), ("2547 ***** 126", 2),
+])
+async def test_unasked_money_is_of_the_customer_who_is_known_already(
+    world, receipt, msisdn, version,
+):
+    """By keyed hashes alone; and which version of C2B it was is seen by the form."""
+    known = await customer(world, PERSON, "Jane Wanjiku")
+    await customer(await world.besides(), PERSON, "Jane")
+    way = await provider(world)
+    await confirm(world, way, told(receipt, MSISDN=msisdn))
+
+    (payment,) = await all_of(world)
+    assert payment.customer_id == known
+    assert payment.payer == (PERSON if msisdn == PERSON.digits else None)
+    assert PERSON.sha256 not in str(payment_data(payment)).lower()
+    (way,) = await providers.find(world.rt, world.key)
+    assert way.c2b_version == version
+    await verified(world)
+
+
+@pytest.mark.parametrize("others", [
+    [(Msisdn("254722999126"), "")],                    # another fits as well
+    [(Msisdn("254722999126"), "Jane")],
+])
+async def test_who_may_be_several_is_nobody(world, receipt, others):
+    """A guess would show one customer's money to another."""
+    for phone, name in [(PERSON, "Jane"), *others]:
+        await customer(world, phone, name)
+    await confirm(world, await provider(world), told(receipt))
+
+    (payment,) = await all_of(world)
+    assert (payment.customer_id, payment.payer) == (None, None)
+
+
+@pytest.mark.parametrize(("name", "msisdn"), [
+    ("Otieno", "2547 ***** 126"),          # M-Pesa says that it was a JANE
+    ("Jane", "2547 ***** 26"),             # too little is seen of it
+    ("Jane", "2547 ***** 127"), ("Jane", "2541 ***** 126"), ("Jane", ""),
+    ("Jane", Msisdn("254722999126").sha256),
+])
+async def test_a_stranger_is_no_customer(world, receipt, name, msisdn):
+    """A mask fits one stranger in a thousand."""
+    await customer(world, PERSON, name)
+    await confirm(world, await provider(world), told(receipt, MSISDN=msisdn))
+
+    (payment,) = await all_of(world)
+    assert payment.customer_id is None
+
+
+async def test_an_erased_customer_is_not_found_by_what_m_pesa_tells(world, receipt):
+    erased = CustomerId(await customer(world, PERSON, "Jane"))
+    await customers.erase(world.rt, world.key, erased)
+    for last, msisdn in (("A", PERSON.sha256), ("B", "2547 ***** 126")):
+        await confirm(world, await provider(world), told(receipt[:-1] + last, MSISDN=msisdn))
+
+    assert [each.customer_id for each in await all_of(world)] == [None, None]
+
+
+async def test_a_hash_tells_two_that_look_alike_apart(world, receipt):
+    """At a till nobody types a reference; the hash is certain."""
+    way = await provider(world, SHOP)
+    first, _ = [
+        await world.read((await world.ask(order(shortcode="5551234", payer=each))).data["id"])
+        for each in (PERSON, Msisdn("254712345126"))
+    ]
+    await confirm(world, way, told(
+        receipt, BillRefNumber="", BusinessShortCode="5551234", MSISDN=PERSON.sha256,
+    ))
+
+    assert (await world.read(first.id)).receipt == receipt

@@ -170,6 +170,7 @@ class Receiver:
     poison: set[str] = field(default_factory=set)       # types of events that are answered by 500
     seconds: float = 0.0                                # that each answer takes
     headers: dict[str, str] = field(default_factory=dict)
+    says: str = "as told"
     open: int = 0                                       # webhooks that wait for their answer
 
     def __post_init__(self) -> None:
@@ -191,7 +192,7 @@ class Receiver:
         if json.loads(body).get("type") in self.poison:
             return web.Response(status=500)
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
-        return web.Response(status=status, text="as told", headers=self.headers)
+        return web.Response(status=status, text=self.says, headers=self.headers)
 
 
 @dataclass(frozen=True)

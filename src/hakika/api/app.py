@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 import hakika
 from hakika.api import (
     auth,
+    c2b,
     callbacks,
     customers,
     days,
@@ -45,7 +46,7 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, keys,
+        payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, c2b, keys,
         reconciliation, statements, days, discrepancies, inquiries, request_log, health,
     )
 )

@@ -1,5 +1,7 @@
 """`/c/{token}`: Safaricom's door. Stored first, then thanked; the same thanks for good and bad.
 
+Only a validation is answered otherwise, and kept nowhere: it is a question.
+
 A plain route before all others: it is in no document, needs no key, and half of all requests of a
 payment come through it.
 """
@@ -13,6 +15,7 @@ from hakika.api.addresses import client_address, peer_address
 from hakika.api.answer import Answer
 from hakika.api.auth import running
 from hakika.api.requests import BODY_BYTES_MAX
+from hakika.daraja import c2b
 from hakika.domain.callback import PATH
 from hakika.domain.errors import ForwardedMalformed
 from hakika.services import callbacks
@@ -26,11 +29,11 @@ async def receive(request: Request) -> Response:
     """Make a callback durable and answer 200; 503 when it could not be made durable."""
     request.scope["route"] = ROUTE  # FastAPI says it of its own routes only; metrics ask for it
     rt = running(request)
-    await callbacks.receive(rt, Arrival(
+    refused = await callbacks.receive(rt, Arrival(
         token=request.path_params["token"], raw=await _beginning(request),
         source_address=_source(request, rt),
     ))
-    return Answer(THANKS)
+    return Answer(THANKS if refused is None else c2b.refusal(refused))
 
 
 ROUTE = Route(PATH + "{token}", receive, methods=["POST"])

@@ -11,14 +11,15 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from hakika.api.auth import OPEN, SCHEMES
+from hakika.api.c2b_bodies import C2bRequest, ValidationRequest
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
 from hakika.api.day_bodies import Assignment, Resolution
 from hakika.api.inputs import AssignRequest, PaymentRequest
 from hakika.api.inquiries_bodies import InquiryRequest
 from hakika.api.merchant_bodies import (
-    C2bRequest,
     CollectionsRequest,
     KeyRequest,
+    MerchantChange,
     OverlapRequest,
     ProviderRequest,
 )
@@ -34,9 +35,9 @@ from hakika.api.webhook_bodies import (
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
     Assignment, AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
-    EndpointChange, EndpointRequest, InquiryRequest,
-    KeyRequest, OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem,
-    RecoveryRequest, RefusalProblem, Resolution, ShortcodeRequest, WebhookRequest,
+    EndpointChange, EndpointRequest, InquiryRequest, KeyRequest, MerchantChange, OverlapRequest,
+    PaymentRequest, Problem, ProviderRequest, QuotaProblem, RecoveryRequest, RefusalProblem,
+    Resolution, ShortcodeRequest, ValidationRequest, WebhookRequest,
 )
 
 _PROBLEMS = {

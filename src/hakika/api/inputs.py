@@ -23,6 +23,7 @@ from pydantic_core import PydanticCustomError
 
 from hakika.domain import customer, ids, inquiry, money, msisdn
 from hakika.domain.errors import Invalid
+from hakika.domain.fact import LateAction
 from hakika.domain.ids import CustomerId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -271,6 +272,9 @@ class PaymentQuery(BaseModel):
     max_amount: str | None = Field(None, max_length=20, description="In shillings.")
     unassigned: bool | None = Field(
         None, description="true: only what came unasked, and nobody has said what it is for.",
+    )
+    late_action: LateAction | None = Field(
+        None, description="Only what came late while this was set, such as hold.",
     )
     cursor: Annotated[str, cursor_of("pay")] | None = Field(
         None, description="`page.next` of the page before.",

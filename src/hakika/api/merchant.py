@@ -13,12 +13,11 @@ from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import shortcode
-from hakika.domain.callback import Door
 from hakika.domain.errors import Forbidden, Invalid
 from hakika.domain.merchant import ApiKey, CollectionsStop, Scope
 from hakika.domain.provider import Secrets, provider_data
 from hakika.domain.times import written
-from hakika.services import merchants, providers, registrations
+from hakika.services import merchants, providers
 
 router = APIRouter(prefix="/v1/merchant", tags=["merchant"])
 
@@ -35,10 +34,34 @@ WhichShortcode = Annotated[
     responses=answers(bodies.MerchantAnswer, HTTPStatus.OK, 401, 403),
 )
 async def read(rt: Rt, key: Reader) -> Response:
-    """Read the merchant that this key is of."""
+    """Read the merchant that this key is of, with what is set for the key's mode."""
+    return await _merchant(rt, key)
+
+
+@router.patch(
+    "", summary="Change what is wanted of late money",
+    openapi_extra=body_of(bodies.MerchantChange),
+    responses=answers(bodies.MerchantAnswer, HTTPStatus.OK, 400, 401, 403, 413),
+)
+async def change(request: Request, rt: Rt, key: Writer) -> Response:
+    """Set what is to be done with money that comes late, from now on and in the key's mode.
+
+    It is noted on each payment at the moment at which its money comes late.
+    """
+    wanted = read_model(bodies.MerchantChange, read_object(await read_bytes(request)))
+    if wanted.late_money is not None:
+        await merchants.set_late_money(
+            rt, key.merchant_id, wanted.late_money, livemode=key.livemode,
+        )
+    return await _merchant(rt, key)
+
+
+async def _merchant(rt: Rt, key: ApiKey) -> Response:
     merchant = await merchants.read(rt, key.merchant_id)
+    policy = await merchants.late_money(rt, key.merchant_id, livemode=key.livemode)
     return Answer({"success": True, "data": {
-        "id": merchant.id, "name": merchant.name, "created_at": written(merchant.created_at),
+        "id": merchant.id, "name": merchant.name, "livemode": key.livemode,
+        "late_money": policy.value, "created_at": written(merchant.created_at),
     }})
 
 
@@ -65,7 +88,8 @@ async def put(request: Request, rt: Rt, key: Writer) -> Response:
             wanted.security_credential,
         ),
         result_url=wanted.result_url, timeout_url=wanted.timeout_url,
-        nominated_number=wanted.nominated_number, is_default=wanted.default,
+        nominated_number=wanted.nominated_number, tariff=wanted.tariff,
+        is_default=wanted.default,
     ))
     return Answer({"success": True, "data": provider_data(provider)})
 
@@ -102,28 +126,6 @@ async def validate(rt: Rt, key: Writer, shortcode: WhichShortcode = "") -> Respo
     """Fetch an access token with the credentials that are kept, and say what came of it."""
     provider = await providers.validate(rt, key, shortcode)
     return Answer({"success": True, "data": provider_data(provider)})
-
-
-@router.post(
-    "/c2b", summary="Hear of unasked payments", openapi_extra=body_of(bodies.C2bRequest),
-    responses=answers(
-        bodies.C2bAnswer, HTTPStatus.OK, 400, 401, 403, 404, 413, 502, 503,
-    ),
-)
-async def register_c2b(request: Request, rt: Rt, key: Writer) -> Response:
-    """Have M-Pesa tell Hakika of every payment to a short code, also of those nobody asked for.
-
-    In live mode M-Pesa takes the addresses once: to register others, delete them on its portal.
-    """
-    wanted = read_model(bodies.C2bRequest, read_object(await read_bytes(request)))
-    provider = await registrations.register_c2b(
-        rt, key, wanted.shortcode, when_unheard=wanted.when_unheard,
-    )
-    return Answer({"success": True, "data": {
-        "shortcode": provider.shortcode.number, "when_unheard": wanted.when_unheard.value,
-        "confirmation_url": rt.callback_url(provider.id, Door.CONFIRMATION),
-        "validation_url": rt.callback_url(provider.id, Door.VALIDATION),
-    }})
 
 
 @router.delete(

@@ -8,8 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hakika.api.inputs import NAMES_SOME, Moment, cursor_of
 from hakika.api.schemas import Page
+from hakika.domain.fact import LateAction
 from hakika.domain.merchant import OVERLAP_SECONDS, OVERLAP_SECONDS_MAX, Scope
-from hakika.domain.shortcode import Kind, WhenUnheard
+from hakika.domain.shortcode import Kind
 
 _Secret = Annotated[str, StringConstraints(min_length=1, max_length=500, pattern=r"^[!-~]+$")]
 _Url = Annotated[str, Field(max_length=2048)]
@@ -36,9 +37,14 @@ class MpesaCredentials(BaseModel):
     result_url: _Url = ""
     timeout_url: _Url = ""
     nominated_number: Annotated[str, Field(max_length=20)] = ""
+    tariff: Annotated[str, Field(max_length=50)] | None = Field(
+        None, description="By which Safaricom charges you: mgao, business_bouquet or "
+        "customer_bouquet of a paybill, mauzo of a till. Left out: as it is; at first none, and "
+        "then no charge is expected.",
+    )
     default: bool | None = Field(
         None, description="Collects when a payment names no short code. Left out: as it is; the "
-        "first one does.",
+        "first one does. False is refused for the one that does: name another instead.",
     )
 
 
@@ -82,6 +88,7 @@ class ProviderData(BaseModel):
     provider: Literal["mpesa"]
     livemode: bool
     config_summary: ConfigSummary
+    tariff: str | None = Field(description="By which Safaricom charges you. Null: not told.")
     default: bool
     valid: bool | None = Field(
         description="Daraja gave a token for these. Null: it could not be asked.",
@@ -90,36 +97,6 @@ class ProviderData(BaseModel):
     last_error: str | None = Field(description="What Daraja said, in words.")
     created_at: str
     updated_at: str
-
-
-class C2bRequest(BaseModel):
-    """Have M-Pesa tell Hakika of payments that nobody asked for."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
-        "shortcode": "600966", "when_unheard": "Completed",
-    }]})
-
-    shortcode: str = Field("", max_length=10, description="Left out: the default.")
-    when_unheard: WhenUnheard = Field(
-        WhenUnheard.COMPLETED,
-        description="What M-Pesa does with a payment when Hakika does not answer in time.",
-    )
-
-
-class C2bData(BaseModel):
-    """The addresses that M-Pesa calls. Keep them to yourself: who knows them can pretend."""
-
-    shortcode: str
-    when_unheard: WhenUnheard
-    confirmation_url: str
-    validation_url: str
-
-
-class C2bAnswer(BaseModel):
-    """They are registered."""
-
-    success: Literal[True] = True
-    data: C2bData
 
 
 class ProviderAnswer(BaseModel):
@@ -256,11 +233,28 @@ class CollectionsAnswer(BaseModel):
     data: CollectionsData
 
 
+class MerchantChange(BaseModel):
+    """Change what is set for a merchant, in the key's mode. What is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [
+        {"late_money": "hold"},
+    ]})
+
+    late_money: LateAction | None = Field(
+        None, description="fulfil: it is paid. hold: a person decides. refund: it is owed back; "
+        "a person sends it.",
+    )
+
+
 class MerchantData(BaseModel):
     """The merchant of this key."""
 
     id: str
     name: str
+    livemode: bool = Field(description="The mode of the key, for which the settings are.")
+    late_money: LateAction = Field(
+        description="What is to be done with money that comes after `failed` or `canceled`.",
+    )
     created_at: str
 
 

@@ -131,6 +131,7 @@ def _filter(wanted: inputs.PaymentQuery) -> Filter:
         amount_max=_amount(wanted.max_amount, field="max_amount"),
         before=PaymentId(wanted.cursor) if wanted.cursor else None,
         is_explained=None if wanted.unassigned is None else not wanted.unassigned,
+        late_action=wanted.late_action,
     )
 
 

@@ -18,6 +18,7 @@ _PAYMENT_EXAMPLE = {
     "daraja_code": None, "daraja_message": None, "retryable": None, "payer_message": None,
     "payer_message_sw": None, "provider_ref": "ws_CO_21112026090000123712345678",
     "receipt": "UKL7RT61SV", "confirmed_by": "stk_callback", "needs_review": False, "late": False,
+    "late_action": None,
     "idempotency_key": "order-1234", "metadata": {"order": "1234"},
     "created_at": "2026-11-21T06:00:00.000000Z", "updated_at": "2026-11-21T06:00:21.000000Z",
     "completed_at": "2026-11-21T06:00:21.000000Z",
@@ -72,6 +73,9 @@ class PaymentData(BaseModel):
     confirmed_by: str | None = Field(description="Which kind of fact decided.")
     needs_review: bool = Field(description="A person must look: facts contradict.")
     late: bool = Field(description="The money came after this was told to have failed.")
+    late_action: Literal["fulfil", "hold", "refund"] | None = Field(
+        description="What you had set for late money when it came: PATCH /v1/merchant.",
+    )
     idempotency_key: str
     metadata: dict[str, str]
     created_at: str

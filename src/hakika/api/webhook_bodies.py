@@ -59,7 +59,8 @@ class EndpointRequest(BaseModel):
 class EndpointChange(BaseModel):
     """Change a webhook endpoint. What is left out stays as it is.
 
-    Null removes `description`, `headers` and `rate_per_second`; no other field can be null.
+    Null removes `description`, `headers` and `rate_per_second`; `events` null means all events,
+    also later ones. No other field can be null.
     """
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
@@ -68,7 +69,7 @@ class EndpointChange(BaseModel):
 
     # Nobody reads these defaults, and /openapi.json does not show what a factory would make.
     url: _URL = Field(default_factory=str)
-    events: _EVENTS = Field(default_factory=list)
+    events: _EVENTS | None = None
     dialect: _DIALECT = Field(default_factory=lambda: Dialect.STANDARD)
     description: _DESCRIPTION | None = None
     headers: _HEADERS | None = None
@@ -79,7 +80,7 @@ class EndpointChange(BaseModel):
 
     def said(self) -> dict[str, Any]:
         """Return the fields that are to be changed; one that is removed has its empty value."""
-        empty = {"description": "", "headers": {}}
+        empty = {"description": "", "headers": {}, "events": ()}
         given = {name: getattr(self, name) for name in self.model_fields_set}
         return {
             name: empty.get(name) if value is None else value for name, value in given.items()

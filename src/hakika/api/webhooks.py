@@ -75,7 +75,8 @@ async def read(rt: Rt, key: Reader, endpoint_id: str) -> Response:
 async def change(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Response:
     """Change an endpoint, or enable it again. Nothing more goes to an address that was replaced.
 
-    What is left out stays as it is. Null removes description, headers and rate_per_second.
+    What is left out stays as it is. Null removes description, headers and rate_per_second, and
+    the choice of events: all are sent then.
     """
     wanted = read_model(bodies.EndpointChange, read_object(await read_bytes(request)))
     endpoint = await webhooks.change_endpoint(

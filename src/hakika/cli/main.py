@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from hakika.cli.failure import EXIT_FAILED, CommandFailed
+from hakika.cli.failure import EXIT_FAILED, EXIT_MISASKED, CommandFailed
 from hakika.domain.errors import HakikaError, Invalid, NotFound, Unavailable
 
 COMMANDS = {
@@ -106,7 +106,7 @@ def run() -> None:
         _debug()
         sentence = failure.sentence if isinstance(failure, CommandFailed) else failure.message
         _say(sentence, _way_out(failure))
-        sys.exit(failure.exit_code if isinstance(failure, CommandFailed) else EXIT_FAILED)
+        sys.exit(_exit_code(failure))
     except Exception as error:
         _debug()
         _say(
@@ -114,6 +114,12 @@ def run() -> None:
             f"Say it again with {_DEBUG} to see where: hakika {_DEBUG} {' '.join(sys.argv[1:2])} …",
         )
         sys.exit(EXIT_FAILED)
+
+
+def _exit_code(failure: CommandFailed | HakikaError) -> int:
+    if isinstance(failure, CommandFailed):
+        return failure.exit_code
+    return EXIT_MISASKED if isinstance(failure, Invalid) else EXIT_FAILED
 
 
 def _way_out(failure: CommandFailed | HakikaError) -> str:

@@ -8,6 +8,8 @@ import typer
 
 from hakika.cli import options, screen
 from hakika.cli.once import on_database
+from hakika.domain.fact import LateAction
+from hakika.domain.ids import MerchantId
 from hakika.domain.merchant import Merchant
 from hakika.domain.times import written
 from hakika.services import merchants
@@ -38,6 +40,29 @@ def create(
         return
     screen.paper().print(f"{merchant.name} is {merchant.id}.")
     screen.paper().print(f"Next, a key for it: hakika keys create --merchant {merchant.id}")
+
+
+@app.command("late-money")
+def late_money(
+    merchant: Annotated[str, typer.Argument(metavar="mer_…", help="Whose.")],
+    policy: Annotated[LateAction, typer.Argument(help="fulfil, hold or refund.")],
+    live: Annotated[bool, typer.Option("--live", help="Of real money. Left out: test.")] = False,
+    data: options.Data = None, as_json: options.Json = False,
+) -> None:
+    """Set what is to be done with money that comes after a payment was told to have failed.
+
+    Example: hakika merchants late-money mer_… hold --live
+    """
+
+    async def work(rt: Runtime) -> None:
+        await merchants.set_late_money(rt, MerchantId(merchant), policy, livemode=live)
+
+    on_database(data, work)
+    if as_json:
+        screen.write_json({"id": merchant, "livemode": live, "late_money": policy.value})
+        return
+    mode = "live" if live else "test"
+    screen.paper().print(f"Late {mode} money of {merchant}, from now on: {policy.value}.")
 
 
 @app.command("list")

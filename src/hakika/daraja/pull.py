@@ -15,9 +15,7 @@ from datetime import UTC, datetime
 import orjson
 
 from hakika.daraja.strict_json import Unreadable, object_at, read_json, text_at
-from hakika.daraja.values import amount_of, receipt_of
-from hakika.domain import msisdn
-from hakika.domain.errors import Invalid
+from hakika.daraja.values import amount_of, payer_of, receipt_of
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.times import NAIROBI
@@ -41,6 +39,7 @@ class PullRow:
     reference: str = field(repr=False)
     payer: Msisdn | None = field(repr=False)
     payer_masked: str = field(default="", repr=False)
+    payer_hash: str = field(default="", repr=False)
     raw: bytes = field(default=b"", repr=False)
 
 
@@ -109,22 +108,15 @@ def _row(value: object) -> PullRow:
     amount = amount_of(fields.get("amount"))
     if not receipt or amount is None:
         raise Unreadable("a row has no receipt or no amount that can be read")
-    payer, masked = _payer(text_at(fields, "msisdn"))
+    payer = payer_of(text_at(fields, "msisdn"))
     return PullRow(
         receipt, amount, _time(text_at(fields, "trxdate")), text_at(fields, "billreference"),
-        payer, masked, raw=_raw(fields),
+        payer.whole, payer.masked, payer.hashed, raw=_raw(fields),
     )
 
 
 def _raw(fields: Mapping[str, object]) -> bytes:
     return json.dumps(fields, default=str).encode()
-
-
-def _payer(text: str) -> tuple[Msisdn | None, str]:
-    try:
-        return msisdn.parse(text), ""
-    except Invalid:
-        return None, text
 
 
 def _time(text: str) -> datetime | None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 
 from hakika.daraja.credentials import TIME_FORMAT
 from hakika.daraja.strict_json import Unreadable
-from hakika.domain import money
+from hakika.domain import money, msisdn
 from hakika.domain.errors import Invalid
 from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
 from hakika.domain.times import NAIROBI
 
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}", re.ASCII)
 _RECEIPT = re.compile(r"[A-Z0-9]{10}")
 _RECEIPT_PLACEHOLDER = "0000000"            # "OAK0000000": no money moved (daraja.md 1.1)
 _AMOUNT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?", re.ASCII)
@@ -66,3 +69,22 @@ def time_of(value: object) -> datetime | None:
         return local.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class Payer:
+    """A payer's number as it came: whole, masked, hashed, or not at all."""
+
+    whole: Msisdn | None = None
+    masked: str = ""
+    hashed: str = field(default="", repr=False)  # SHA-256 in hex: so few numbers that it hides none
+
+
+def payer_of(text: str) -> Payer:
+    """Return whose number `text` tells, as far as it does (daraja.md 1.2)."""
+    if _SHA256.fullmatch(text):
+        return Payer(hashed=text.lower())
+    try:
+        return Payer(msisdn.parse(text))
+    except Invalid:
+        return Payer(masked=text)

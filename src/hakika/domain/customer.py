@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
 from hakika.domain.errors import Invalid
 from hakika.domain.ids import CustomerId, MerchantId
-from hakika.domain.msisdn import Msisdn
+from hakika.domain.msisdn import Mask, Msisdn
 from hakika.domain.times import written
 
 NAME_CHARACTERS_MAX = 100
@@ -119,6 +119,23 @@ def _merged(
         return {}
     merged = {**present, **changes}
     return {name: text for name, text in merged.items() if text is not None}
+
+
+def the_one_behind(
+    mask: Mask, payer_name: str, customers: Iterable[Customer],
+) -> CustomerId | None:
+    """Return the only customer who may be behind a masked number, or None: nobody, or several.
+
+    A mask alone fits one stranger in a thousand. Where M-Pesa tells the payer's name and the
+    customer has one, they must share a word.
+    """
+    told = words_sought(payer_name)
+    fitting = [
+        each for each in customers
+        if each.details.phone is not None and mask.fits(each.details.phone)
+        and (not told or not each.details.name or told & words_sought(each.details.name))
+    ]
+    return fitting[0].id if len(fitting) == 1 else None
 
 
 def read_name(value: object) -> str:

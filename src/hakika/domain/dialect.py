@@ -98,15 +98,22 @@ def sign(secret: str, *, message_id: str, timestamp: int, body: bytes) -> str:
 
 def _standard(event: Event, secrets: Sequence[str], now: datetime) -> Message:
     body = _json(envelope(event))
+    return Message(standard_headers(event.id, body, secrets=secrets, now=now), body)
+
+
+def standard_headers(
+    message_id: str, body: bytes, *, secrets: Sequence[str], now: datetime,
+) -> dict[str, str]:
+    """Return the headers of Standard Webhooks, under both names, for whatever is posted."""
     timestamp = int(now.timestamp())
     signature = " ".join(
-        sign(secret, message_id=event.id, timestamp=timestamp, body=body) for secret in secrets
+        sign(secret, message_id=message_id, timestamp=timestamp, body=body) for secret in secrets
     )
-    values = {"id": event.id, "timestamp": str(timestamp), "signature": signature}
-    return Message({
+    values = {"id": message_id, "timestamp": str(timestamp), "signature": signature}
+    return {
         **{f"webhook-{name}": value for name, value in values.items()},
         **{f"svix-{name}": value for name, value in values.items()},
-    }, body)
+    }
 
 
 def _payments_service(event: Event, secrets: Sequence[str], now: datetime) -> Message:

@@ -78,6 +78,14 @@ class Reason:
     retryable: bool = False     # the same request may work later, with nothing mended
 
 
+class LateAction(StrEnum):
+    """What a merchant wants done with money that came after we had said that it would not."""
+
+    FULFIL = "fulfil"    # it is paid: deliver
+    HOLD = "hold"        # a person decides
+    REFUND = "refund"    # it is owed back to the payer
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """One thing heard. `raw` is the body as it came; `attempt` numbers our own pushes from 1."""
@@ -93,6 +101,7 @@ class Fact:
     paid_at: datetime | None = None    # UTC, as Safaricom says it
     assigned_to: str = ""              # what unasked money is for: an order, a customer, a payment
     note: str = ""
+    late_action: LateAction | None = None   # the merchant's policy, when the money came late
     raw: bytes = field(default=b"", repr=False)
 
     @property
@@ -152,6 +161,7 @@ def details(fact: Fact) -> dict[str, str | int]:
         "paid_at": fact.paid_at.isoformat() if fact.paid_at else None,
         "assigned_to": fact.assigned_to or None,
         "note": fact.note or None,
+        "late_action": fact.late_action.value if fact.late_action else None,
     }
     if reason is not None:
         values |= {

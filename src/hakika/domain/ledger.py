@@ -94,9 +94,10 @@ class Posted:
     """A posting as it stands in the books, in its place of the chain."""
 
     sequence: int                # gap-free, from 1, for each merchant and mode
-    posting: Posting | None      # None: its row is not there any more
+    posting: Posting | None      # None: its row is not there any more, or cannot be read
     posted_at: datetime
     link: bytes                  # the hash of this one and of the one before
+    unreadable: str = ""         # the receipt in a row that is there, and says what no posting says
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +210,14 @@ def _happened_at(change: Change) -> datetime:
 
 
 def posted_data(posted: Posted) -> dict[str, Any]:
-    """Return a posting as merchants read it."""
+    """Return a posting as merchants read it; of a spoilt row, what is left of it."""
     posting = posted.posting
-    assert posting is not None, "what is listed is there"
+    if posting is None:
+        return dict.fromkeys(("debit", "credit", "shortcode", "happened_at"), "") | {
+            "sequence": posted.sequence, "move": "unreadable", "amount": "0.00",
+            "currency": CURRENCY, "receipt": posted.unreadable, "payment_id": None,
+            "posted_at": written(posted.posted_at), "link": posted.link.hex(),
+        }
     return {
         "sequence": posted.sequence, "move": posting.move.value, "debit": posting.debit,
         "credit": posting.credit, "amount": str(posting.amount), "currency": CURRENCY,
@@ -238,6 +244,7 @@ class Flaw(StrEnum):
     """What was done to a chained posting."""
 
     LOST = "lost"          # its place in the chain is gone as well
+    UNREADABLE = "unreadable"
     DELETED = "deleted"
     CHANGED = "changed"
 
@@ -257,6 +264,8 @@ class Chain:
         self.sequence, self.link = each.sequence, each.link
         if each.sequence != expected:
             return Flaw.LOST
+        if each.unreadable:
+            return Flaw.UNREADABLE
         if each.posting is None:
             return Flaw.DELETED
         is_as_it_was = each.link == link(
@@ -274,6 +283,11 @@ class Chain:
                 last = each.sequence - 1
                 lost = f"posting {last}" if last == expected else f"postings {expected} to {last}"
                 yield f"The books of {whose} have lost {lost}."
+            case Flaw.UNREADABLE:
+                yield (
+                    f"Posting {each.sequence} of {whose}, receipt {each.unreadable}, cannot be "
+                    "read: it was changed."
+                )
             case Flaw.DELETED:
                 yield f"Posting {each.sequence} of {whose} was deleted."
             case Flaw.CHANGED:

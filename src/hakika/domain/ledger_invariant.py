@@ -19,7 +19,8 @@ _NAMES = tuple(each.name for each in fields(Posting))
 class StoredPosting:
     """A posting as it stands in its row."""
 
-    posting: Posting
+    posting: Posting | None         # None: the row says what no posting says
+    receipt: str
     merchant_id: str
     livemode: bool
 
@@ -28,9 +29,14 @@ def derivation_breaches(
     payment: Payment, stored: Sequence[StoredPosting], changes: Sequence[Change],
 ) -> Iterator[str]:
     """I3: the books say of a payment what its facts make, once."""
+    unreadable = [each.receipt for each in stored if each.posting is None]
+    if unreadable:
+        for receipt in unreadable:
+            yield f"The posting of receipt {receipt} of payment {payment.id} cannot be read."
+        return  # books with a hole in them prove nothing else
     there: dict[tuple[str, Move], list[Posting]] = defaultdict(list)
-    for each in stored:
-        there[each.posting.receipt, each.posting.move].append(each.posting)
+    for posting in (each.posting for each in stored if each.posting):
+        there[posting.receipt, posting.move].append(posting)
     for change in changes:
         for due in postings(change):
             found = there.pop((due.receipt, due.move), [])
@@ -57,6 +63,6 @@ def owner_breaches(payment: Payment, stored: Sequence[StoredPosting]) -> Iterato
     for each in stored:
         if (each.merchant_id, each.livemode) != (payment.merchant_id, payment.livemode):
             yield (
-                f"The posting of receipt {each.posting.receipt} belongs to another merchant or "
+                f"The posting of receipt {each.receipt} belongs to another merchant or "
                 f"mode than its payment {payment.id}."
             )

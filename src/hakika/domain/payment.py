@@ -20,7 +20,7 @@ import orjson
 
 from hakika.domain import fact as facts
 from hakika.domain.event import EventName
-from hakika.domain.fact import Fact, Kind, Reason, Source, Strength
+from hakika.domain.fact import Fact, Kind, LateAction, Reason, Source, Strength
 from hakika.domain.ids import CustomerId, MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -160,6 +160,7 @@ class Payment:
     suspended: tuple[tuple[str, int], ...] = ()   # receipts of money that settles nothing, and cents
     failure: Reason | None = None
     late: bool = False                        # the money came after we had said failed or canceled
+    late_action: LateAction | None = None     # the merchant's policy at the moment it completed late
     disputed: bool = False                    # facts contradict each other: a person is shown both
     lapsed: bool = False                      # the last deadline passed while nobody knew
     facts_count: int = 0
@@ -214,6 +215,14 @@ class Change:
         """
         first = self.before.state in {State.SENDING, State.PENDING} and self.before.attempts == 1
         return not first or self.before.needs_review
+
+
+def completes_late(payment: Payment, fact: Fact) -> bool:
+    """Say whether a fact brings money that the merchant's policy for late money is for."""
+    return (
+        fact.kind in {Kind.PAID, Kind.CONFIRMED} and payment.late_action is None
+        and (payment.late or payment.state in {FAILED, CANCELED})
+    )
 
 
 def folded(reference: str) -> str:
@@ -337,6 +346,8 @@ def _moved(payment: Payment, fact: Fact, to: State, *, now: datetime) -> dict[st
         "late": payment.late or (to in WITH_MONEY and payment.state in {FAILED, CANCELED}),
         "completed_at": (payment.completed_at or now) if money_came else None,
     }
+    if completes_late(payment, fact):
+        moved["late_action"] = fact.late_action or LateAction.FULFIL
     if to is SENDING:  # a new push, with deadlines of its own
         moved |= {"attempts": payment.attempts + 1, "asked_at": now, "lapsed": False}
     if to is AWAITED:

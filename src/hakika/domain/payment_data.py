@@ -42,6 +42,7 @@ def payment_data(payment: Payment) -> dict[str, Any]:
         "confirmed_by": payment.confirmed_by.value if payment.confirmed_by else None,
         "needs_review": payment.needs_review,
         "late": payment.late,
+        "late_action": payment.late_action.value if payment.late_action else None,
         "idempotency_key": payment.idempotency_key,
         "metadata": dict(payment.metadata),
         "created_at": written(payment.created_at),

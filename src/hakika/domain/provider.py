@@ -10,6 +10,7 @@ from hakika.domain.errors import Invalid
 from hakika.domain.ids import MerchantId, ProviderId
 from hakika.domain.shortcode import Shortcode
 from hakika.domain.times import written
+from hakika.domain.validation import EVERYTHING, Terms
 
 NAME = "mpesa"
 
@@ -44,6 +45,9 @@ class Provider:
     result_url: str = ""
     timeout_url: str = ""
     nominated_number: str = ""
+    terms: Terms = EVERYTHING            # which of its payers' own payments are let in
+    tariff: str = ""                     # what Safaricom charges by; empty: nothing is assumed
+    c2b_version: int | None = None       # of the last confirmation whose payer could tell it
     valid: bool | None = None            # None: Daraja could not be asked yet
     checked_at: datetime | None = None
     last_error: str = ""
@@ -88,6 +92,7 @@ def provider_data(provider: Provider) -> dict[str, Any]:
             "timeout_url": provider.timeout_url or None,
             "nominated_number": masked(provider.nominated_number) or None,
         },
+        "tariff": provider.tariff or None,
         "default": provider.is_default,
         "valid": provider.valid,
         "checked_at": written(provider.checked_at) if provider.checked_at else None,

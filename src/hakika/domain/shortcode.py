@@ -51,6 +51,10 @@ class Shortcode:
         """Who receives: the paybill itself, or the till itself (not its store)."""
         return self.number
 
+    def is_named(self, number: str) -> bool:
+        """Say whether `number` is this short code: M-Pesa may name a till by its store."""
+        return bool(number) and number in {self.number, self.store_number}
+
     @property
     def transaction_type(self) -> str:
         """The command Daraja expects for this kind."""

@@ -7,7 +7,6 @@ money is for; the others agree, or contradict it. Read `judge`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from enum import StrEnum
 from hakika.domain.fact import Fact, Kind, Source
 from hakika.domain.ids import MerchantId
 from hakika.domain.money import Money
-from hakika.domain.msisdn import Msisdn
+from hakika.domain.msisdn import Msisdn, read_mask
 from hakika.domain.payment import Payment, State, folded
 from hakika.domain.shortcode import Kind as ShortcodeKind
 from hakika.domain.shortcode import Shortcode
@@ -39,8 +38,6 @@ ANSWERED_MAX = timedelta(minutes=10)
 # In these a payment may still have got money that we have no receipt of.
 WITHOUT_RECEIPT = frozenset(State) - {State.REVIEW, State.COMPLETED}
 
-_MASKED = re.compile(r"(?P<head>\+?[0-9]{3,5})[\s*•x.]*(?P<tail>[0-9]{2,4})", re.ASCII)
-
 
 @dataclass(frozen=True, slots=True)
 class Witness:
@@ -56,6 +53,7 @@ class Witness:
     reference: str = field(default="", repr=False)      # what the payer typed, or we sent along
     payer: Msisdn | None = None
     payer_masked: str = ""                              # when the number is not whole
+    payer_hash: str = field(default="", repr=False)     # SHA-256 of the number, by version 1 of C2B
     payer_name: str = field(default="", repr=False)
     raw: bytes = field(default=b"", repr=False)
 
@@ -85,6 +83,8 @@ def judge(
     Never a guess: more than one is none.
     """
     meant = [payment for payment in asked if may_be_for(witness, payment)]
+    if witness.payer_hash and len(meant) > 1:
+        meant = [each for each in meant if _is_hashed(each, witness)] or meant
     if len(meant) == 1 and _tells_enough(witness):
         return Judged(Verdict.PAYS, meant[0])
     if not meant or now - heard_at > UNDECIDED_MAX:
@@ -127,17 +127,20 @@ def _payer_agrees(witness: Witness, payment: Payment) -> bool:
     return fits_mask(payment.payer, witness.payer_masked)
 
 
+def _is_hashed(payment: Payment, witness: Witness) -> bool:
+    """Say whether it is certainly this payer's hash. Another hash says nothing: we do not know in
+    which spelling a number was hashed.
+    """
+    return payment.payer is not None and payment.payer.sha256 == witness.payer_hash
+
+
 def fits_mask(payer: Msisdn, masked: str) -> bool:
     """Say whether a number may be the one behind `masked`, such as "2547 ***** 126".
 
-    What is no mask, such as a hash, speaks for nobody and against nobody.
+    What is no mask speaks for nobody and against nobody.
     """
-    match = _MASKED.fullmatch(masked.strip())
-    if match is None:
-        return True
-    return payer.digits.startswith(match["head"].lstrip("+")) and payer.digits.endswith(
-        match["tail"],
-    )
+    shown = read_mask(masked)
+    return shown is None or shown.fits(payer)
 
 
 def paid(witness: Witness) -> Fact:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_address, ip_network
 
 import structlog
 
@@ -19,31 +18,23 @@ from hakika.domain.fact import Fact, Source
 from hakika.domain.ids import InquiryId, PaymentId, ProviderId
 from hakika.domain.inquiry import Inquiry
 from hakika.domain.payment import Payment
-from hakika.domain.sealing import SealBroken
+from hakika.domain.validation import Refused
 from hakika.domain.verdict import Said, from_callback, is_about
 from hakika.domain.witness import Witness
-from hakika.services import inquiries, providers, witnesses
+from hakika.services import inquiries, providers, sources, validations, witnesses
 from hakika.services.facts import Unheard, record_heard
 from hakika.services.killpoints import KillPoint
+from hakika.services.mistakes import OUR_MISTAKES
 from hakika.services.runtime import Runtime
 from hakika.services.telemetry import KEPT
 from hakika.store import quarantine
-from hakika.store.keyring import MasterKeyMissing
 from hakika.store.quarantine import Held
-from hakika.store.transaction import StatementRefused
 
 log = structlog.get_logger(__name__)
 
 # A callback that our own mistake kept us from reading waits for the mended version of us.
 RETRY_SECONDS = 60
 TRIES_MAX = 60 * 24
-
-# What our own mistakes raise, and a row that does not open here: damaged, or its owner's key was
-# wrapped by a master key of another process. Not the database's absence: that must answer 503.
-_OUR_MISTAKES = (
-    ArithmeticError, AssertionError, AttributeError, LookupError, MasterKeyMissing, SealBroken,
-    StatementRefused, TypeError, ValueError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +46,16 @@ class Arrival:
     source_address: str
 
 
-async def receive(rt: Runtime, arrival: Arrival) -> None:
-    """Make a callback durable, with everything that follows from it.
+async def receive(rt: Runtime, arrival: Arrival) -> Refused | None:
+    """Make a callback durable, with everything that follows from it. Answer with thanks.
+
+    A validation is a question instead: the reason, if there is one, is why to answer with a no.
 
     Raises:
         StoreUnavailable: it was not made durable. Answer 503: if Safaricom calls again, we win.
     """
     rt.passing(KillPoint.BEFORE_CALLBACK)
+    refused: Refused | None = None
     with rt.telemetry.callback() as handling:
         match rt.called_about(arrival.token):
             case None:
@@ -70,12 +64,15 @@ async def receive(rt: Runtime, arrival: Arrival) -> None:
                 await _hear(rt, arrival, PaymentId(payment_id))
             case Called(Door.CONFIRMATION, provider_id):
                 await _hear_confirmation(rt, arrival, ProviderId(provider_id))
-            case Called(Door.VALIDATION, _):
-                pass  # everything is accepted: money that nobody asked for is money too
+            case Called(Door.VALIDATION, provider_id):
+                refused = await validations.judge(
+                    rt, ProviderId(provider_id), arrival.raw, source_address=arrival.source_address,
+                )
             case Called(Door.RESULT | Door.TIMEOUT as door, inquiry_id):
                 await _hear_answer(rt, arrival, InquiryId(inquiry_id), door)
         handling.outcome = KEPT
     rt.passing(KillPoint.AFTER_CALLBACK)
+    return refused
 
 
 async def _hear_confirmation(rt: Runtime, arrival: Arrival, provider_id: ProviderId) -> None:
@@ -84,7 +81,7 @@ async def _hear_confirmation(rt: Runtime, arrival: Arrival, provider_id: Provide
     if provider is None:
         await _put_aside(rt, arrival, "no_such_short_code")
         return
-    if provider.livemode and not _source_is_trusted(rt, arrival.source_address):
+    if provider.livemode and not sources.is_trusted(rt, arrival.source_address):
         await _put_aside(rt, arrival, "unlisted_address")
         return
     try:
@@ -92,15 +89,17 @@ async def _hear_confirmation(rt: Runtime, arrival: Arrival, provider_id: Provide
     except strict_json.Unreadable:
         await _put_aside(rt, arrival, "unreadable")
         return
-    if message.shortcode not in {provider.shortcode.number, provider.shortcode.store_number}:
+    if not provider.shortcode.is_named(message.shortcode):
         await _put_aside(rt, arrival, "not_this_short_code")
         return
     await witnesses.hear(rt, Witness(
         Source.C2B, provider.merchant_id, provider.livemode, provider.shortcode, message.receipt,
         message.amount, message.paid_at or rt.now(), reference=message.reference,
-        payer=message.payer, payer_masked=message.payer_masked, payer_name=message.payer_name,
-        raw=arrival.raw,
+        payer=message.payer, payer_masked=message.payer_masked, payer_hash=message.payer_hash,
+        payer_name=message.payer_name, raw=arrival.raw,
     ))
+    if message.version not in {None, provider.c2b_version}:
+        await providers.note_version(rt, provider, message.version)
 
 
 async def _hear_answer(
@@ -111,7 +110,7 @@ async def _hear_answer(
     What our own mistake keeps us from reading is not tried again: the question can be put again.
     """
     def may_believe(inquiry: Inquiry) -> bool:
-        return not inquiry.livemode or _source_is_trusted(rt, arrival.source_address)
+        return not inquiry.livemode or sources.is_trusted(rt, arrival.source_address)
 
     try:
         reason = await inquiries.hear(
@@ -119,7 +118,7 @@ async def _hear_answer(
         )
     except strict_json.Unreadable:
         reason = "unreadable"
-    except _OUR_MISTAKES:
+    except OUR_MISTAKES:
         log.exception("answer_not_interpreted", inquiry=inquiry_id)
         reason = "not_interpreted"
     if reason:
@@ -132,7 +131,7 @@ async def _put_stray_aside(rt: Runtime, arrival: Arrival) -> None:
     Safaricom's own are all kept: if they are strays, the fault is in our settings.
     """
     address = arrival.source_address
-    if not _is_in(address, rt.settings.callback_networks) and not rt.limits.may_keep_stray(
+    if not sources.is_listed(rt, address) and not rt.limits.may_keep_stray(
         address, now=rt.ticks(),
     ):
         log.debug("stray_callback_dropped", address=address)
@@ -143,7 +142,7 @@ async def _put_stray_aside(rt: Runtime, arrival: Arrival) -> None:
 async def _hear(rt: Runtime, arrival: Arrival, payment_id: PaymentId) -> None:
     try:
         await _interpret(rt, arrival, payment_id)
-    except _OUR_MISTAKES:
+    except OUR_MISTAKES:
         log.exception("callback_not_interpreted", payment=payment_id)
         await _put_aside(rt, arrival, "not_interpreted", payment_id=payment_id, again=True)
 
@@ -168,25 +167,9 @@ async def _interpret(rt: Runtime, arrival: Arrival, payment_id: PaymentId) -> No
 
 def _judge(rt: Runtime, payment: Payment, said: Said, arrival: Arrival) -> Fact | None:
     """Return the fact in a callback, or None when it is not to be believed of this payment."""
-    if payment.livemode and not _source_is_trusted(rt, arrival.source_address):
+    if payment.livemode and not sources.is_trusted(rt, arrival.source_address):
         return None
     return from_callback(payment, said) if is_about(payment, said) else None
-
-
-def _source_is_trusted(rt: Runtime, address: str) -> bool:
-    mode = rt.settings.callback_sources
-    if mode == "off" or _is_in(address, rt.settings.callback_networks):
-        return True
-    log.warning("callback_from_unlisted_address", address=address, refused=mode == "enforce")
-    return mode == "log"
-
-
-def _is_in(address: str, networks: tuple[str, ...]) -> bool:
-    try:
-        peer = ip_address(address)
-    except ValueError:
-        return False
-    return any(peer in ip_network(network) for network in networks)
 
 
 def _said(callback: wire.StkCallback, raw: bytes) -> Said:
@@ -227,7 +210,7 @@ async def _tried_again(rt: Runtime, held: Held) -> bool:
     arrival = Arrival(token="", raw=held.raw, source_address=held.source_address)
     try:
         await _interpret(rt, arrival, held.payment_id)
-    except _OUR_MISTAKES:
+    except OUR_MISTAKES:
         log.exception("callback_not_interpreted", payment=held.payment_id, tries=held.tries)
         if held.tries >= TRIES_MAX:
             async with rt.store.transaction() as tx:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 from hakika.domain import customer as rules
 from hakika.domain.customer import Customer, Details, customer_data, erased_data
 from hakika.domain.errors import CustomerExists, Invalid, NotFound
 from hakika.domain.event import EventName
-from hakika.domain.ids import CustomerId, EventId, PaymentId
+from hakika.domain.ids import CustomerId, EventId, MerchantId, PaymentId
 from hakika.domain.merchant import ApiKey, Scope
-from hakika.domain.msisdn import Msisdn
+from hakika.domain.msisdn import Msisdn, read_mask
 from hakika.domain.payment import Payment
+from hakika.domain.witness import Witness
 from hakika.services.runtime import Runtime
 from hakika.store import customers, events, payment_search
 from hakika.store.customers import PhoneTaken, Sought
 from hakika.store.events import Told
 from hakika.store.payment_search import Filter
 from hakika.store.transaction import Transaction
+
+
+class _Whose(TypedDict):
+    merchant_id: MerchantId
+    livemode: bool
 
 
 async def create(rt: Runtime, key: ApiKey, details: Details) -> Customer:
@@ -145,6 +151,23 @@ async def named(tx: Transaction, key: ApiKey, customer_id: CustomerId) -> Custom
             code="customer_unknown", hint="GET /v1/customers lists the customers.",
         )
     return customer.id
+
+
+async def behind(tx: Transaction, witness: Witness) -> CustomerId | None:
+    """Return the customer who paid unasked, when the merchant has that person already, or None.
+
+    Their number is never found out: what M-Pesa tells of it is only compared.
+    """
+    whose: _Whose = {"merchant_id": witness.merchant_id, "livemode": witness.livemode}
+    if witness.payer is not None:
+        return await customers.with_phone(tx, witness.payer, **whose)
+    if witness.payer_hash:
+        return await customers.with_hashed_phone(tx, witness.payer_hash, **whose)
+    mask = read_mask(witness.payer_masked)
+    if mask is None or len(mask.tail) < customers.TAIL_DIGITS:
+        return None
+    found = await customers.with_tail(tx, mask.tail[-customers.TAIL_DIGITS:], **whose)
+    return rules.the_one_behind(mask, witness.payer_name, found or ())
 
 
 async def paying(rt: Runtime, tx: Transaction, key: ApiKey, details: Details) -> CustomerId:

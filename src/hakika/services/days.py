@@ -108,7 +108,7 @@ async def _damage(tx: Transaction, owner: Owner, span: Span) -> list[Damage]:
             elif flaw is not None and is_here:
                 posting = posted.posting
                 found.append(Damage(
-                    posted.sequence, posting.receipt if posting else "",
+                    posted.sequence, posting.receipt if posting else posted.unreadable,
                     posting.shortcode if posting else "",
                 ))
             last = happened

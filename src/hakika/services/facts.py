@@ -14,10 +14,10 @@ from typing import Any
 from hakika.domain.errors import NotFound
 from hakika.domain.fact import Fact, Kind
 from hakika.domain.ids import EventId, PaymentId
-from hakika.domain.payment import Change, Payment, advance
+from hakika.domain.payment import Change, Payment, advance, completes_late
 from hakika.domain.payment_data import payment_data
 from hakika.services.runtime import Runtime
-from hakika.store import idempotency, payments
+from hakika.store import idempotency, merchants, payments
 from hakika.store.events import Told
 from hakika.store.payments import ReceiptTaken
 from hakika.store.transaction import Transaction
@@ -40,6 +40,7 @@ class _Hearing:
     payment_id: PaymentId
     hear: Hear
     keep_answer: bool = False
+    may_contradict: bool = True
 
 
 async def record(
@@ -59,22 +60,29 @@ async def record(
 
 async def record_heard(
     rt: Runtime, payment_id: PaymentId, hear: Hear, *, seen: Payment | None = None,
+    may_contradict: bool = True,
 ) -> Change:
     """Record the fact that `hear` finds when it sees the payment; it may see it more than once.
 
-    `seen` is the payment as it was some time ago, if its caller knows that.
+    `seen` is the payment as it was some time ago, if its caller knows that. A receipt that belongs
+    to another payment contradicts this one: M-Pesa itself said both. It is no contradiction when it
+    was our own judgement that it may be this one's, hence `may_contradict`.
 
     Raises:
         Unheard: `hear` returned None; nothing was written.
+        ReceiptTaken: the receipt is another payment's, and may not contradict. Judge again.
         NotFound, StoreUnavailable: as `record`.
     """
-    return await _recorded(rt, _Hearing(payment_id, hear), seen)
+    hearing = _Hearing(payment_id, hear, may_contradict=may_contradict)
+    return await _recorded(rt, hearing, seen)
 
 
 async def _recorded(rt: Runtime, hearing: _Hearing, seen: Payment | None) -> Change:
     try:
         change = await _commit(rt, hearing, seen)
     except ReceiptTaken as taken:
+        if not hearing.may_contradict:
+            raise
         note = f"The receipt {taken} belongs to another payment."
         hear = hearing.hear
         change = await _commit(
@@ -88,14 +96,14 @@ async def _commit(rt: Runtime, hearing: _Hearing, seen: Payment | None) -> Chang
     """Judge and write by a first look, which may be old; and if that will not do, by a held one."""
     async with rt.store.autocommit() as tx:
         seen = seen or await payments.get(tx, hearing.payment_id)
-        change = _judged(rt, hearing, seen) if seen else None
+        change = await _judged(rt, tx, hearing, seen) if seen else None
         if change is not None and await _is_written(rt, tx, hearing, change):
             return change
     async with rt.store.transaction() as tx:
         held = await payments.lock(tx, hearing.payment_id)
         if held is None:
             raise NotFound(f"There is no payment {hearing.payment_id}.")
-        change = _judged(rt, hearing, held)
+        change = await _judged(rt, tx, hearing, held)
         if change is None:
             raise Unheard(held)
         is_written = await _is_written(rt, tx, hearing, change)
@@ -103,11 +111,16 @@ async def _commit(rt: Runtime, hearing: _Hearing, seen: Payment | None) -> Chang
     return change
 
 
-def _judged(rt: Runtime, hearing: _Hearing, payment: Payment) -> Change | None:
+async def _judged(
+    rt: Runtime, tx: Transaction, hearing: _Hearing, payment: Payment,
+) -> Change | None:
     """Return what comes of the hearing; None when there is nothing to record."""
     fact = hearing.hear(payment)
     if fact is None:
         return None
+    if completes_late(payment, fact):  # the policy goes with the fact: a later one changes nothing
+        policy = await merchants.late_money(tx, payment.merchant_id, livemode=payment.livemode)
+        fact = replace(fact, late_action=policy)
     return with_next_check(rt, advance(payment, fact, now=rt.now()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hakika.domain.errors import CollectionsStopped, Invalid, NotFound
+from hakika.domain.fact import LateAction
 from hakika.domain.ids import MerchantId
 from hakika.domain.merchant import CollectionsStop, Merchant
 from hakika.domain.sealing import INSTANCE
@@ -48,6 +49,25 @@ async def read(rt: Runtime, merchant_id: MerchantId) -> Merchant:
     if merchant is None:
         raise NotFound(f"There is no merchant {merchant_id}.")
     return merchant
+
+
+async def late_money(rt: Runtime, merchant_id: MerchantId, *, livemode: bool) -> LateAction:
+    """Return what a merchant wants done with money that comes late, in one mode."""
+    async with rt.store.autocommit() as tx:
+        return await merchants.late_money(tx, merchant_id, livemode=livemode)
+
+
+async def set_late_money(
+    rt: Runtime, merchant_id: MerchantId, policy: LateAction, *, livemode: bool,
+) -> None:
+    """Set what is wanted done with money that comes late from now on, in one mode.
+
+    Raises:
+        NotFound: no such merchant.
+    """
+    await read(rt, merchant_id)
+    async with rt.store.autocommit() as tx:
+        await merchants.set_late_money(tx, merchant_id, policy, livemode=livemode)
 
 
 async def stop_collections(

@@ -62,6 +62,12 @@ QUARANTINED = Metric(
     "hakika_callbacks_quarantined_total", _COUNTER,
     "Callbacks that were put in quarantine, by reason.", ("reason",),
 )
+C2B_VALIDATIONS = Metric(
+    "hakika_c2b_validations_total", _COUNTER,
+    "Answers to M-Pesa's question whether a payer's own payment is let in: `accepted`, or why not. "
+    "`by`: the `rule` was applied, or could not be in time and the `default` was said.",
+    ("mode", "rule", "outcome", "by"),
+)
 HTTP_SECONDS = Metric(
     "hakika_http_request_seconds", _HISTOGRAM,
     "Requests to the API by the route's template, until the answer was sent.",
@@ -90,7 +96,8 @@ ROUNDS = Metric(
 )
 
 COUNTED = (
-    FINAL_SECONDS, SETTLED, CALLBACK_DELAY_SECONDS, CALLBACK_SECONDS, QUARANTINED, HTTP_SECONDS,
+    FINAL_SECONDS, SETTLED, CALLBACK_DELAY_SECONDS, CALLBACK_SECONDS, QUARANTINED,
+    C2B_VALIDATIONS, HTTP_SECONDS,
     DARAJA_SECONDS, WEBHOOK_SECONDS, WEBHOOK_LAG_SECONDS, ROUNDS,
 )
 

@@ -19,6 +19,8 @@ from hakika.domain.merchant import ApiKey
 from hakika.domain.payment import Payment
 from hakika.domain.provider import Provider, Secrets, refuse_masked
 from hakika.domain.shortcode import Shortcode
+from hakika.domain.tariff import COLLECTED_ON
+from hakika.domain.validation import Terms
 from hakika.services.runtime import Runtime
 from hakika.store import inquiries, merchants, providers
 
@@ -34,6 +36,7 @@ class Wanted:
     result_url: str = ""
     timeout_url: str = ""
     nominated_number: str = ""
+    tariff: str | None = None          # None: as it is; "": none
     is_default: bool | None = None     # None: as it is; of the first one, yes
 
 
@@ -45,7 +48,7 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
     Raises:
         Invalid: a masked value, a sandbox's value for live money, or live money at an address of
             ours that Safaricom cannot reach.
-        Conflict: there are 50 short codes already.
+        Conflict: there are 50 short codes already; or it is the default, and is not to be.
     """
     secrets = wanted.secrets
     refuse_masked(
@@ -54,12 +57,13 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
         security_credential=secrets.security_credential,
         nominated_number=wanted.nominated_number,
     )
+    _check_tariff(rt, wanted)
     provider = _provider(rt, key, wanted)
     _check_fit(rt, credentials(rt, provider))
     async with rt.store.transaction() as tx:
         await merchants.lock(tx, key.merchant_id)
         present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
-        provider = _beside(provider, present)
+        provider = _beside(provider, present, wanted)
         await providers.put(tx, provider)
         may_ask = bool(secrets.initiator and secrets.security_credential)
         await inquiries.set_turn(
@@ -75,21 +79,48 @@ def _provider(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
         id=ProviderId(rt.new_id("prv")), merchant_id=key.merchant_id, livemode=key.livemode,
         shortcode=wanted.shortcode, secrets=wanted.secrets, is_default=bool(wanted.is_default),
         result_url=wanted.result_url, timeout_url=wanted.timeout_url,
-        nominated_number=wanted.nominated_number, created_at=now, updated_at=now,
+        nominated_number=wanted.nominated_number, tariff=wanted.tariff or "",
+        created_at=now, updated_at=now,
     )
 
 
-def _beside(provider: Provider, present: Sequence[Provider]) -> Provider:
-    """Return `provider` as it fits among those that are there."""
+def _beside(
+    provider: Provider, present: Sequence[Provider], wanted: Wanted,
+) -> Provider:
+    """Return `provider` as it fits among those that are there. Raises: Conflict."""
     for each in present:
         if each.shortcode.number == provider.shortcode.number:
+            _check_heir(wanted.is_default, is_default=each.is_default)
             return replace(
                 provider, id=each.id, created_at=each.created_at,
-                is_default=provider.is_default or each.is_default,
+                is_default=provider.is_default or each.is_default, terms=each.terms,
+                c2b_version=each.c2b_version,
+                tariff=each.tariff if wanted.tariff is None else wanted.tariff,
             )
     if len(present) >= PROVIDERS_MAX:
         raise Conflict(f"There are {PROVIDERS_MAX} short codes already.", hint="Delete one first.")
+    _check_heir(wanted.is_default, is_default=not present)
     return replace(provider, is_default=provider.is_default or not present)
+
+
+def _check_tariff(rt: Runtime, wanted: Wanted) -> None:
+    if not wanted.tariff:
+        return
+    names = rt.tariffs.names(COLLECTED_ON[wanted.shortcode.kind])
+    if wanted.tariff not in names:
+        raise Invalid(
+            f"No tariff of that name is known for a {wanted.shortcode.kind}.",
+            field="mpesa.tariff", code="tariff_unknown",
+            hint=f"Use one of these, or leave it out: {', '.join(names) or 'there is none'}.",
+        )
+
+
+def _check_heir(wanted: bool | None, *, is_default: bool) -> None:
+    if wanted is False and is_default:
+        raise Conflict(
+            "One short code has to be the default, and it is this one.",
+            hint="Put the other short code with default: true; or leave default out here.",
+        )
 
 
 def _check_fit(rt: Runtime, account: Credentials) -> None:
@@ -166,6 +197,20 @@ async def delete(rt: Runtime, key: ApiKey, shortcode: str = "") -> None:
         if unwanted.is_default and heir is not None:
             await providers.put(tx, replace(heir, is_default=True))
     _forget(rt, key)
+
+
+async def set_terms(rt: Runtime, key: ApiKey, provider: Provider, terms: Terms) -> Provider:
+    """Set which of the payers' own payments are let in; return the provider as it is then."""
+    async with rt.store.autocommit() as tx:
+        await providers.set_terms(tx, provider.id, terms)
+    _forget(rt, key)
+    return replace(provider, terms=terms)
+
+
+async def note_version(rt: Runtime, provider: Provider, version: int) -> None:
+    """Keep which version of C2B M-Pesa speaks to a short code."""
+    async with rt.store.autocommit() as tx:
+        await providers.note_version(tx, provider.id, version)
 
 
 async def with_id(rt: Runtime, provider_id: ProviderId) -> Provider | None:

@@ -12,12 +12,13 @@ from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
 from hakika.daraja.pull import PullRow
 from hakika.domain import reconciliation
 from hakika.domain.fact import Source
-from hakika.domain.ids import RunId
+from hakika.domain.ids import ProviderId, RunId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.provider import Provider
 from hakika.domain.reconciliation import Run
 from hakika.domain.witness import Witness
 from hakika.services import providers, witnesses
+from hakika.services.mistakes import OUR_MISTAKES
 from hakika.services.runtime import Runtime
 from hakika.services.witnesses import Outcome
 from hakika.store import reconciliation as store
@@ -63,10 +64,23 @@ async def run_due(rt: Runtime) -> int:
     async with rt.store.transaction() as tx:
         due = await store.take_due(tx, now=now, lease=now + LEASE, limit=TAKEN_MAX)
     for provider_id in due:
+        await _run_surely(rt, provider_id)
+    return len(due)
+
+
+async def _run_surely(rt: Runtime, provider_id: ProviderId) -> None:
+    """Read one list of many; when our own mistake keeps us from it, say so and go on."""
+    try:
         provider = await providers.with_id(rt, provider_id)
         if provider is not None:
             await run(rt, provider)
-    return len(due)
+    except OUR_MISTAKES as mistake:
+        log.exception("pull_broke", provider=provider_id)
+        async with rt.store.autocommit() as tx:
+            await store.put_off(
+                tx, provider_id, error=f"Hakika could not read it: {type(mistake).__name__}.",
+                next_pull_at=rt.now() + AGAIN,
+            )
 
 
 async def run(rt: Runtime, provider: Provider) -> Run:
@@ -132,7 +146,7 @@ def _witness(provider: Provider, row: PullRow, now: datetime) -> Witness:
     return Witness(
         Source.PULL, provider.merchant_id, provider.livemode, provider.shortcode, row.receipt,
         row.amount, row.happened_at or now, reference=row.reference, payer=row.payer,
-        payer_masked=row.payer_masked, raw=row.raw,
+        payer_masked=row.payer_masked, payer_hash=row.payer_hash, raw=row.raw,
     )
 
 

@@ -27,6 +27,7 @@ from hakika.domain.ids import PaymentId, uuid7_bits, write
 from hakika.domain.merchant import ApiKey, CollectionsStop
 from hakika.domain.patience import Patience
 from hakika.domain.provider import Provider
+from hakika.domain.tariff import Tariffs
 from hakika.outbound.addresses import AllowList
 from hakika.outbound.webhooks import WebhookSender, open_sender
 from hakika.services import vault
@@ -37,7 +38,7 @@ from hakika.services.pushed import Pushed
 from hakika.services.recently import Recently
 from hakika.services.telemetry import Telemetry
 from hakika.services.tokens import SharedTokens
-from hakika.settings import Settings
+from hakika.settings import Settings, read_tariffs
 from hakika.store import partitions
 from hakika.store.transaction import Store, inside, open_store
 
@@ -67,6 +68,7 @@ class Runtime:
     limits: Limits
     notes: Notes                               # of requests, for the request log
     telemetry: Telemetry
+    tariffs: Tariffs                           # what Safaricom charges, as far as it is known
     passing: Watcher = nobody_watches
     # From HAKIKA_SECRET, which is not in the database: for callback addresses, for the digests of
     # API keys, and for telling apart the bodies of repeated requests.
@@ -155,7 +157,7 @@ async def open_runtime(
             stops=Recently(time.monotonic), handles=Recently(time.monotonic),
             pushed=Pushed(), limits=open_limits(settings), notes=Notes(),
             public_url=(settings.public_url or public_url).rstrip("/"),
-            telemetry=telemetry, passing=passing, _key=secret,
+            telemetry=telemetry, tariffs=read_tariffs(settings), passing=passing, _key=secret,
             pepper=hmac.digest(secret, b"api keys", hashlib.sha256),
             fingerprint_key=hmac.digest(secret, b"fingerprints", hashlib.sha256),
         )

@@ -27,6 +27,8 @@ from hakika.daraja.client import StkQueryAnswer
 from hakika.daraja.results import STK_RESULTS
 from hakika.domain.delivery import Answer
 from hakika.domain.payment import Change
+from hakika.domain.provider import Provider
+from hakika.domain.validation import Refused
 from hakika.services import metrics
 from hakika.services.metrics import Metric
 from hakika.services.tracing import Span, Traces
@@ -57,6 +59,7 @@ class Telemetry:
         self._callback.begin(KEPT)
         self._callback.begin(NOT_KEPT)
         self._quarantined = _Counts(metrics.QUARANTINED, self.registry)
+        self._validated = _Counts(metrics.C2B_VALIDATIONS, self.registry)
         self._http = _Timings(metrics.HTTP_SECONDS, self.registry)
         self._daraja = _Timings(metrics.DARAJA_SECONDS, self.registry)
         self._webhook = _Timings(metrics.WEBHOOK_SECONDS, self.registry)
@@ -92,6 +95,15 @@ class Telemetry:
     def quarantined(self, reason: str) -> None:
         """Count a callback that was put in quarantine."""
         self._quarantined.count(reason)
+
+    def validated(
+        self, provider: Provider, refused: Refused | None, *, is_decided: bool,
+    ) -> None:
+        """Count an answer to M-Pesa's question whether a payment is let in."""
+        self._validated.count(
+            mode_of(livemode=provider.livemode), provider.terms.rule.value,
+            refused.value if refused else "accepted", "rule" if is_decided else "default",
+        )
 
     def round_made(self, name: str, outcome: str) -> None:
         """Count a worker's round."""

@@ -50,6 +50,9 @@ TITLES = {
 SENTENCES: Mapping[Breach, tuple[str, str]] = {
     Breach.RECEIPT_TWICE: (
         "I1", "Receipt {receipt} of short code {shortcode} is on several payments: {payment_ids}."),
+    Breach.WITNESS_UNJUDGED: (
+        "I1", "The {source} told of receipt {receipt} of short code {shortcode}, and nobody could "
+        "say yet which payment that is."),
     Breach.POSTING_UNCHAINED: (
         "I2", "The posting of receipt {receipt} of payment {payment_id} is in no chain."),
     Breach.CHAIN_CUT: (

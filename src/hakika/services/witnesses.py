@@ -12,12 +12,15 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.payment import Origin, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 from hakika.domain.witness import Verdict, Witness, contradicts, judge, may_be_for, paid
+from hakika.services import customers
 from hakika.services.facts import Unheard, record, record_heard, told
+from hakika.services.mistakes import OUR_MISTAKES
 from hakika.services.payments import SALT_BITS
 from hakika.services.runtime import Runtime
 from hakika.store import payments, witnesses
 from hakika.store.payments import ReceiptTaken
 from hakika.store.transaction import Transaction
+from hakika.store.witnesses import Due
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +29,9 @@ LEASE_SECONDS = 30
 
 # How often one that may be of several payments is judged again.
 AGAIN_SECONDS = 20
+
+# One that cannot be read, or judged, waits for a mended version of us, or of its row.
+PUT_OFF = timedelta(minutes=10)
 
 TAKEN_MAX = 100
 
@@ -74,8 +80,23 @@ async def hear_again(rt: Runtime) -> int:
             tx, now=now, lease=now + timedelta(seconds=LEASE_SECONDS), limit=TAKEN_MAX,
         )
     for each in due:
-        await _settle(rt, each.witness, heard_at=each.heard_at)
+        await _settle_surely(rt, each)
     return len(due)
+
+
+async def _settle_surely(rt: Runtime, due: Due) -> None:
+    """Judge one of many; when that cannot be done, say so, put it off, and let the others be heard.
+
+    `hakika verify` names it until it is judged.
+    """
+    try:
+        async with rt.store.autocommit() as tx:
+            witness = await witnesses.opened(tx, due)
+        await _settle(rt, witness, heard_at=due.heard_at)
+    except OUR_MISTAKES:
+        log.exception("witness_not_judged", receipt=due.receipt, shortcode=due.shortcode)
+        async with rt.store.autocommit() as tx:
+            await witnesses.put_off(tx, due, until=rt.now() + PUT_OFF)
 
 
 async def _settle(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome:
@@ -119,8 +140,8 @@ async def _pay(rt: Runtime, witness: Witness, payment: Payment) -> Outcome:
         return paid(witness) if may_be_for(witness, payment) else None
 
     try:
-        await record_heard(rt, payment.id, hears, seen=payment)
-    except Unheard:
+        await record_heard(rt, payment.id, hears, seen=payment, may_contradict=False)
+    except (Unheard, ReceiptTaken):  # it moved; or the money turned out to be another's just now
         await _note(rt, witness, None, again=True)
         return Outcome.UNDECIDED
     await _note(rt, witness, payment.id)
@@ -129,12 +150,15 @@ async def _pay(rt: Runtime, witness: Witness, payment: Payment) -> Outcome:
 
 async def _bear(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome:
     """Make a payment of money that nobody asked for."""
+    async with rt.store.autocommit() as tx:
+        customer_id = await customers.behind(tx, witness)
     unpaid = born(Payment(
         id=PaymentId(rt.new_id("pay")), merchant_id=witness.merchant_id,
         livemode=witness.livemode, amount=witness.amount, payer=witness.payer,
         shortcode=witness.shortcode, reference=witness.reference, description="",
         idempotency_key="", created_at=heard_at, updated_at=heard_at, state=State.UNSENT,
-        origin=Origin.C2B, payer_masked=witness.payer_masked, salt=f"{rt.random_bits(SALT_BITS):x}",
+        origin=Origin.C2B, customer_id=customer_id, payer_masked=witness.payer_masked,
+        salt=f"{rt.random_bits(SALT_BITS):x}",
     ))
     change = advance(unpaid, paid(witness), now=rt.now())
     try:

@@ -17,12 +17,21 @@ from psycopg import sql
 from hakika.domain.customer import Customer, Details, words_of
 from hakika.domain.ids import CustomerId, MerchantId
 from hakika.domain.msisdn import Msisdn
+from hakika.domain.payment import folded
 from hakika.store.keyring import Sealer
-from hakika.store.payment_rows import PHONE
+from hakika.store.payment_rows import PHONE, REFERENCE
 from hakika.store.transaction import Transaction
 
 # The kind of a word's blind index. That of a phone is a payment's.
 _WORD = "customer word"
+
+# Those of a phone as M-Pesa tells it of who pays unasked: hashed, or masked but for its end.
+_HASHED, _TAIL = "customer phone hashed", "customer phone tail"
+TAIL_DIGITS = 3
+
+# One in a thousand customers has a given tail. A merchant with more than a million cannot be told
+# theirs by a mask anyway.
+SAME_TAIL_MAX = 1_000
 
 
 class PhoneTaken(Exception):
@@ -43,9 +52,9 @@ _COLUMNS: LiteralString = "id, merchant_id, livemode, private, created_at, updat
 
 _ADD: LiteralString = """
     insert into customers (id, merchant_id, livemode, private, phone_hash, word_hashes,
-        created_at, updated_at)
+        reference_hash, msisdn_hash, tail_hash, created_at, updated_at)
     values (%(id)s, %(merchant_id)s, %(livemode)s, %(private)s, %(phone_hash)s, %(word_hashes)s,
-        %(created_at)s, %(updated_at)s)
+        %(reference_hash)s, %(msisdn_hash)s, %(tail_hash)s, %(created_at)s, %(updated_at)s)
     on conflict (merchant_id, livemode, phone_hash) where deleted_at is null do nothing
     returning id
 """
@@ -62,14 +71,28 @@ _WITH_PHONE: LiteralString = """
        and phone_hash = %(phone_hash)s and deleted_at is null
 """
 
+_HASHED_PHONE: LiteralString = """
+    select id from customers where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and msisdn_hash = %(hash)s and deleted_at is null
+"""
+
+_WITH_TAIL: LiteralString = (
+    "select " + _COLUMNS + """ from customers
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and tail_hash = %(hash)s and deleted_at is null limit %(limit)s
+"""
+)
+
 _CHANGE: LiteralString = """
     update customers set private = %(private)s, phone_hash = %(phone_hash)s,
-           word_hashes = %(word_hashes)s, updated_at = %(updated_at)s
+           word_hashes = %(word_hashes)s, reference_hash = %(reference_hash)s,
+           msisdn_hash = %(msisdn_hash)s, tail_hash = %(tail_hash)s, updated_at = %(updated_at)s
      where id = %(id)s and deleted_at is null
 """
 
 _ERASE: LiteralString = """
     update customers set private = '', phone_hash = null, word_hashes = '{}',
+           reference_hash = null, msisdn_hash = null, tail_hash = null,
            updated_at = %(now)s, deleted_at = %(now)s
      where id = %(id)s and deleted_at is null
 """
@@ -121,6 +144,31 @@ async def with_phone(
         "phone_hash": sealer.blind(PHONE, phone.digits),
     })
     return CustomerId(row["id"]) if row else None
+
+
+async def with_hashed_phone(
+    tx: Transaction, payer_hash: str, *, merchant_id: MerchantId, livemode: bool,
+) -> CustomerId | None:
+    """Return the living customer whose phone has this SHA-256, or None."""
+    sealer = await tx.sealer(merchant_id)
+    row = await tx.row(_HASHED_PHONE, {
+        "merchant_id": merchant_id, "livemode": livemode,
+        "hash": sealer.blind(_HASHED, payer_hash),
+    })
+    return CustomerId(row["id"]) if row else None
+
+
+async def with_tail(
+    tx: Transaction, tail: str, *, merchant_id: MerchantId, livemode: bool,
+) -> list[Customer] | None:
+    """Return the living customers whose phones end in these 3 digits; None: more than are read."""
+    assert len(tail) == TAIL_DIGITS, "nothing else is looked up"
+    sealer = await tx.sealer(merchant_id)
+    rows = await tx.rows(_WITH_TAIL, {
+        "merchant_id": merchant_id, "livemode": livemode, "hash": sealer.blind(_TAIL, tail),
+        "limit": SAME_TAIL_MAX + 1,
+    })
+    return None if len(rows) > SAME_TAIL_MAX else [customer_of(row, sealer) for row in rows]
 
 
 async def change(tx: Transaction, customer: Customer) -> None:
@@ -188,6 +236,11 @@ def _values(customer: Customer, sealer: Sealer) -> dict[str, Any]:
         "private": sealer.seal(_place(customer.id), private),
         "phone_hash": sealer.blind(PHONE, phone) if phone else None,
         "word_hashes": sorted(sealer.blind(_WORD, word) for word in words_of(details)),
+        "msisdn_hash": sealer.blind(_HASHED, details.phone.sha256) if details.phone else None,
+        "tail_hash": sealer.blind(_TAIL, phone[-TAIL_DIGITS:]) if phone else None,
+        "reference_hash": (
+            sealer.blind(REFERENCE, folded(details.reference)) if details.reference else None
+        ),
         "created_at": customer.created_at, "updated_at": customer.updated_at,
     }
 

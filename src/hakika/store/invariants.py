@@ -20,6 +20,7 @@ from psycopg.rows import DictRow
 from hakika.domain.ids import PaymentId
 from hakika.domain.invariant import StoredEvent, StoredFact, Story
 from hakika.domain.sealing import SealBroken
+from hakika.domain.witness import UNDECIDED_MAX
 from hakika.store import ledger_invariants
 from hakika.store.events import opened_data
 from hakika.store.keyring import Sealer
@@ -61,6 +62,7 @@ class Breach(StrEnum):
     POSTING_UNCHAINED = "posting_unchained"
     CHAIN_CUT = "chain_cut"
     SUM_WRONG = "sum_wrong"
+    WITNESS_UNJUDGED = "witness_unjudged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +278,10 @@ _BREACHES: Mapping[Breach, LiteralString] = {
         ) moved using (merchant_id, livemode, account)
          where (debits_cents, credits_cents) is distinct from (debit_cents, credit_cents)"""
     ),
+    Breach.WITNESS_UNJUDGED: """
+        select receipt, shortcode, source from witnesses
+         where next_try_at is not null and heard_at < %(undecided_before)s
+    """,
 }
 
 _QUARANTINED: LiteralString = """
@@ -322,7 +328,10 @@ async def breaches(
         "select found.*, count(*) over () as total from (" + _BREACHES[which] + ") found"
         " order by 1 limit %(limit)s"
     )
-    rows = await tx.rows(statement, {"before": late_before, "moment": moment, "limit": limit})
+    rows = await tx.rows(statement, {
+        "before": late_before, "undecided_before": late_before - UNDECIDED_MAX, "moment": moment,
+        "limit": limit,
+    })
     return Found(rows, rows[0]["total"] if rows else 0)
 
 

@@ -242,11 +242,20 @@ async def sums(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> l
 
 
 def posted_of(row: Mapping[str, Any]) -> Posted:
-    """Return a posting with its place in the chain."""
-    return Posted(
-        row["sequence"], None if row["move"] is None else posting_of(row), row["posted_at"],
-        bytes(row["link"]),
-    )
+    """Return a posting with its place in the chain; one that somebody spoilt, as unreadable."""
+    unreadable, posting = "", None
+    if row["move"] is not None:
+        posting = readable(row)
+        unreadable = "" if posting else row["receipt"]
+    return Posted(row["sequence"], posting, row["posted_at"], bytes(row["link"]), unreadable)
+
+
+def readable(row: Mapping[str, Any]) -> Posting | None:
+    """Return the posting of one row, or None: it says what no posting says."""
+    try:
+        return posting_of(row)
+    except ValueError:  # a move that is none of ours, or an amount below zero
+        return None
 
 
 def posting_of(row: Mapping[str, Any]) -> Posting:

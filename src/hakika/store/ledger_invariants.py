@@ -9,7 +9,7 @@ from psycopg.rows import DictRow
 
 from hakika.domain.ledger import Posted
 from hakika.domain.ledger_invariant import StoredPosting
-from hakika.store.ledger import posted_of, posting_of
+from hakika.store.ledger import posted_of, readable
 from hakika.store.transaction import Transaction
 
 BATCH = 1_000
@@ -33,8 +33,8 @@ async def of_payments(tx: Transaction, payment_ids: Sequence[str]) -> list[DictR
 
 
 def stored_posting(row: DictRow) -> StoredPosting:
-    """Return the posting of a row. Raises: ValueError, for a move that is none of ours."""
-    return StoredPosting(posting_of(row), row["merchant_id"], row["livemode"])
+    """Return the posting of a row, read if it can be."""
+    return StoredPosting(readable(row), row["receipt"], row["merchant_id"], row["livemode"])
 
 
 async def chained(tx: Transaction) -> AsyncGenerator[list[tuple[str, bool, Posted]], None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, LiteralString
 
+from hakika.domain.fact import LateAction
 from hakika.domain.ids import MerchantId
 from hakika.domain.merchant import CollectionsStop, Merchant
 from hakika.domain.sealing import INSTANCE
@@ -18,6 +19,17 @@ _LIST: LiteralString = """
      where %(after)s::text is null or id > %(after)s order by id limit %(limit)s
 """
 _ONE: LiteralString = "select id, name, created_at from merchants where id = %(id)s"
+
+_LATE_MONEY: LiteralString = """
+    select case when %(livemode)s then late_money_live else late_money_test end as policy
+      from merchants where id = %(id)s
+"""
+_SET_LATE_MONEY: LiteralString = """
+    update merchants
+       set late_money_live = case when %(livemode)s then %(policy)s else late_money_live end,
+           late_money_test = case when %(livemode)s then late_money_test else %(policy)s end
+     where id = %(id)s
+"""
 
 _LOCK: LiteralString = "select id from merchants where id = %(id)s for no key update"
 
@@ -50,6 +62,21 @@ async def read(tx: Transaction, merchant_id: MerchantId) -> Merchant | None:
     """Return one merchant, or None."""
     row = await tx.row(_ONE, {"id": merchant_id})
     return _merchant_of(row) if row else None
+
+
+async def late_money(tx: Transaction, merchant_id: MerchantId, *, livemode: bool) -> LateAction:
+    """Return what a merchant wants done with money that comes late."""
+    row = await tx.row(_LATE_MONEY, {"id": merchant_id, "livemode": livemode})
+    return LateAction(row["policy"]) if row else LateAction.FULFIL
+
+
+async def set_late_money(
+    tx: Transaction, merchant_id: MerchantId, policy: LateAction, *, livemode: bool,
+) -> None:
+    """Write what a merchant wants done with money that comes late from now on."""
+    await tx.execute(_SET_LATE_MONEY, {
+        "id": merchant_id, "livemode": livemode, "policy": policy.value,
+    })
 
 
 async def lock(tx: Transaction, merchant_id: MerchantId) -> None:

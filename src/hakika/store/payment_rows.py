@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from hakika.domain import fact as facts
-from hakika.domain.fact import Fact, Kind, Reason, Source, Strength
+from hakika.domain.fact import Fact, Kind, LateAction, Reason, Source, Strength
 from hakika.domain.ids import CustomerId, MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -67,7 +67,9 @@ def payment_values(payment: Payment, sealer: Sealer) -> dict[str, Any]:
         "payer_message": failure.payer_message if failure else None,
         "payer_message_sw": failure.payer_message_sw if failure else None,
         "retryable": failure.retryable if failure else None,
-        "late": payment.late, "disputed": payment.disputed, "lapsed": payment.lapsed,
+        "late": payment.late,
+        "late_action": payment.late_action.value if payment.late_action else None,
+        "disputed": payment.disputed, "lapsed": payment.lapsed,
         "facts_count": payment.facts_count, "facts_link": payment.facts_link,
         "asked_at": payment.asked_at, "next_check_at": payment.next_check_at,
         "checks": payment.checks, "created_at": payment.created_at,
@@ -122,6 +124,7 @@ def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
         amount_received=None if received is None else Money(received),
         confirmed_by=Source(row["confirmed_by"]) if row["confirmed_by"] else None,
         strength=Strength(row["strength"]), failure=failure, late=row["late"],
+        late_action=LateAction(row["late_action"]) if row["late_action"] else None,
         disputed=row["disputed"], lapsed=row["lapsed"], facts_count=row["facts_count"],
         facts_link=row["facts_link"], salt=salt, asked_at=row["asked_at"],
         next_check_at=row["next_check_at"], checks=row["checks"], created_at=row["created_at"],
@@ -168,5 +171,7 @@ def fact_of(heard: HeardFact) -> Fact:
         receipt=details.get("receipt", ""),
         amount=None if amount_cents is None else Money(amount_cents),
         paid_at=datetime.fromisoformat(paid_at) if paid_at else None,
-        assigned_to=details.get("assigned_to", ""), note=details.get("note", ""), raw=heard.raw,
+        assigned_to=details.get("assigned_to", ""), note=details.get("note", ""),
+        late_action=LateAction(details["late_action"]) if "late_action" in details else None,
+        raw=heard.raw,
     )

@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from hakika.domain import ids
+from hakika.domain.fact import LateAction
 from hakika.domain.ids import CustomerId, MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.payment import Payment, State, folded
@@ -40,6 +41,7 @@ class Filter:
     amount_max: Money | None = None
     before: PaymentId | None = None       # the last payment of the page before
     is_explained: bool | None = None      # it is known what the money is for
+    late_action: LateAction | None = None
 
 
 # Ids sort by the time at which they were minted, and so does the index that lists are read from. So
@@ -60,6 +62,7 @@ _CLAUSES = {
     "before": "id < %(before)s",
     "unexplained": "not explained",
     "explained": "explained",
+    "late_action": "late_action = %(late_action)s",
 }
 
 
@@ -135,6 +138,7 @@ def values_of(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
         "customer_id": wanted.customer_id,
         "unexplained": None if wanted.is_explained is not False else True,
         "explained": True if wanted.is_explained else None,
+        "late_action": wanted.late_action.value if wanted.late_action else None,
         "amount_min": wanted.amount_min.cents if wanted.amount_min else None,
         "amount_max": wanted.amount_max.cents if wanted.amount_max else None,
     }

@@ -17,7 +17,7 @@ COLUMNS: LiteralString = """
     merchant_request_id, receipt,
     amount_received_cents, confirmed_by, strength, failure_code,
     failure_daraja_code, failure_reason, payer_message, payer_message_sw,
-    retryable, late, disputed, lapsed,
+    retryable, late, late_action, disputed, lapsed,
     facts_count, facts_link, asked_at, next_check_at, checks, created_at, updated_at, completed_at
 """
 
@@ -30,7 +30,7 @@ _BORN: LiteralString = """
         %(amount_received_cents)s, %(confirmed_by)s,
         %(strength)s, %(failure_code)s, %(failure_daraja_code)s, %(failure_reason)s,
         %(payer_message)s, %(payer_message_sw)s, %(retryable)s, %(late)s,
-        %(disputed)s, %(lapsed)s,
+        %(late_action)s, %(disputed)s, %(lapsed)s,
         %(facts_count)s, %(facts_link)s, %(asked_at)s::timestamptz, %(next_check_at)s::timestamptz,
         %(checks)s, %(created_at)s, %(updated_at)s, %(completed_at)s::timestamptz,
         %(phone_hash)s, %(reference_hash)s
@@ -103,7 +103,8 @@ _MOVED: LiteralString = """
             failure_daraja_code = %(failure_daraja_code)s, failure_reason = %(failure_reason)s,
             payer_message = %(payer_message)s, payer_message_sw = %(payer_message_sw)s,
             retryable = %(retryable)s,
-            late = %(late)s, disputed = %(disputed)s, lapsed = %(lapsed)s,
+            late = %(late)s, late_action = %(late_action)s, disputed = %(disputed)s,
+            lapsed = %(lapsed)s,
             facts_count = %(facts_count)s, facts_link = %(facts_link)s, asked_at = %(asked_at)s,
             next_check_at = %(next_check_at)s, checks = %(checks)s, updated_at = %(updated_at)s,
             completed_at = %(completed_at)s

@@ -11,12 +11,14 @@ import orjson
 from hakika.domain.ids import MerchantId, ProviderId
 from hakika.domain.provider import Provider, Secrets
 from hakika.domain.shortcode import Kind, Shortcode
+from hakika.domain.validation import Rule, Terms, WhenUndecided
 from hakika.store.keyring import Sealer
 from hakika.store.transaction import Transaction
 
 _COLUMNS: LiteralString = """
     id, merchant_id, livemode, shortcode_kind, shortcode, store_number, private, is_default, valid,
-    checked_at, last_error, created_at, updated_at
+    checked_at, last_error, validation_rule, validation_url, when_undecided, c2b_version,
+    tariff, created_at, updated_at
 """
 
 _LIST: LiteralString = (
@@ -27,19 +29,32 @@ _LIST: LiteralString = (
 
 _WITH_ID: LiteralString = "select " + _COLUMNS + " from providers where id = %(id)s"
 
-# Credentials that are put again keep their id: it is what their secrets are sealed for.
+# Credentials that are put again keep their id: it is what their secrets are sealed for. What is let
+# in stays as it was set: it has nothing to do with them.
 _PUT: LiteralString = (
     "insert into providers (" + _COLUMNS + """)
     values (%(id)s, %(merchant_id)s, %(livemode)s, %(shortcode_kind)s, %(shortcode)s,
         %(store_number)s, %(private)s, %(is_default)s, %(valid)s, %(checked_at)s, %(last_error)s,
-        %(created_at)s, %(updated_at)s)
+        %(validation_rule)s, %(validation_url)s, %(when_undecided)s, %(c2b_version)s,
+        %(tariff)s, %(created_at)s, %(updated_at)s)
     on conflict (id) do update set
         shortcode_kind = excluded.shortcode_kind, store_number = excluded.store_number,
         private = excluded.private, is_default = excluded.is_default, valid = excluded.valid,
-        checked_at = excluded.checked_at, last_error = excluded.last_error,
+        tariff = excluded.tariff, checked_at = excluded.checked_at,
+        last_error = excluded.last_error,
         updated_at = excluded.updated_at
 """
 )
+
+_SET_TERMS: LiteralString = """
+    update providers set validation_rule = %(validation_rule)s, validation_url = %(validation_url)s,
+           when_undecided = %(when_undecided)s
+     where id = %(id)s
+"""
+
+_NOTE_VERSION: LiteralString = """
+    update providers set c2b_version = %(version)s where id = %(id)s
+"""
 
 _NO_DEFAULT: LiteralString = """
     update providers set is_default = false
@@ -84,8 +99,19 @@ async def put(tx: Transaction, provider: Provider) -> None:
         "private": sealer.seal(_place(provider.id), _private(provider)),
         "is_default": provider.is_default, "valid": provider.valid,
         "checked_at": provider.checked_at, "last_error": provider.last_error,
+        "tariff": provider.tariff, "c2b_version": provider.c2b_version, **_terms(provider.terms),
         "created_at": provider.created_at, "updated_at": provider.updated_at,
     })
+
+
+async def set_terms(tx: Transaction, provider_id: ProviderId, terms: Terms) -> None:
+    """Write which of the payers' own payments are let in."""
+    await tx.execute(_SET_TERMS, {"id": provider_id, **_terms(terms)})
+
+
+async def note_version(tx: Transaction, provider_id: ProviderId, version: int) -> None:
+    """Write which version of C2B M-Pesa speaks to a short code."""
+    await tx.execute(_NOTE_VERSION, {"id": provider_id, "version": version})
 
 
 async def note_check(
@@ -105,6 +131,13 @@ async def delete(
     return await tx.row(
         _DELETE, {"merchant_id": merchant_id, "livemode": livemode, "shortcode": shortcode},
     ) is not None
+
+
+def _terms(terms: Terms) -> dict[str, str]:
+    return {
+        "validation_rule": terms.rule.value, "validation_url": terms.callback_url,
+        "when_undecided": terms.when_undecided.value,
+    }
 
 
 def _place(provider_id: str) -> str:
@@ -127,5 +160,10 @@ def _provider_of(row: dict[str, Any], sealer: Sealer) -> Provider:
         shortcode=Shortcode(Kind(row["shortcode_kind"]), row["shortcode"], row["store_number"]),
         secrets=Secrets(**private), is_default=row["is_default"], valid=row["valid"],
         checked_at=row["checked_at"], last_error=row["last_error"],
+        terms=Terms(
+            Rule(row["validation_rule"]), row["validation_url"],
+            WhenUndecided(row["when_undecided"]),
+        ),
+        c2b_version=row["c2b_version"], tariff=row["tariff"],
         created_at=row["created_at"], updated_at=row["updated_at"], **beside,
     )

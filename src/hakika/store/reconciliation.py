@@ -46,6 +46,11 @@ _NOTE: LiteralString = """
      where provider_id = %(provider_id)s
 """
 
+_PUT_OFF: LiteralString = """
+    update watermarks set last_error = %(error)s, next_pull_at = %(next_pull_at)s
+     where provider_id = %(provider_id)s
+"""
+
 _TAKE: LiteralString = """
     update watermarks set next_pull_at = %(lease)s
      where provider_id in (
@@ -76,6 +81,15 @@ async def note(
     await tx.execute(_NOTE, {
         "provider_id": provider_id, "pulled_to": None if run.error else run.until,
         "error": run.error or "", "next_pull_at": next_pull_at,
+    })
+
+
+async def put_off(
+    tx: Transaction, provider_id: ProviderId, *, error: str, next_pull_at: datetime,
+) -> None:
+    """Note why a list was not read, and when it is to be read again. The watermark stays."""
+    await tx.execute(_PUT_OFF, {
+        "provider_id": provider_id, "error": error, "next_pull_at": next_pull_at,
     })
 
 

@@ -26,10 +26,10 @@ from hakika.domain.witness import (
     WITHOUT_REFERENCE,
     Witness,
 )
+from hakika.store import payments
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import PHONE, REFERENCE, payment_of
 from hakika.store.payment_statements import COLUMNS
-from hakika.store.payments import opened
 from hakika.store.transaction import Transaction
 
 # More than these are never all looked at: they cannot be told apart anyway.
@@ -110,12 +110,34 @@ _DUE: LiteralString = """
 """
 
 
+_PUT_OFF: LiteralString = """
+    update witnesses set next_try_at = %(until)s
+     where receipt = %(receipt)s and shortcode = %(shortcode)s and livemode = %(livemode)s
+       and source = %(source)s and next_try_at is not null
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A witness whose money has no payment yet, and since when it is known."""
+    """A witness whose money has no payment yet, sealed as it is; since when it is known."""
 
-    witness: Witness
-    heard_at: datetime
+    row: Mapping[str, Any]
+
+    @property
+    def receipt(self) -> str:
+        """What it tells of."""
+        return str(self.row["receipt"])
+
+    @property
+    def shortcode(self) -> str:
+        """Where the money came in."""
+        return str(self.row["shortcode"])
+
+    @property
+    def heard_at(self) -> datetime:
+        """When it was first heard (UTC)."""
+        heard_at: datetime = self.row["heard_at"]
+        return heard_at
 
 
 async def add(
@@ -145,7 +167,7 @@ async def add_many(tx: Transaction, several: Sequence[Witness], *, now: datetime
 
 async def payment_with_receipt(tx: Transaction, witness: Witness) -> Payment | None:
     """Return the payment whose receipt this is, first or second, or None."""
-    return await opened(tx, await tx.row(_WITH_RECEIPT, _names(witness)))
+    return await payments.opened(tx, await tx.row(_WITH_RECEIPT, _names(witness)))
 
 
 async def asked(tx: Transaction, witness: Witness) -> list[Payment]:
@@ -180,11 +202,22 @@ async def settle(
 async def take_due(
     tx: Transaction, *, now: datetime, lease: datetime, limit: int,
 ) -> list[Due]:
-    """Hold witnesses whose turn it is until `lease`, and return them."""
-    rows = await tx.rows(_DUE, {"now": now, "lease": lease, "limit": limit})
-    return [
-        Due(_witness_of(row, await tx.sealer(row["merchant_id"])), row["heard_at"]) for row in rows
-    ]
+    """Hold witnesses whose turn it is until `lease`, and return them unopened."""
+    return [Due(row) for row in await tx.rows(_DUE, {"now": now, "lease": lease, "limit": limit})]
+
+
+async def opened(tx: Transaction, due: Due) -> Witness:
+    """Return what a witness says.
+
+    Raises:
+        SealBroken, MasterKeyMissing, ValueError: its row does not open, or cannot be read.
+    """
+    return _witness_of(due.row, await tx.sealer(due.row["merchant_id"]))
+
+
+async def put_off(tx: Transaction, due: Due, *, until: datetime) -> None:
+    """Let a witness that is still due be so later."""
+    await tx.execute(_PUT_OFF, {**due.row, "until": until})
 
 
 def _names(witness: Witness) -> dict[str, Any]:
@@ -207,6 +240,7 @@ def _private(witness: Witness) -> bytes:
     head = orjson.dumps([
         shortcode.kind, shortcode.store_number, witness.reference,
         witness.payer.digits if witness.payer else None, witness.payer_masked, witness.payer_name,
+        witness.payer_hash,
     ])
     return head + b"\n" + witness.raw
 
@@ -214,11 +248,13 @@ def _private(witness: Witness) -> bytes:
 def _witness_of(row: Mapping[str, Any], sealer: Sealer) -> Witness:
     place = f"witnesses.private {row['receipt']} {row['shortcode']} {row['source']}"
     head, _, raw = sealer.open(place, row["private"]).partition(b"\n")
-    kind, store_number, reference, payer, payer_masked, payer_name = orjson.loads(head)
+    (
+        kind, store_number, reference, payer, payer_masked, payer_name, payer_hash,
+    ) = orjson.loads(head)
     return Witness(
         Source(row["source"]), MerchantId(row["merchant_id"]), row["livemode"],
         Shortcode(Kind(kind), row["shortcode"], store_number), row["receipt"],
         Money(row["amount_cents"]), row["happened_at"], reference=reference,
         payer=Msisdn(payer) if payer else None, payer_masked=payer_masked, payer_name=payer_name,
-        raw=raw,
+        payer_hash=payer_hash, raw=raw,
     )

@@ -28,6 +28,8 @@ create table instance (
 create table merchants (
     id          text primary key,
     name        text not null,
+    late_money_live text not null default 'fulfil',
+    late_money_test text not null default 'fulfil',
     created_at  timestamptz not null
 );
 
@@ -61,6 +63,11 @@ create table providers (
     valid          boolean,
     checked_at     timestamptz,
     last_error     text not null default '',
+    validation_rule text not null,
+    validation_url text not null,
+    when_undecided text not null,
+    c2b_version    smallint,
+    tariff         text not null default '',
     created_at     timestamptz not null,
     updated_at     timestamptz not null,
     constraint providers_shortcode_key unique (merchant_id, livemode, shortcode)
@@ -110,6 +117,7 @@ create table payments (
     payer_message_sw      text,
     retryable             boolean,
     late                  boolean not null,
+    late_action           text,
     disputed              boolean not null,
     lapsed                boolean not null,
     facts_count           integer not null,
@@ -137,6 +145,8 @@ create index payments_checkout on payments (checkout_hash) where checkout_hash i
 create index payments_customer on payments (customer_id, id desc) where customer_id is not null;
 create index payments_unexplained on payments (merchant_id, livemode, id desc)
     where not explained;
+create index payments_late on payments (merchant_id, livemode, id desc)
+    where late_action is not null;
 create index payments_amount on payments (merchant_id, livemode, amount_cents);
 create index payments_due on payments (next_check_at) where next_check_at is not null;
 create index payments_open on payments (asked_at)
