@@ -38,12 +38,12 @@ SHOWS = {
     "/v1/merchant": "merchant_id", "/v1/merchant/providers": "provider_id",
     "/v1/customers": "customer_id", "/v1/requests": "request_id",
     "/v1/ledger/entries": "settled_id", "/v1/ledger/accounts": "sum", "/v1/balance": "sum",
-    "/v1/reconciliation/runs": "run_id",
+    "/v1/reconciliation/runs": "run_id", "/v1/search": "payment_id",
 }
 
 # The log of requests has everything that a merchant typed, another's ids too. So it is always
-# looked at for one request alone.
-ONLY = {"/v1/requests": "?idempotency_key={log_key}"}
+# looked at for one request alone; and a search is always for something.
+ONLY = {"/v1/requests": "?idempotency_key={log_key}", "/v1/search": "?q={reference}"}
 
 # Lists that a test key may not see at all.
 LIVE_ONLY = {"/v1/merchant/collections"}
@@ -54,6 +54,7 @@ NARROWED = {
         "?search={person}", "?search={payment_id}", "?search={reference}",
         "?customer={customer_id}",
     ),
+    "/v1/search": ("?q={person}", "?q={payment_id}", "?q={reference}"),
     "/v1/customers": ("?phone={person}", "?search=isolated"),
     "/v1/requests": ("?idempotency_key={log_key}&key={own_key_id}", "?key={own_key_id}"),
     "/v1/deliveries": ("?endpoint={endpoint_id}", "?event={event_id}"),

@@ -21,6 +21,7 @@ NEEDED = {
     ("GET", "/v1/payments/{payment_id}"): Scope.PAYMENTS_READ,
     ("GET", "/v1/payments/{payment_id}/timeline"): Scope.PAYMENTS_READ,
     ("POST", "/v1/payments/{payment_id}/check"): Scope.PAYMENTS_WRITE,
+    ("GET", "/v1/search"): Scope.PAYMENTS_READ,
     ("GET", "/v1/balance"): Scope.REPORTS_READ,
     ("POST", "/v1/payments/mpesa/register-pull"): Scope.MERCHANT_WRITE,
     ("POST", "/v1/payments/mpesa/reconcile"): Scope.MERCHANT_WRITE,

@@ -27,6 +27,7 @@ from hakika.api import (
     payments,
     reconciliation,
     request_log,
+    search,
     webhooks,
 )
 from hakika.api.entrance import Entrance
@@ -42,7 +43,7 @@ from hakika.settings import Settings
 ROUTERS = tuple(
     door.router for door in (
         payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, keys,
-        reconciliation, request_log, health,
+        reconciliation, search, request_log, health,
     )
 )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
+
+# Kenya has had no other time since 1960, so a fixed offset is its whole calendar.
+NAIROBI = timezone(timedelta(hours=3))
 
 
 def written(when: datetime) -> str:
