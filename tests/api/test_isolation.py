@@ -18,7 +18,7 @@ import pytest_asyncio
 from hakika.api.app import ROUTERS
 from hakika.api.auth import scopes
 from hakika.domain.ids import MerchantId
-from hakika.services import keys, request_log
+from hakika.services import exports, keys, request_log
 from hakika.services.keys import Wanted
 from tests.api.world import Answer, Shop, World, new_key, new_person
 
@@ -39,6 +39,7 @@ SHOWS = {
     "/v1/customers": "customer_id", "/v1/requests": "request_id",
     "/v1/ledger/entries": "settled_id", "/v1/ledger/accounts": "sum", "/v1/balance": "sum",
     "/v1/reconciliation/runs": "run_id", "/v1/search": "payment_id",
+    "/v1/exports": "export_id",
 }
 
 # The log of requests has everything that a merchant typed, another's ids too. So it is always
@@ -146,9 +147,13 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
     })
     run = await shop.send("POST", "/v1/payments/mpesa/reconcile", json={})
     world.in_api(request_log.write_notes(world.rt))
+    export = await shop.send("POST", "/v1/exports", json={"what": "payments", "format": "csv"})
+    while (await shop.get(f"/v1/exports/{export.data['id']}")).data["state"] != "done":
+        world.in_api(exports.work_off(world.rt))
     logged, = (await shop.get(f"/v1/requests?idempotency_key={has['log_key']}")).data
     return Owner(shop, live_key, has | {
-        "run_id": run.data["id"], "request_id": logged["id"], "own_key_id": logged["key_id"],
+        "run_id": run.data["id"], "export_id": export.data["id"],
+        "request_id": logged["id"], "own_key_id": logged["key_id"],
         "settled_id": settled, "payment_id": payment.data["id"], "endpoint_id": endpoint.data["id"],
         "delivery_id": delivery["id"], "event_id": delivery["event_id"],
         "key_id": spare.data["id"], "provider_id": provider.data["id"],

@@ -20,6 +20,7 @@ from hakika.api import (
     errors,
     events,
     evidence,
+    exports,
     health,
     keys,
     ledger,
@@ -43,7 +44,7 @@ from hakika.settings import Settings
 ROUTERS = tuple(
     door.router for door in (
         payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, keys,
-        reconciliation, search, request_log, health,
+        reconciliation, search, exports, request_log, health,
     )
 )
 

@@ -12,6 +12,7 @@ from pydantic.json_schema import models_json_schema
 
 from hakika.api.auth import OPEN, SCHEMES
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
+from hakika.api.exports_bodies import ExportRequest
 from hakika.api.inputs import AssignRequest, PaymentRequest
 from hakika.api.merchant_bodies import (
     C2bRequest,
@@ -32,7 +33,7 @@ from hakika.api.webhook_bodies import (
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
     AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
-    EndpointChange, EndpointRequest,
+    EndpointChange, EndpointRequest, ExportRequest,
     KeyRequest, OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem,
     RecoveryRequest, RefusalProblem, ShortcodeRequest, WebhookRequest,
 )

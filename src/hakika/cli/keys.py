@@ -8,12 +8,10 @@ from typing import Annotated
 import typer
 
 from hakika.cli import options, screen
-from hakika.cli.failure import EXIT_MISASKED, CommandFailed
-from hakika.cli.once import on_database
-from hakika.domain.ids import MerchantId
+from hakika.cli.once import on_database, whose
 from hakika.domain.merchant import OVERLAP_SECONDS, ApiKey, Scope, key_data
 from hakika.domain.times import written
-from hakika.services import keys, merchants
+from hakika.services import keys
 from hakika.services.keys import Wanted
 from hakika.services.runtime import Runtime
 
@@ -21,9 +19,6 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Create, list, rotate and revoke API keys.",
 )
 
-MerchantOption = Annotated[
-    str, typer.Option("--merchant", metavar="mer_…", help="Whose. Left out: the only one's."),
-]
 ScopeOption = Annotated[
     list[Scope] | None,
     typer.Option("--scope", help="What it may do; repeatable. Left out: everything."),
@@ -32,7 +27,7 @@ ScopeOption = Annotated[
 
 @app.command()
 def create(
-    merchant: MerchantOption = "",
+    merchant: options.Merchant = "",
     live: Annotated[bool, typer.Option("--live", help="For real money. Left out: test.")] = False,
     scope: ScopeOption = None,
     label: Annotated[str, typer.Option("--label", help="Where it will be used.")] = "",
@@ -51,8 +46,7 @@ def create(
     """
 
     async def work(rt: Runtime) -> tuple[ApiKey, str]:
-        merchant_id = MerchantId(merchant) if merchant else await _only_merchant(rt)
-        return await keys.create(rt, merchant_id, Wanted(
+        return await keys.create(rt, await whose(rt, merchant), Wanted(
             livemode=live, scopes=scope or (), label=label, networks=network or (),
             expires_at=rt.now() + timedelta(days=days) if days else None,
         ))
@@ -69,20 +63,6 @@ def _show_once(key: ApiKey, text: str, *, as_json: bool) -> None:
         f"This is key {key.id} of {key.merchant_id}. Keep it now: it is shown this once, and "
         "Hakika cannot show it again.", soft_wrap=True,
     )
-
-
-async def _only_merchant(rt: Runtime) -> MerchantId:
-    found = await merchants.all_of_them(rt)
-    match found:
-        case [only]:
-            return only.id
-        case []:
-            raise CommandFailed("There is no merchant yet.", hint="hakika merchants create NAME")
-        case _:
-            raise CommandFailed(
-                f"There are {len(found)} merchants; say whose key it is with --merchant.",
-                hint="hakika merchants list", exit_code=EXIT_MISASKED,
-            )
 
 
 @app.command("list")

@@ -29,6 +29,7 @@ COMMANDS = {
     "vault": ("hakika.cli.vault:app", "Make and rotate the master key."),
     "requests": ("hakika.cli.requests:requests", "List what was asked of the API lately."),
     "pay": ("hakika.cli.pay:pay", "Ask a phone for money, and wait for the end."),
+    "export": ("hakika.cli.export:export", "Write payments or the books to a file."),
     "verify": ("hakika.cli.verify:verify", "Check that every shilling is accounted for."),
 }
 

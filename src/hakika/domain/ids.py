@@ -21,11 +21,12 @@ ProviderId = NewType("ProviderId", str)
 CustomerId = NewType("CustomerId", str)
 LoggedRequestId = NewType("LoggedRequestId", str)
 RunId = NewType("RunId", str)
+ExportId = NewType("ExportId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
-    "LoggedRequestId": "req", "RunId": "run",
+    "LoggedRequestId": "req", "RunId": "run", "ExportId": "exp",
 }
 
 DELIVERIES_MAX = 2**63  # beyond what the database counts to
@@ -94,6 +95,13 @@ def logged_request_id(text: str) -> LoggedRequestId:
     if not is_id(text, "req"):
         raise NotFound(f"{text[:40]!r} is not the id of a logged request.")
     return LoggedRequestId(text)
+
+
+def export_id(text: str) -> ExportId:
+    """Return `text` as an export's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "exp"):
+        raise NotFound(f"{text[:40]!r} is not the id of an export.")
+    return ExportId(text)
 
 
 def event_id(text: str) -> EventId:
