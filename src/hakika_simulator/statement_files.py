@@ -1,7 +1,4 @@
-"""Statements as files: CSV in pieces, XLSX, and PDF with or without a password.
-
-PDF comes from a library of the extra `statements`, and is only there with it.
-"""
+"""Statements as files: CSV in pieces, XLSX, and PDF with or without a password."""
 
 import csv
 import io
@@ -59,12 +56,8 @@ def xlsx_file(statement: Statement) -> bytes:
 
 
 def pdf_file(statement: Statement, *, password: str | None) -> bytes:
-    """Return the PDF, encrypted if there is a password to open it with.
-
-    Raises:
-        ImportError: the extra `statements` is not installed.
-    """
-    from fpdf import FPDF  # noqa: PLC0415 - an extra, and a slow one
+    """Return the PDF, encrypted if there is a password to open it with."""
+    from fpdf import FPDF  # noqa: PLC0415 - it takes a moment, and few ask for a PDF
     from fpdf.enums import AccessPermission, EncryptionMethod  # noqa: PLC0415
 
     pdf = FPDF(orientation="landscape", format="A4")

@@ -33,10 +33,7 @@ async def export(request: Request) -> Response:
     last = _day(wanted.get("until", first.isoformat()))
     statement = statement_of(simulation, shortcode, account, first=first, last=last)
     name = f"ORG_{shortcode}_{account}_{first:%Y%m%d}"
-    try:
-        return await _file(statement, name, request)
-    except ImportError as problem:
-        raise Misasked(501, f"hakika[statements] is not installed: {problem}") from problem
+    return await _file(statement, name, request)
 
 
 async def _file(statement: Statement, name: str, request: Request) -> Response:

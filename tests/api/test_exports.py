@@ -122,6 +122,18 @@ async def test_days_are_nairobis_and_both_ends_are_in(shop, what):
     assert await found(**{"from": before, "to": after}) == [payment["id"]]
 
 
+async def test_a_payment_is_of_the_day_it_was_made_on_to_the_second(shop):
+    """Pages go by ids, which know the time to a minute only where a clock was put right."""
+    payment = (await shop.order(phone=new_person())).data["id"]
+    today = str((datetime.now(UTC) + NAIROBI_AHEAD).date())
+    shop.world.rows(
+        "update payments set created_at = created_at - interval '1 day' where id = %s returning id",
+        payment,
+    )
+
+    assert lines(await file_of(shop, form="jsonl", to=today, **{"from": today})) == []
+
+
 async def test_numbers_are_masked_until_they_are_asked_for_and_that_is_logged(shop):
     """A reference may be a number, too, and a checkout request id ends in it."""
     person = new_person()

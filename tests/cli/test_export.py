@@ -1,4 +1,4 @@
-"""`hakika export`: a file that is whole, or none at all."""
+"""`hakika export` and `hakika evidence`: a file that is whole, or none at all."""
 
 from __future__ import annotations
 
@@ -71,3 +71,20 @@ def test_a_file_that_is_not_whole_never_has_its_name(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(CommandFailed, match="cannot be written"), whole_file(tmp_path / "no" / "x"):
         pass
+
+
+def test_the_evidence_of_a_payment_is_written_to_a_file(
+    here: Here, place: dict[str, Any], tmp_path: Path,
+) -> None:
+    payment = told(hakika("pay", PAYS, "9", "--data", place["data"], "--json"))
+    path = tmp_path / "evidence.pdf"
+
+    here("evidence", payment["id"], "--output", path, "--data", place["data"])
+    pack = told(here("evidence", payment["id"], "--data", place["data"], "--json"))
+    unknown = here("evidence", "pay_01kaxb2m8fe2tv5k0c3y7h9q4d", "--data", place["data"])
+
+    assert path.read_bytes().startswith(b"%PDF-")
+    assert list(tmp_path.iterdir()) == [path]
+    assert pack["payment"]["receipt"] == payment["receipt"]
+    assert PAYS not in json.dumps(pack)
+    assert unknown.returncode == 1 and "There is no payment" in unknown.stderr

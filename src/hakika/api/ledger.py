@@ -12,11 +12,11 @@ from hakika.api import ledger_bodies as bodies
 from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers
-from hakika.domain.ledger import COLLECTED, SUSPENSE, Posted, balance, nature
+from hakika.domain.ledger import COLLECTED, SUSPENSE, balance, nature
+from hakika.domain.ledger_data import entry_data
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.money import Money
 from hakika.domain.payment_data import CURRENCY
-from hakika.domain.times import written
 from hakika.services import ledger
 from hakika.store.ledger import Sums
 
@@ -37,19 +37,6 @@ async def entries(rt: Rt, key: Reader, wanted: Annotated[bodies.EntryQuery, Quer
         "success": True, "data": [entry_data(each) for each in page],
         "page": {"next": str(page[-1].sequence) if more else None},
     })
-
-
-def entry_data(posted: Posted) -> dict[str, Any]:
-    """Return a posting as it is shown."""
-    posting = posted.posting
-    assert posting is not None, "what is listed is there"
-    return {
-        "sequence": posted.sequence, "move": posting.move.value, "debit": posting.debit,
-        "credit": posting.credit, "amount": str(posting.amount), "currency": CURRENCY,
-        "shortcode": posting.shortcode, "receipt": posting.receipt,
-        "payment_id": posting.payment_id, "happened_at": written(posting.happened_at),
-        "posted_at": written(posted.posted_at), "link": posted.link.hex(),
-    }
 
 
 @router.get(

@@ -30,6 +30,7 @@ COMMANDS = {
     "requests": ("hakika.cli.requests:requests", "List what was asked of the API lately."),
     "pay": ("hakika.cli.pay:pay", "Ask a phone for money, and wait for the end."),
     "export": ("hakika.cli.export:export", "Write payments or the books to a file."),
+    "evidence": ("hakika.cli.evidence:evidence", "Write all that proves a payment, as a PDF."),
     "verify": ("hakika.cli.verify:verify", "Check that every shilling is accounted for."),
 }
 
