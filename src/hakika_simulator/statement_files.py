@@ -1,17 +1,21 @@
 """Statements as files: CSV in pieces, XLSX, and PDF with or without a password."""
 
+from __future__ import annotations
+
 import csv
 import io
 import secrets
 from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import xlsxwriter
-from fpdf import FPDF
-from fpdf.enums import AccessPermission, EncryptionMethod
 
 from hakika_simulator.sms import plain_shillings, shillings
 from hakika_simulator.statements import COLUMNS, Cell, Statement
+
+if TYPE_CHECKING:
+    from fpdf import FPDF
 
 LINES_AT_ONCE = 1_000
 SHEET = "transaction"
@@ -58,6 +62,9 @@ def xlsx_file(statement: Statement) -> bytes:
 
 def pdf_file(statement: Statement, *, password: str | None) -> bytes:
     """Return the PDF, encrypted if there is a password to open it with."""
+    from fpdf import FPDF  # noqa: PLC0415 - it takes a moment, and few ask for a PDF
+    from fpdf.enums import AccessPermission, EncryptionMethod  # noqa: PLC0415
+
     pdf = FPDF(orientation="landscape", format="A4")
     pdf.set_auto_page_break(False)
     if password is not None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from itertools import pairwise
+
+import pypdf
+from structlog.testing import capture_logs
 
 from tests.api.test_c2b import found, pay, paybill
 from tests.api.world import new_person
@@ -57,3 +61,49 @@ async def test_who_paid_unasked_is_named_only_when_revealed(shop, paybill):
     assert [(each["source"], each["receipt"]) for each in hidden["witnesses"]] == [
         ("c2b", payment["receipt"]),
     ]
+
+
+async def test_the_pack_comes_as_pages_for_people(shop):
+    """By a word in the address, as a browser asks, or by the header, as a program does."""
+    payment = await shop.settled((await shop.order()).data["id"])
+    address = f"/v1/payments/{payment['id']}/evidence"
+
+    pages = await shop.get(address + "?format=pdf")
+    accepted = await shop.get(address, headers={"Accept": "application/pdf"})
+    json_ = await shop.get(address + "?format=json", headers={"Accept": "application/pdf"})
+
+    assert pages.headers["Content-Type"] == "application/pdf"
+    assert f"evidence-{payment['id']}.pdf" in pages.headers["Content-Disposition"]
+    assert pages.raw == accepted.raw
+    assert json_.data["payment"]["id"] == payment["id"]
+    text = text_of(pages.raw)
+    assert payment["receipt"] in text and "collected" in text
+
+
+async def test_pages_hide_numbers_until_they_are_asked_for(shop):
+    """Also where somebody typed one: as a reference, or into the metadata."""
+    person = new_person()
+    ordered = await shop.order(phone=person, reference=person, metadata={"call": "0" + person[3:]})
+    address = f"/v1/payments/{ordered.data['id']}/evidence?format=pdf"
+
+    hidden = text_of((await shop.get(address)).raw)
+    with capture_logs() as logs:
+        revealed = text_of((await shop.get(address + "&reveal=true")).raw)
+
+    assert person[3:] not in hidden and "numbers and names hidden" in hidden
+    assert revealed.count(person) >= 2 and "numbers and names shown" in revealed
+    assert [each["key"] for each in logs if each["event"] == "evidence_revealed"]
+
+
+async def test_another_form_is_refused(shop):
+    payment = (await shop.order(phone=new_person())).data
+
+    answer = await shop.get(f"/v1/payments/{payment['id']}/evidence?format=docx")
+
+    assert answer.problem == (400, "invalid_request", [("format", "literal_error")])
+
+
+def text_of(content: bytes) -> str:
+    """Return what stands on the pages of a PDF."""
+    pages = pypdf.PdfReader(io.BytesIO(content)).pages
+    return " ".join(" ".join(page.extract_text() for page in pages).split())

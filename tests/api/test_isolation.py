@@ -20,7 +20,7 @@ from hakika.api.app import ROUTERS
 from hakika.api.auth import scopes
 from hakika.domain.ids import MerchantId
 from hakika.domain.times import NAIROBI
-from hakika.services import keys, request_log
+from hakika.services import exports, keys, request_log
 from hakika.services.keys import Wanted
 from tests.api.test_days import closed, imported, paid, statement
 from tests.api.world import Answer, Shop, World, new_key, new_person
@@ -51,11 +51,12 @@ SHOWS = {
     "/v1/reconciliation/runs": "run_id", "/v1/reconciliation/statements": "statement_id",
     "/v1/reconciliation/discrepancies": "discrepancy_id", "/v1/reconciliation/days": "shortcode",
     "/v1/inquiries": "inquiry_id",
+    "/v1/search": "payment_id", "/v1/exports": "export_id",
 }
 
 # The log of requests has everything that a merchant typed, another's ids too. So it is always
-# looked at for one request alone.
-ONLY = {"/v1/requests": "?idempotency_key={log_key}"}
+# looked at for one request alone; and a search is always for something.
+ONLY = {"/v1/requests": "?idempotency_key={log_key}", "/v1/search": "?q={reference}"}
 
 # What is everybody's: the key that all reports are signed with.
 SHARED = {"/v1/reconciliation/signing-key"}
@@ -69,6 +70,7 @@ NARROWED = {
         "?search={person}", "?search={payment_id}", "?search={reference}",
         "?customer={customer_id}",
     ),
+    "/v1/search": ("?q={person}", "?q={payment_id}", "?q={reference}"),
     "/v1/customers": ("?phone={person}", "?search=isolated"),
     "/v1/requests": ("?idempotency_key={log_key}&key={own_key_id}", "?key={own_key_id}"),
     "/v1/deliveries": ("?endpoint={endpoint_id}", "?event={event_id}"),
@@ -170,9 +172,13 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
     await closed(shop, day)
     discrepancy, = (await shop.get("/v1/reconciliation/discrepancies")).data
     world.in_api(request_log.write_notes(world.rt))
+    export = await shop.send("POST", "/v1/exports", json={"what": "payments", "format": "csv"})
+    while (await shop.get(f"/v1/exports/{export.data['id']}")).data["state"] != "done":
+        world.in_api(exports.work_off(world.rt))
     logged, = (await shop.get(f"/v1/requests?idempotency_key={has['log_key']}")).data
     return Owner(shop, live_key, has | {
-        "run_id": run.data["id"], "request_id": logged["id"], "own_key_id": logged["key_id"],
+        "run_id": run.data["id"], "export_id": export.data["id"],
+        "request_id": logged["id"], "own_key_id": logged["key_id"],
         "settled_id": settled, "payment_id": payment.data["id"], "endpoint_id": endpoint.data["id"],
         "delivery_id": delivery["id"], "event_id": delivery["event_id"],
         "key_id": spare.data["id"], "provider_id": provider.data["id"],

@@ -21,6 +21,10 @@ NEEDED = {
     ("GET", "/v1/payments/{payment_id}"): Scope.PAYMENTS_READ,
     ("GET", "/v1/payments/{payment_id}/timeline"): Scope.PAYMENTS_READ,
     ("POST", "/v1/payments/{payment_id}/check"): Scope.PAYMENTS_WRITE,
+    ("POST", "/v1/exports"): Scope.REPORTS_READ, ("GET", "/v1/exports"): Scope.REPORTS_READ,
+    ("GET", "/v1/exports/{export_id}"): Scope.REPORTS_READ,
+    ("GET", "/v1/exports/{export_id}/file"): Scope.REPORTS_READ,
+    ("GET", "/v1/search"): Scope.PAYMENTS_READ,
     ("GET", "/v1/balance"): Scope.REPORTS_READ,
     ("POST", "/v1/payments/mpesa/register-pull"): Scope.MERCHANT_WRITE,
     ("POST", "/v1/payments/mpesa/reconcile"): Scope.MERCHANT_WRITE,
@@ -103,7 +107,7 @@ def filled(
         payment_id=payment, endpoint_id=endpoint, key_id=key, customer_id=customer,
         request_id="req_1", delivery_id="dlv_1", statement_id="stm_1", discrepancy_id="dsc_1",
         day="2020-01-01",
-        inquiry_id="inq_1", receipt="UKL7RT61SV",
+        inquiry_id="inq_1", export_id="exp_1", receipt="UKL7RT61SV",
     )
 
 

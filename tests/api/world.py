@@ -89,7 +89,7 @@ class Documented:
         if operation is not None:
             documented = operation["responses"].get(str(answer.status))
             assert documented is not None, f"{method} {path} does not say that it answers {answer}"
-            model = _model(documented)
+            model = _model(documented, answer.headers["Content-Type"].partition(";")[0])
         if model is None:
             return
         body = answer.body
@@ -103,13 +103,11 @@ class Documented:
         return None
 
 
-def _model(documented: dict[str, Any]) -> type[BaseModel] | None:
-    """Return the class whose schema a documented answer refers to."""
-    for content in documented.get("content", {}).values():
-        name = content["schema"].get("$ref", "").rpartition("/")[2]
-        if name:
-            return next(each for each in _models(BaseModel) if each.__name__ == name)
-    return None
+def _model(documented: dict[str, Any], media_type: str) -> type[BaseModel] | None:
+    """Return the class whose schema a documented answer of this type refers to; a file has none."""
+    types = {each.partition(";")[0]: content for each, content in documented["content"].items()}
+    name = types[media_type]["schema"].get("$ref", "").rpartition("/")[2]
+    return next(each for each in _models(BaseModel) if each.__name__ == name) if name else None
 
 
 def _models(parent: type[BaseModel]) -> Iterator[type[BaseModel]]:

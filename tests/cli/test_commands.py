@@ -27,7 +27,8 @@ WORDS = [
     ("merchants", "create"), ("merchants", "list"), ("merchants", "late-money"),
     ("keys", "create"), ("keys", "list"), ("keys", "rotate"), ("keys", "revoke"),
     ("collections", "stop"), ("collections", "resume"),
-    ("vault", "new-key"), ("vault", "status"), ("vault", "rotate"), ("requests",),
+    ("vault", "new-key"), ("vault", "status"), ("vault", "rotate"), ("requests",), ("export",),
+    ("evidence",),
 ]
 
 

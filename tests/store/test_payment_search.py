@@ -62,8 +62,8 @@ async def test_a_page_costs_what_it_shows(store: Store, merchant_id: MerchantId)
     """At a million payments, looking at all of them is half a second for each page."""
     await born(store, merchant_id)
     async with store.transaction() as tx:
-        made = [_made(number, NOON - number * A_MINUTE) for number in range(1, PAYMENTS + 1)]
-        await tx.connection.execute(GROW, {"made": json.dumps(made)})
+        rows = [made(number, NOON - number * A_MINUTE) for number in range(1, PAYMENTS + 1)]
+        await tx.connection.execute(GROW, {"made": json.dumps(rows)})
         await tx.execute("analyze payments")
         # Few pages of a small table are cheaper to read whole; a large one's are not.
         await tx.execute("set local enable_seqscan = off")
@@ -93,7 +93,7 @@ def looked_at(plan: dict[str, Any]) -> float:
     return float(plan["Actual Loops"] * (kept + left_out))
 
 
-def _made(number: int, when: datetime) -> dict[str, Any]:
+def made(number: int, when: datetime) -> dict[str, Any]:
     failed = number % RARE_ONE_IN == 0
     return {
         "id": _id(when, number=number), "created_at": when.isoformat(),

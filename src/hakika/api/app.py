@@ -23,6 +23,7 @@ from hakika.api import (
     errors,
     events,
     evidence,
+    exports,
     health,
     inquiries,
     keys,
@@ -31,6 +32,7 @@ from hakika.api import (
     payments,
     reconciliation,
     request_log,
+    search,
     statements,
     webhooks,
 )
@@ -47,7 +49,8 @@ from hakika.settings import Settings
 ROUTERS = tuple(
     door.router for door in (
         payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, c2b, keys,
-        reconciliation, statements, days, discrepancies, inquiries, request_log, health,
+        reconciliation, statements, days, discrepancies, inquiries, search, exports, request_log,
+        health,
     )
 )
 

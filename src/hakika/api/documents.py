@@ -14,6 +14,7 @@ from hakika.api.auth import OPEN, SCHEMES
 from hakika.api.c2b_bodies import C2bRequest, ValidationRequest
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
 from hakika.api.day_bodies import Assignment, Resolution
+from hakika.api.exports_bodies import ExportRequest
 from hakika.api.inputs import AssignRequest, PaymentRequest
 from hakika.api.inquiries_bodies import InquiryRequest
 from hakika.api.merchant_bodies import (
@@ -35,9 +36,9 @@ from hakika.api.webhook_bodies import (
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
     Assignment, AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
-    EndpointChange, EndpointRequest, InquiryRequest, KeyRequest, MerchantChange, OverlapRequest,
-    PaymentRequest, Problem, ProviderRequest, QuotaProblem, RecoveryRequest, RefusalProblem,
-    Resolution, ShortcodeRequest, ValidationRequest, WebhookRequest,
+    EndpointChange, EndpointRequest, ExportRequest, InquiryRequest, KeyRequest, MerchantChange,
+    OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem, RecoveryRequest,
+    RefusalProblem, Resolution, ShortcodeRequest, ValidationRequest, WebhookRequest,
 )
 
 _PROBLEMS = {

@@ -9,12 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from hakika.api.ledger_bodies import Entry
 from hakika.api.schemas import PaymentData
 
+Form = Literal["json", "pdf"]
+
 
 class EvidenceQuery(BaseModel):
     """How the evidence is shown."""
 
     model_config = ConfigDict(extra="forbid")
 
+    format: Form | None = Field(
+        None, description="`json` or `pdf`. Left out: as the header Accept says, or JSON.",
+    )
     reveal: bool = Field(
         False, description="Show bodies as they came, with numbers and names. Each use is logged.",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hakika.domain import customer, ids, inquiry, money, msisdn
+from hakika.domain import customer, export, ids, inquiry, money, msisdn
 from hakika.domain.errors import Invalid
 from hakika.domain.fact import LateAction
 from hakika.domain.ids import CustomerId
@@ -236,6 +236,10 @@ def cursor_of(prefix: str) -> BeforeValidator:
 
 
 Moment = Annotated[datetime, _rule(_moment)]
+Day = Annotated[
+    date, _rule(lambda value: export.read_day(value, field="day")),
+    WithJsonSchema({"type": "string", "format": "date"}),
+]
 
 
 def _named(value: Any) -> Any:

@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from hakika.cli import options, screen
-from hakika.cli.once import on_database
-from hakika.cli.whose import MerchantOption, merchant_of
+from hakika.cli.once import on_database, whose
 from hakika.domain.merchant import OVERLAP_SECONDS, ApiKey, Scope, key_data
 from hakika.domain.times import written
 from hakika.services import keys
@@ -28,7 +27,7 @@ ScopeOption = Annotated[
 
 @app.command()
 def create(
-    merchant: MerchantOption = "",
+    merchant: options.Merchant = "",
     live: Annotated[bool, typer.Option("--live", help="For real money. Left out: test.")] = False,
     scope: ScopeOption = None,
     label: Annotated[str, typer.Option("--label", help="Where it will be used.")] = "",
@@ -47,8 +46,7 @@ def create(
     """
 
     async def work(rt: Runtime) -> tuple[ApiKey, str]:
-        merchant_id = await merchant_of(rt, merchant)
-        return await keys.create(rt, merchant_id, Wanted(
+        return await keys.create(rt, await whose(rt, merchant), Wanted(
             livemode=live, scopes=scope or (), label=label, networks=network or (),
             expires_at=rt.now() + timedelta(days=days) if days else None,
         ))

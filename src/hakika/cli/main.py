@@ -32,6 +32,8 @@ COMMANDS = {
     "statements": ("hakika.cli.statements:app", "Import M-Pesa's statements."),
     "close": ("hakika.cli.close:close", "Close a day, and say what differs."),
     "verify-report": ("hakika.cli.verify_report:verify_report", "Prove a day's report, offline."),
+    "export": ("hakika.cli.export:export", "Write payments or the books to a file."),
+    "evidence": ("hakika.cli.evidence:evidence", "Write all that proves a payment, as a PDF."),
     "verify": ("hakika.cli.verify:verify", "Check that every shilling is accounted for."),
 }
 

@@ -1,4 +1,4 @@
-"""One piece of work with the running parts, for commands that end."""
+"""One piece of work with the running parts, for commands that end; and whose things it is about."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import TypeVar
 
 from hakika.cli import startup
 from hakika.cli.configured import configured
+from hakika.cli.failure import EXIT_MISASKED, CommandFailed
+from hakika.domain.ids import MerchantId
+from hakika.services import merchants
 from hakika.services.runtime import Runtime, open_runtime
 from hakika.settings import Settings
 
@@ -26,3 +29,19 @@ def on_database(
 
     with startup.database(configured(data), may_create=may_create) as settings:
         return asyncio.run(opened(settings))
+
+
+async def whose(rt: Runtime, merchant: str) -> MerchantId:
+    """Return the merchant that was named, or the only one. Raises: NotFound, CommandFailed."""
+    if merchant:
+        return (await merchants.read(rt, MerchantId(merchant))).id
+    match await merchants.all_of_them(rt):
+        case [only]:
+            return only.id
+        case []:
+            raise CommandFailed("There is no merchant yet.", hint="hakika merchants create NAME")
+        case found:
+            raise CommandFailed(
+                f"There are {len(found)} merchants; say which one with --merchant.",
+                hint="hakika merchants list", exit_code=EXIT_MISASKED,
+            )

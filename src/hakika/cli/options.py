@@ -23,3 +23,6 @@ Port = Annotated[
         help="The port to listen on; 0 takes a free one. Default: HAKIKA_PORT, or 8700.",
     ),
 ]
+Merchant = Annotated[
+    str, typer.Option("--merchant", metavar="mer_…", help="Whose. Left out: the only one's."),
+]

@@ -10,8 +10,7 @@ from rich.progress import Progress
 
 from hakika.cli import options, screen
 from hakika.cli.failure import CommandFailed
-from hakika.cli.once import on_database
-from hakika.cli.whose import MerchantOption, merchant_of
+from hakika.cli.once import on_database, whose
 from hakika.domain.merchant import Owner
 from hakika.domain.statement_books import REASONS, Imported
 from hakika.services import statements
@@ -31,7 +30,7 @@ def _words() -> None:
 @app.command("import")
 def take(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV, XLSX or PDF, unopened.")],
-    merchant: MerchantOption = "",
+    merchant: options.Merchant = "",
     live: Annotated[bool, typer.Option("--live", help="Of real money. Left out: test.")] = False,
     shortcode: Annotated[str, typer.Option(help="When the file does not name it.")] = "",
     account: Annotated[str, typer.Option(help="When the file does not name it.")] = "",
@@ -56,7 +55,7 @@ def take(
         }
 
         async def work(rt: Runtime) -> Imported:
-            owner = Owner(await merchant_of(rt, merchant), live)
+            owner = Owner(await whose(rt, merchant), live)
             return await statements.take(
                 rt, owner, sent,
                 progress=lambda step, share: bar.update(tasks[step], completed=share),

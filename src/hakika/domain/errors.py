@@ -284,6 +284,27 @@ class TooManyEndpoints(Conflict):
     hint = "Delete an endpoint that is no longer used."
 
 
+class ExportUnfinished(Conflict):
+    """The export is still being written, so there is no file yet."""
+
+    code = "export_unfinished"
+    hint = "Ask for the export again until its state is done; `percent` says how far it is."
+
+
+class ExportFailed(Conflict):
+    """The export could not be written, however often it was tried."""
+
+    code = "export_failed"
+    hint = "Ask for a new one, of fewer days; the server's log says what went wrong."
+
+
+class TooManyExports(Conflict):
+    """As many exports as there may be are waiting or being written."""
+
+    code = "too_many_exports"
+    hint = "Wait until one of them is done: GET /v1/exports shows them."
+
+
 class TooMany(HakikaError):
     """More than is allowed in this time."""
 

@@ -24,12 +24,13 @@ RunId = NewType("RunId", str)
 StatementId = NewType("StatementId", str)
 DiscrepancyId = NewType("DiscrepancyId", str)
 InquiryId = NewType("InquiryId", str)
+ExportId = NewType("ExportId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
     "LoggedRequestId": "req", "RunId": "run", "StatementId": "stm", "DiscrepancyId": "dsc",
-    "InquiryId": "inq",
+    "InquiryId": "inq", "ExportId": "exp",
 }
 
 DELIVERIES_MAX = 2**63  # beyond what the database counts to
@@ -119,6 +120,13 @@ def inquiry_id(text: str) -> InquiryId:
     if not is_id(text, "inq"):
         raise NotFound(f"{text[:40]!r} is not the id of an inquiry.")
     return InquiryId(text)
+
+
+def export_id(text: str) -> ExportId:
+    """Return `text` as an export's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "exp"):
+        raise NotFound(f"{text[:40]!r} is not the id of an export.")
+    return ExportId(text)
 
 
 def event_id(text: str) -> EventId:

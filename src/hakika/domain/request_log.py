@@ -37,7 +37,7 @@ _SECRET_NAMES = re.compile(
 )
 _PERSON_NAMES = re.compile(
     r"phone|msisdn|party_?[ab]$|e_?mail|^name$|(?:first|middle|last|full|customer|payer)_?name$"
-    r"|id_?number|^search$",
+    r"|id_?number|^search$|^q$",
     re.IGNORECASE,
 )
 

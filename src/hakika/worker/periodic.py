@@ -14,6 +14,7 @@ from hakika.services import (
     checks,
     closing,
     endpoint_health,
+    exports,
     inquiries,
     ledger,
     limits,
@@ -36,6 +37,7 @@ class Round:
 ROUNDS = (
     # Half a second: a check is due to the second, and an idle round is one indexed read.
     Round("look_again", checks.look_again, 0.5),
+    Round("exports", exports.work_off, 1),
     Round("drop_unwanted", endpoint_health.drop_unwanted, 5),
     Round("hear_again", witnesses.hear_again, 5),
     Round("chain_postings", ledger.chain_all, 5),
@@ -44,6 +46,7 @@ ROUNDS = (
     Round("ask_balances", inquiries.ask_due, 30),
     Round("quarantine", callbacks.try_again, 30),
     Round("months_ahead", make_months_ahead, 6 * 3600),
+    Round("drop_old_exports", exports.drop_old, 600),
     Round("drop_old_requests", request_log.drop_old, 6 * 3600),
     Round("forget_full_quotas", limits.forget_full, 3600),
 )

@@ -261,6 +261,42 @@ create trigger day_closings_append_only before update or delete on day_closings
     for each row execute function refuse_change();
 create trigger day_closings_keep before truncate on day_closings
     for each statement execute function refuse_change();
+-- Jobs that write everything of some days to a file. One that is not over has a `due_at`.
+create table exports (
+    id          text primary key,
+    merchant_id text not null,
+    livemode    boolean not null,
+    key_id      text not null,
+    what        text not null,
+    format      text not null,
+    first_day   date,
+    last_day    date,
+    reveal      boolean not null,
+    state       text not null,
+    rows        bigint not null,
+    rows_total  bigint,
+    bytes       bigint,
+    tries       integer not null,
+    due_at      timestamptz,
+    created_at  timestamptz not null,
+    finished_at timestamptz
+);
+
+create index exports_list on exports (merchant_id, livemode, id desc);
+create index exports_due on exports (due_at) where due_at is not null;
+
+-- The files, so that any process can serve them, whichever wrote them.
+create table export_pieces (
+    export_id text not null references exports on delete cascade,
+    tries     integer not null,
+    number    integer not null,
+    private   bytea not null,
+    primary key (export_id, tries, number)
+);
+
+-- What is sealed does not shrink.
+alter table export_pieces alter column private set storage external;
+
 create trigger postings_append_only before update or delete on postings
     for each row execute function refuse_change();
 create trigger postings_keep before truncate on postings
