@@ -18,13 +18,14 @@ from hakika.domain.closing import Closing, Result, Span, closing_data, day_of, s
 from hakika.domain.discrepancy import Difference, Discrepancy, discrepancy_data
 from hakika.domain.errors import Conflict, Invalid, NotFound
 from hakika.domain.event import EventName
-from hakika.domain.ids import DiscrepancyId, EventId
+from hakika.domain.ids import EventId
 from hakika.domain.ledger import balance, nature, posted_data
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
 from hakika.domain.times import written
 from hakika.services import days as days_
 from hakika.services import ledger, merchants
+from hakika.services.discrepancies import keep
 from hakika.services.runtime import Runtime
 from hakika.store import closing as store
 from hakika.store import days as read
@@ -175,22 +176,8 @@ async def _keep(
     rt: Runtime, tx: Transaction, owner: Owner, day: date, found: list[Difference],
 ) -> list[Discrepancy]:
     """Keep what was found, tell of what is news, and return all that was ever found of the day."""
-    now = rt.now()
-    kept: list[DiscrepancyId] = []
-    for each in found:
-        discrepancy, is_news = await discrepancies.find(tx, Discrepancy(
-            DiscrepancyId(rt.new_id("dsc")), owner.merchant_id, owner.livemode, day, each, now,
-        ))
-        kept.append(discrepancy.id)
-        if is_news:
-            await events.tell(
-                tx, owner.merchant_id, livemode=owner.livemode, subject_id=discrepancy.id,
-                now=now, told=[Told(
-                    EventId(rt.new_id("evt")), EventName.DISCREPANCY,
-                    discrepancy_data(discrepancy),
-                )],
-            )
-    await discrepancies.vanish(tx, owner, day, found=kept, now=now)
+    kept = [(await keep(rt, tx, owner, day, each)).id for each in found]
+    await discrepancies.vanish(tx, owner, day, found=kept, now=rt.now())
     return await discrepancies.of_day(tx, owner, day)
 
 

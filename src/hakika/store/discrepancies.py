@@ -96,6 +96,19 @@ _RESOLVE: LiteralString = """
 """
 
 
+# A question that was asked once is not asked again, however it was answered.
+_UNASKED: LiteralString = """
+    select id from payments p
+     where (disputed or state = 'review' or late_action in ('hold', 'refund'))
+       and not exists (
+        select from discrepancies d
+         where d.merchant_id = p.merchant_id and d.livemode = p.livemode
+           and d.shortcode = p.shortcode and d.subject = p.id
+           and d.kind = case when disputed or state = 'review' then 'review' else 'late_money' end)
+     order by id limit %(limit)s
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Sought:
     """What a list is narrowed to."""
@@ -174,6 +187,11 @@ async def resolve(
     return await tx.row(_RESOLVE, _whose(owner) | {
         "id": discrepancy_id, "who": who, "reason": reason, "now": now,
     }) is not None
+
+
+async def unasked(tx: Transaction, *, limit: int) -> list[PaymentId]:
+    """Return payments about which there is a question that nobody was asked yet."""
+    return [PaymentId(row["id"]) for row in await tx.rows(_UNASKED, {"limit": limit})]
 
 
 _KINDS_OF_A_DAY = sorted(kind.value for kind in OF_A_DAY)

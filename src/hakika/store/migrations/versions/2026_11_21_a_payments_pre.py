@@ -152,6 +152,8 @@ create index payments_mispaid on payments (merchant_id, livemode, created_at)
     where amount_received_cents <> amount_cents;
 create index payments_merchant_request on payments (merchant_request_id)
     where merchant_request_id <> '';
+create index payments_review on payments (id)
+    where disputed or state = 'review' or late_action in ('hold', 'refund');
 create index payments_due on payments (next_check_at) where next_check_at is not null;
 create index payments_open on payments (asked_at)
     where next_check_at is not null and state in ('unsent', 'sending', 'pending', 'unknown');
