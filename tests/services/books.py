@@ -10,19 +10,20 @@ from typing import Any
 
 import psycopg
 
+from hakika.domain.closing import day_of
 from hakika.domain.customer import Details
 from hakika.domain.delivery import Answer, DeliveryState, Verdict
 from hakika.domain.event import EventName
 from hakika.domain.fact import Fact, Kind, Reason, Source
 from hakika.domain.ids import CustomerId, EndpointId, KeyId, MerchantId, PaymentId
-from hakika.domain.merchant import ApiKey
+from hakika.domain.merchant import ApiKey, Owner
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import NOT_SENT, Payment, advance, born
 from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import paybill
 from hakika.domain.webhook import Endpoint
-from hakika.services import customers, ledger, merchants
+from hakika.services import closing, customers, ledger, merchants
 from hakika.services.facts import record_heard, with_next_check
 from hakika.services.runtime import Runtime, open_runtime
 from hakika.settings import read_settings
@@ -34,7 +35,7 @@ from tests.vault import MASTER_KEY, SECRET
 TABLES = (
     "customers", "payments", "facts", "idempotency_keys", "quarantine", "events", "event_counters",
     "endpoints", "endpoint_versions", "deliveries", "attempts", "postings", "unchained",
-    "posting_links", "posting_heads", "account_sums", "witnesses",
+    "posting_links", "posting_heads", "account_sums", "witnesses", "balances", "day_closings",
 )
 MEND = "".join(
     f"delete from {table}; insert into {table} overriding system value table saved.{table};"
@@ -132,7 +133,22 @@ async def bear(url: str) -> dict[str, str]:
                 await _hear(rt, names[name], _named(fact, name))
         await _deliver_some(rt, merchants_of=(shop, other))
         await ledger.chain_all(rt)
+        await _close_days(rt, MerchantId(shop), url)
         return names | _told(url, names)
+
+
+async def _close_days(rt: Runtime, owner: MerchantId, url: str) -> None:
+    """Let M-Pesa tell what lies on the short code, and close two days."""
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "insert into balances select merchant_id, livemode, split_part(account, ':', 2),"
+            " account, %s, 'balance', debits_cents - credits_cents + 100 from account_sums"
+            " where merchant_id = %s and account like 'float:%%'",
+            (rt.now() + timedelta(minutes=5), owner),
+        )
+    for days in (2, 1):
+        await closing.close(rt, Owner(owner, livemode=False), day_of(rt.now() - timedelta(days)))
+    await ledger.chain_all(rt)
 
 
 async def _add_endpoint(rt: Runtime, owner: MerchantId, wanted: tuple[EventName, ...]) -> str:

@@ -20,7 +20,7 @@ SPOILT = {
         "delete from posting_links; delete from posting_heads; delete from unchained;"
         "insert into unchained select position, merchant_id, livemode from postings;"
         "delete from postings where payment_id = '{late}'",
-        "I3", "of payment {late}."),
+        "I3 I14", "of payment {late}."),
     "the amount of a posting": (
         "update postings set amount_cents = 1 where payment_id = '{completed}'",
         "I2 I3",
@@ -58,7 +58,7 @@ SPOILT = {
         "I2 I3", f"receipt {receipt('completed')}, cannot be read: it was changed."),
     "the newest postings unchained": (
         "delete from posting_links where sequence = (select max(sequence) from posting_links)",
-        "I2 I3", "were chained."),
+        "I2 I3 I14", "were chained."),
     "the sums of an account": (
         "update account_sums set credits_cents = credits_cents + 1 where account = 'collected'"
         " and merchant_id = '{shop}'",
@@ -66,6 +66,27 @@ SPOILT = {
     "a posting in another mode": (
         "update postings set livemode = not livemode where payment_id = '{completed}'",
         "I3 I13", "belongs to another merchant or mode than its payment {completed}."),
+    "the result of a closing": (
+        "update day_closings set result = 'red' where number = 2", "I14",
+        "says something else than its checkpoint, which was signed."),
+    "the summary of a closing": (
+        "update day_closings set summary = convert_to(replace(convert_from(summary, 'UTF8'),"
+        " 'green', 'grey'), 'UTF8') where number = 2", "I14",
+        "says something else than its checkpoint, which was signed."),
+    "a checkpoint signed by nobody": (
+        "update day_closings set checkpoint = convert_to(replace(convert_from(checkpoint, 'UTF8'),"
+        " '\"green\"', '\"red\"'), 'UTF8'), result = 'red' where number = 2", "I14",
+        "has a signature that is not of its checkpoint."),
+    "a closing taken out": (
+        "delete from day_closings where number = 1", "I14",
+        "comes after closing 0: those between are gone."),
+    "books written anew after a closing": (
+        "update posting_links set link = sha256('anew') where merchant_id = '{shop}' and sequence ="
+        " (select sequence from day_closings where number = 2)", "I2 I14",
+        "which is another one now: the books were written anew."),
+    "a balance that M-Pesa reports": (
+        "update balances set amount_cents = amount_cents + 1 where source = 'balance'", "I15",
+        "M-Pesa reported "),
     "a placeholder for a receipt": (
         "update payments set receipt = 'UAA0000000' where id = '{completed}'",
         "I1 I4 I11", "Payment {completed} has M-Pesa's placeholder UAA0000000 for a receipt."),

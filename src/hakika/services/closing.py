@@ -31,11 +31,14 @@ from hakika.store import closing as store
 from hakika.store import days as read
 from hakika.store import discrepancies, events, signing
 from hakika.store import ledger as book
-from hakika.store.closing import Unopened
+from hakika.store.days import ToldBalance
 from hakika.store.events import Told
 from hakika.store.transaction import StatementRefused, Transaction
 
 log = structlog.get_logger(__name__)
+
+# What lay there at some moment lay there before anything that happened at it.
+_JUST_BEFORE = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +165,13 @@ async def _open_accounts(rt: Runtime, owner: Owner) -> None:
             await _open(rt, tx, owner, each)
 
 
-async def _open(rt: Runtime, tx: Transaction, owner: Owner, each: Unopened) -> None:
+async def _open(rt: Runtime, tx: Transaction, owner: Owner, each: ToldBalance) -> None:
     before = await store.moved_before(tx, owner, each)
     missing = Money(each.balance.cents - before.cents)
     await store.mark_opened(tx, owner, each)
     await book.open_account(
         tx, owner.merchant_id, livemode=owner.livemode, account=each.account,
-        shortcode=each.shortcode, amount=missing, at=each.at, now=rt.now(),
+        amount=missing, at=each.at - _JUST_BEFORE, now=rt.now(),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from hakika.domain.money import Money
 from hakika.domain.reconciliation import OVERLAP
 from hakika.domain.times import written
 from hakika.store import days as store
+from hakika.store.days import ToldBalance
 from hakika.store.transaction import Transaction
 
 # Long before this no posting of a day can have been chained, whatever the clocks say.
@@ -58,15 +60,18 @@ async def _reported(
     tx: Transaction, owner: Owner, span: Span, account: str, is_stated: bool,
 ) -> Reported | None:
     """Return what M-Pesa says lies on an account at a day's end, beside what the books say."""
-    told = await store.last_line(tx, owner, span, account) if is_stated else None
-    at = span.end
-    if told is None:
-        told = await store.first_balance_after(tx, owner, span, account)
-        if told is None:
-            return None
-        at = told[0]
-    ours = (await store.balances_at(tx, owner, at)).get(account, Money(0))
-    return Reported(account, at, told[1], ours, await _nearby(tx, owner, account, at, ours))
+    last = await store.last_line(tx, owner, span, account) if is_stated else None
+    if last is not None:
+        return await held_against(tx, owner, replace(last, at=span.end))
+    after = await store.first_balance_after(tx, owner, span, account)
+    return None if after is None else await held_against(tx, owner, after)
+
+
+async def held_against(tx: Transaction, owner: Owner, told: ToldBalance) -> Reported:
+    """Return a balance that M-Pesa told, beside what the books say of that time."""
+    ours = (await store.balances_at(tx, owner, told.at)).get(told.account, Money(0))
+    nearby = await _nearby(tx, owner, told.account, told.at, ours)
+    return Reported(told.account, told.at, told.balance, ours, nearby)
 
 
 async def _nearby(

@@ -15,13 +15,15 @@ from typing import Any
 
 from hakika.domain import customer_invariant, invariant, ledger_invariant
 from hakika.domain import truth as truths
+from hakika.domain.day_invariant import Closings, conservation_breaches
 from hakika.domain.ids import PaymentId
 from hakika.domain.invariant import GRACE, Story
 from hakika.domain.ledger import Chain
 from hakika.domain.payment import Payment
 from hakika.domain.truth import Truth
+from hakika.services import days
 from hakika.services.runtime import Runtime
-from hakika.store import customer_invariants, invariants, ledger_invariants
+from hakika.store import customer_invariants, day_invariants, invariants, ledger_invariants
 from hakika.store.invariants import Breach, Counts
 from hakika.store.transaction import Transaction
 
@@ -45,6 +47,8 @@ TITLES = {
     "I11": "Each outcome has its evidence, unchanged",
     "I12": "Each callback that was thanked for is kept",
     "I13": "Merchants and modes do not mix",
+    "I14": "Days were closed in this order, and the books still say what was signed",
+    "I15": "What M-Pesa says lies there is what the books say",
 }
 
 SENTENCES: Mapping[Breach, tuple[str, str]] = {
@@ -163,6 +167,8 @@ async def verify(
         await _check_many_rows(tx, findings, now=now)
         await _check_customers(tx, findings)
         await _check_chains(tx, findings)
+        await _check_closings(tx, findings)
+        await _check_balances(tx, findings)
         examiner = _Examiner(findings, now, told, await invariants.quarantined(tx))
         done = 0
         async with aclosing(invariants.stories(tx)) as batches:
@@ -203,6 +209,26 @@ async def _check_chains(tx: Transaction, findings: Mapping[str, _Finding]) -> No
                 if (merchant_id, livemode) != (chain.merchant_id, chain.livemode):
                     chain = Chain(merchant_id, livemode)
                 findings["I2"].add(chain.breaches(posted))
+
+
+async def _check_closings(tx: Transaction, findings: Mapping[str, _Finding]) -> None:
+    closings = Closings("", livemode=False)
+    async with aclosing(day_invariants.closings(tx)) as batches:
+        async for batch in batches:
+            for stored in batch:
+                if (stored.merchant_id, stored.livemode) != (
+                    closings.merchant_id, closings.livemode,
+                ):
+                    closings = Closings(stored.merchant_id, stored.livemode)
+                findings["I14"].looked_at += 1
+                findings["I14"].add(closings.breaches(stored))
+
+
+async def _check_balances(tx: Transaction, findings: Mapping[str, _Finding]) -> None:
+    for owner, told in await day_invariants.newest_balances(tx):
+        reported = await days.held_against(tx, owner, told)
+        findings["I15"].looked_at += 1
+        findings["I15"].add(conservation_breaches(owner.merchant_id, reported))
 
 
 @dataclass(slots=True)

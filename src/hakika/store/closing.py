@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, LiteralString
 
@@ -15,6 +14,7 @@ from hakika.domain.closing import Closing, Result
 from hakika.domain.ids import MerchantId
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
+from hakika.store.days import ToldBalance
 from hakika.store.transaction import Transaction
 
 _OWNERS: LiteralString = """
@@ -29,12 +29,12 @@ _OWNERS: LiteralString = """
 
 # Accounts of which M-Pesa told a balance, and whose books have not begun.
 _UNOPENED: LiteralString = """
-    select distinct on (account) account, shortcode, at, cents from (
-        select account, shortcode, first_at as at, opening_cents as cents from statements
+    select distinct on (account) account, at, cents from (
+        select account, first_at as at, opening_cents as cents from statements
          where merchant_id = %(merchant_id)s and livemode = %(livemode)s
            and opening_cents is not null
         union all
-        select account, shortcode, observed_at, amount_cents from balances
+        select account, observed_at, amount_cents from balances
          where merchant_id = %(merchant_id)s and livemode = %(livemode)s and source = 'balance'
     ) as told
      where not exists (
@@ -112,16 +112,6 @@ _ADD: LiteralString = """
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Unopened:
-    """An account whose books have not begun, and the first balance that M-Pesa told of it."""
-
-    account: str
-    shortcode: str
-    at: datetime
-    balance: Money
-
-
 async def owners(tx: Transaction) -> list[Owner]:
     """Return every merchant and mode that has anything to close."""
     return [
@@ -129,25 +119,25 @@ async def owners(tx: Transaction) -> list[Owner]:
     ]
 
 
-async def unopened(tx: Transaction, owner: Owner) -> list[Unopened]:
+async def unopened(tx: Transaction, owner: Owner) -> list[ToldBalance]:
     """Return the accounts whose books have yet to begin with a balance."""
     return [
-        Unopened(row["account"], row["shortcode"], row["at"], Money(row["cents"]))
+        ToldBalance(row["account"], row["at"], Money(row["cents"]))
         for row in await tx.rows(_UNOPENED, _whose(owner))
     ]
 
 
-async def moved_before(tx: Transaction, owner: Owner, opened: Unopened) -> Money:
+async def moved_before(tx: Transaction, owner: Owner, opened: ToldBalance) -> Money:
     """Return debits less credits of an account before its books begin."""
     row = await tx.row(_MOVED_BEFORE, _whose(owner) | {"account": opened.account, "at": opened.at})
     assert row is not None, "a sum is always there"
     return Money(row["cents"])
 
 
-async def mark_opened(tx: Transaction, owner: Owner, opened: Unopened) -> None:
+async def mark_opened(tx: Transaction, owner: Owner, opened: ToldBalance) -> None:
     """Note that the books of an account have begun."""
     await tx.execute(_MARK_OPENED, _whose(owner) | {
-        "shortcode": opened.shortcode, "account": opened.account, "at": opened.at,
+        "shortcode": opened.account.split(":")[1], "account": opened.account, "at": opened.at,
         "cents": opened.balance.cents,
     })
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
@@ -205,6 +206,15 @@ _CHAIN: LiteralString = """
 _STILL_INSIDE = timedelta(minutes=1)
 
 
+@dataclass(frozen=True, slots=True)
+class ToldBalance:
+    """What M-Pesa said that lay on an account of the books, and when (UTC)."""
+
+    account: str
+    at: datetime
+    balance: Money
+
+
 async def frozen(tx: Transaction) -> None:
     """Let everything that `tx` reads be as of one moment. Must be its first statement."""
     await tx.execute(_FREEZE)
@@ -259,18 +269,22 @@ async def stated(
 
 async def last_line(
     tx: Transaction, owner: Owner, span: Span, account: str,
-) -> tuple[datetime, Money] | None:
+) -> ToldBalance | None:
     """Return what the last line up to a day's end leaves on an account, and when."""
     row = await tx.row(_LAST_LINE, _within(owner, span) | {"account": account})
-    return None if row is None else (row["completed_at"], Money(row["balance_cents"]))
+    return None if row is None else ToldBalance(
+        account, row["completed_at"], Money(row["balance_cents"]),
+    )
 
 
 async def first_balance_after(
     tx: Transaction, owner: Owner, span: Span, account: str,
-) -> tuple[datetime, Money] | None:
+) -> ToldBalance | None:
     """Return what M-Pesa answered first, after a day, that lies on an account, and when."""
     row = await tx.row(_FIRST_BALANCE_AFTER, _within(owner, span) | {"account": account})
-    return None if row is None else (row["observed_at"], Money(row["amount_cents"]))
+    return None if row is None else ToldBalance(
+        account, row["observed_at"], Money(row["amount_cents"]),
+    )
 
 
 async def balances_at(tx: Transaction, owner: Owner, at: datetime) -> dict[str, Money]:

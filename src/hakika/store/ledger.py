@@ -159,8 +159,8 @@ def posting_values(postings: Sequence[Posting]) -> dict[str, Any]:
 
 
 async def open_account(
-    tx: Transaction, merchant_id: MerchantId, *, livemode: bool, account: str, shortcode: str,
-    amount: Money, at: datetime, now: datetime,
+    tx: Transaction, merchant_id: MerchantId, *, livemode: bool, account: str, amount: Money,
+    at: datetime, now: datetime,
 ) -> None:
     """Let an account of M-Pesa's begin with what lay there; `amount` may be negative, or nothing.
 
@@ -171,8 +171,9 @@ async def open_account(
     debit, credit = (account, OPENING) if amount.cents > 0 else (OPENING, account)
     await tx.execute(_OPEN, {
         "merchant_id": merchant_id, "livemode": livemode, "move": Move.OPENING.value,
-        "debit": debit, "credit": credit, "cents": abs(amount.cents), "shortcode": shortcode,
-        "receipt": f"{merchant_id}:{account}", "at": at, "now": now,
+        "debit": debit, "credit": credit, "cents": abs(amount.cents),
+        "shortcode": account.split(":")[1], "receipt": f"{merchant_id}:{account}", "at": at,
+        "now": now,
     })
 
 
