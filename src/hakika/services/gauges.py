@@ -115,6 +115,14 @@ def _families(found: Gauges) -> Iterator[Family]:
         for each in found.quarantine
     ))
     yield _family(metrics.UNNUMBERED, [((), found.events_unnumbered)])
+    yield _family(metrics.PULL_AGE_SECONDS, (
+        ((mode_of(livemode=each.livemode), each.shortcode), each.age_seconds)
+        for each in found.pulls
+    ))
+    yield _family(metrics.DISCREPANCIES, (
+        ((mode_of(livemode=each.livemode), each.kind), each.discrepancies)
+        for each in found.discrepancies
+    ))
 
 
 def _payments(found: Gauges) -> Iterator[Family]:

@@ -196,6 +196,16 @@ UNNUMBERED = Metric(
     "Events that have no number yet, because nobody read or delivered them; counted up to 5,000. "
     "No trouble by itself.",
 )
+PULL_AGE_SECONDS = Metric(
+    "hakika_pull_age_seconds", _GAUGE,
+    "How long ago the time is up to which M-Pesa's own list of a short code was read whole. It "
+    "goes back 48 hours: what is older is found only in a statement.", ("mode", "shortcode"),
+)
+DISCREPANCIES = Metric(
+    "hakika_discrepancies_open", _GAUGE,
+    "Differences between the books and M-Pesa's records, and questions about payments, that nobody "
+    "has settled; counted up to 10,000.", ("mode", "kind"),
+)
 
 LOOKED_AT = (
     BUILD, POOL_CONNECTIONS, POOL_MAX, POOL_WAITING, POOL_WAIT_SECONDS, DATABASE_UP,
@@ -204,5 +214,6 @@ READ = (
     NEWEST, NEWEST_SECONDS, OPEN, OPEN_OLDEST_SECONDS, CHECKS_DUE, CHECKS_OLDEST_SECONDS,
     BUDGET_WAIT_SECONDS, ENDPOINT_PENDING, ENDPOINT_DUE_SECONDS, ENDPOINT_FAILING_SECONDS,
     ENDPOINT_SUCCESS_SECONDS, QUEUE_DELIVERIES, QUEUE_OLDEST_SECONDS, QUARANTINE, UNNUMBERED,
+    PULL_AGE_SECONDS, DISCREPANCIES,
 )
 EVERYTHING = (*COUNTED, *LOOKED_AT, *READ)

@@ -111,6 +111,22 @@ _QUEUE: LiteralString = """
              limit %(counted)s) later
 """
 
+# One row a short code. What was never read whole is as old as its credentials.
+_PULLS: LiteralString = """
+    select p.shortcode, p.livemode,
+           extract(epoch from now() - coalesce(w.pulled_to, p.created_at))::float8 as age_seconds
+      from watermarks w join providers p on p.id = w.provider_id
+     where w.next_pull_at is not null
+     order by age_seconds desc limit %(named)s
+"""
+
+_DISCREPANCIES: LiteralString = """
+    select kind, livemode, count(*) as discrepancies
+      from (select kind, livemode from discrepancies where resolved_at is null
+             limit %(counted)s) open
+     group by 1, 2
+"""
+
 _UNNUMBERED: LiteralString = """
     select count(*) as events
       from (select from events where sequence is null limit %(rows)s) waiting
@@ -170,6 +186,24 @@ class EndpointHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Pulled:
+    """How long ago the time is up to which M-Pesa's list of a short code was read whole."""
+
+    shortcode: str
+    livemode: bool
+    age_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OpenDiscrepancies:
+    """How many discrepancies of one kind nobody has settled."""
+
+    kind: str
+    livemode: bool
+    discrepancies: int
+
+
+@dataclass(frozen=True, slots=True)
 class Quarantined:
     """How many of the newest callbacks in quarantine are there for one reason."""
 
@@ -201,6 +235,8 @@ class Gauges:
     quarantine: list[Quarantined]
     events_unnumbered: int
     queue: QueueDepth
+    pulls: list[Pulled]
+    discrepancies: list[OpenDiscrepancies]
 
 
 Row = TypeVar("Row")
@@ -220,6 +256,8 @@ async def read(tx: Transaction) -> Gauges:
         quarantine=await _rows(tx, Quarantined, _QUARANTINE),
         events_unnumbered=unnumbered["events"] if unnumbered else 0,
         queue=await queue(tx),
+        pulls=await _rows(tx, Pulled, _PULLS),
+        discrepancies=await _rows(tx, OpenDiscrepancies, _DISCREPANCIES),
     )
 
 
