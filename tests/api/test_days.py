@@ -211,3 +211,18 @@ async def test_a_day_with_one_error_of_each_kind_closes_red_and_names_each(shop,
     assert data["result"] == "red" and data["open"] == len(found) == len(PLANTED), str(found)
     for kind, words in PLANTED.items():
         assert words.format(**receipts) in found[kind], kind
+
+
+async def test_a_posting_that_cannot_be_read_is_a_difference_and_no_crash(shop, listed, day):
+    """One edited row must not keep the day open, and all others with it."""
+    receipt = listed.lines[0]["Receipt No."]
+    await imported(shop, listed.file())
+    await settled(shop)
+    await shop.get("/v1/ledger/entries")
+    change_books(shop, "update postings set move = 'dreamt' where receipt = %(receipt)s", receipt)
+
+    data = await closed(shop, day)
+
+    found = {each["kind"]: each["words"] for each in await discrepancies(shop, day)}
+    assert data["result"] == "red"
+    assert f"receipt {receipt}, was changed after it was written." in found["posting_edited"]

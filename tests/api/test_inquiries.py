@@ -288,7 +288,7 @@ async def test_a_short_code_without_an_operator_says_what_to_put_where(shop):
     [
         ({}, "receipt_or_conversation_id"),
         ({"receipt": "UKL7RT61SV", "conversation_id": "AG_1"}, "receipt_or_conversation_id"),
-        ({"receipt": "no receipt"}, "receipt_invalid"),
+        ({"receipt": "no receipt"}, "receipt_invalid"), ({"receipt": False}, "receipt_invalid"),
     ],
     ids=str,
 )

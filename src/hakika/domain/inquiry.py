@@ -105,9 +105,9 @@ def outcome_of(status: str) -> Outcome:
     return _OUTCOMES.get(status.strip().lower(), Outcome.UNDECIDED)
 
 
-def read_receipt(text: str) -> str:
+def read_receipt(value: object) -> str:
     """Return a receipt as M-Pesa writes it. Raises: Invalid."""
-    receipt = text.strip().upper()
+    receipt = value.strip().upper() if isinstance(value, str) else ""
     if not _RECEIPT.fullmatch(receipt):
         raise Invalid(
             "An M-Pesa receipt has ten letters and digits, such as UKL7RT61SV.",

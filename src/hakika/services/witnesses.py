@@ -8,7 +8,7 @@ from enum import StrEnum
 import structlog
 
 from hakika.domain.fact import Fact, Kind
-from hakika.domain.ids import PaymentId
+from hakika.domain.ids import CustomerId, PaymentId
 from hakika.domain.payment import Origin, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 from hakika.domain.witness import Verdict, Witness, contradicts, judge, may_be_for, paid
@@ -150,19 +150,11 @@ async def _pay(rt: Runtime, witness: Witness, payment: Payment) -> Outcome:
 
 async def _bear(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome:
     """Make a payment of money that nobody asked for."""
-    async with rt.store.autocommit() as tx:
-        customer_id = await customers.behind(tx, witness)
-    unpaid = born(Payment(
-        id=PaymentId(rt.new_id("pay")), merchant_id=witness.merchant_id,
-        livemode=witness.livemode, amount=witness.amount, payer=witness.payer,
-        shortcode=witness.shortcode, reference=witness.reference, description="",
-        idempotency_key="", created_at=heard_at, updated_at=heard_at, state=State.UNSENT,
-        origin=Origin.C2B, customer_id=customer_id, payer_masked=witness.payer_masked,
-        salt=f"{rt.random_bits(SALT_BITS):x}",
-    ))
-    change = advance(unpaid, paid(witness), now=rt.now())
     try:
         async with rt.store.transaction() as tx:
+            customer_id = await customers.behind(tx, witness)
+            unpaid = _unasked(rt, witness, customer_id, heard_at=heard_at)
+            change = advance(unpaid, paid(witness), now=rt.now())
             await payments.collect(tx, change, told(rt, change, payment_data(change.after)))
             await witnesses.settle(tx, witness, payment_id=change.after.id)
     except ReceiptTaken:  # its own callback came meanwhile, or another witness
@@ -170,6 +162,19 @@ async def _bear(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome
         return Outcome.UNDECIDED
     rt.telemetry.recorded(change)
     return Outcome.UNASKED
+
+
+def _unasked(
+    rt: Runtime, witness: Witness, customer_id: CustomerId | None, *, heard_at: datetime,
+) -> Payment:
+    return born(Payment(
+        id=PaymentId(rt.new_id("pay")), merchant_id=witness.merchant_id,
+        livemode=witness.livemode, amount=witness.amount, payer=witness.payer,
+        shortcode=witness.shortcode, reference=witness.reference, description="",
+        idempotency_key="", created_at=heard_at, updated_at=heard_at, state=State.UNSENT,
+        origin=Origin.C2B, customer_id=customer_id, payer_masked=witness.payer_masked,
+        salt=f"{rt.random_bits(SALT_BITS):x}",
+    ))
 
 
 async def _note(
