@@ -15,6 +15,8 @@ import pytest_asyncio
 
 from hakika.domain.times import NAIROBI
 from hakika.services import witnesses
+from tests.api.test_exports import file_of
+from tests.api.test_exports import lines as lines_of
 from tests.api.world import Shop
 
 PAYMENTS = 12
@@ -211,6 +213,11 @@ async def test_a_day_with_one_error_of_each_kind_closes_red_and_names_each(shop,
     assert data["result"] == "red" and data["open"] == len(found) == len(PLANTED), str(found)
     for kind, words in PLANTED.items():
         assert words.format(**receipts) in found[kind], kind
+    assert sorted(PLANTED) == sorted(
+        each["kind"] for each in lines_of(await file_of(shop, "discrepancies", "jsonl"))
+    )
+    (exported,) = lines_of(await file_of(shop, "days", "jsonl", **{"from": day, "to": day}))
+    assert (exported["day"], exported["result"], exported["open"]) == (day, "red", len(PLANTED))
 
 
 async def test_a_posting_that_cannot_be_read_is_a_difference_and_no_crash(shop, listed, day):
@@ -226,3 +233,28 @@ async def test_a_posting_that_cannot_be_read_is_a_difference_and_no_crash(shop, 
     found = {each["kind"]: each["words"] for each in await discrepancies(shop, day)}
     assert data["result"] == "red"
     assert f"receipt {receipt}, was changed after it was written." in found["posting_edited"]
+
+
+async def test_a_charge_that_is_not_of_the_tariff_is_named(shop, listed, day):
+    """Mgao: nothing up to 1,000 shillings. Nothing is expected until the merchant says so."""
+    first = listed.lines[0]
+    listed.add(first, **{
+        "Reason Type": "Pay Bill Charge", "Details": "Pay Bill Charge", "Paid In": "",
+        "Withdrawn": "-5.00", "Other Party Info": "Safaricom",
+    })
+    await imported(shop, listed.file())
+    await settled(shop)
+    assert (await closed(shop, day))["result"] == "green", await discrepancies(shop, day)
+
+    provider = (await shop.get("/v1/merchant/providers")).data[0]
+    await shop.put_paybill(
+        provider["config_summary"]["shortcode"], nominated_number="254722000000", tariff="mgao",
+    )
+    data = await closed(shop, day)
+
+    (found,) = await discrepancies(shop, day)
+    assert data["result"] == "red" and found["kind"] == "charge_differs"
+    assert (found["ours"], found["theirs"], found["receipt"]) == (
+        "0.00", "5.00", first["Receipt No."],
+    )
+    assert (await shop.get("/v1/balance")).data["float"][0]["places"]["utility"] == "1195.00"

@@ -5,7 +5,7 @@ Read `differences`. A day is one of Nairobi's, from midnight to midnight; times 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -71,6 +71,16 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
+class Charged:
+    """What a statement says was charged for a collection. None: nothing."""
+
+    receipt: str
+    collected: Money
+    charge: Money | None
+    payment_id: PaymentId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """What M-Pesa says lies on an account, and what the books say at about that time."""
 
@@ -114,6 +124,8 @@ class Day:
     reported: Sequence[Reported]
     listed_to: datetime | None           # up to when M-Pesa's list covers the day; None: not at all
     stated: bool                         # whether a statement covers the day
+    charged: Sequence[Charged] = ()      # where a tariff says what to expect: `expected`
+    expected: Callable[[Money], Money | None] = lambda _: None
 
 
 def closing_data(made: Closing) -> dict[str, Any]:
@@ -162,6 +174,7 @@ def differences(day: Day, damage: Sequence[Damage]) -> Iterator[Difference]:
             taken.kind, day.shortcode, taken.receipt, taken.words, receipt=taken.receipt,
             payment_id=taken.payment_id, theirs=taken.amount,
         )
+    yield from _of_charges(day)
     explained = _explained(found)
     for reported in day.reported:
         yield from _of_float(day, reported, explained)
@@ -253,6 +266,19 @@ def _otherwise(day: Day, row: Row, ours: Money) -> Iterator[Difference]:
             f"{'do' if len(lacks) > 1 else 'does'} not.",
             receipt=row.receipt, payment_id=row.payment_id, ours=ours,
         )
+
+
+def _of_charges(day: Day) -> Iterator[Difference]:
+    for each in day.charged:
+        due = day.expected(each.collected)
+        charge = each.charge or Money(0)
+        if due is not None and due != charge:
+            yield Difference(
+                Kind.CHARGE_DIFFERS, day.shortcode, each.receipt,
+                f"Safaricom charged {charge} for the {each.collected} of receipt {each.receipt}; "
+                f"by your tariff it is {due}.",
+                receipt=each.receipt, payment_id=each.payment_id, ours=due, theirs=charge,
+            )
 
 
 def _is_listed(day: Day, row: Row) -> bool:

@@ -28,6 +28,7 @@ class Kind(StrEnum):
     UNEXPLAINED = "unexplained"            # a line whose words say nothing to us
     POSTING_DELETED = "posting_deleted"
     POSTING_EDITED = "posting_edited"
+    CHARGE_DIFFERS = "charge_differs"      # Safaricom charged otherwise than its tariff says
     FLOAT_DIFFERS = "float_differs"        # the balance that M-Pesa reports is another
     UNPROVEN = "unproven"                  # no record of M-Pesa's covers the whole day
     REVIEW = "review"                      # a payment whose facts contradict each other

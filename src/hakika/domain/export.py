@@ -32,6 +32,8 @@ class What(StrEnum):
 
     PAYMENTS = "payments"
     LEDGER = "ledger"
+    DISCREPANCIES = "discrepancies"
+    DAYS = "days"
 
 
 class State(StrEnum):

@@ -69,7 +69,7 @@ async def close(rt: Runtime, owner: Owner, day: date) -> Closed:
     private_key = await _private_key(rt)
     async with rt.store.transaction() as tx:
         await read.frozen(tx)
-        found = await days_.found(tx, owner, day)
+        found = await days_.found(tx, owner, day, rt.tariffs)
         kept = await _keep(rt, tx, owner, day, found)
         made = await _signed(
             tx, owner, await _summary(tx, owner, day, kept, merchant.name), now, private_key,

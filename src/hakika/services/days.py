@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -13,9 +14,12 @@ from hakika.domain.discrepancy import Difference
 from hakika.domain.ledger import COLLECTING, Chain, Flaw, float_accounts
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
+from hakika.domain.provider import Provider
 from hakika.domain.reconciliation import OVERLAP
+from hakika.domain.tariff import COLLECTED_ON, Tariffs
 from hakika.domain.times import written
 from hakika.store import days as store
+from hakika.store import providers
 from hakika.store.days import ToldBalance
 from hakika.store.transaction import Transaction
 
@@ -23,14 +27,35 @@ from hakika.store.transaction import Transaction
 _BEFORE_A_DAY = timedelta(hours=1)
 
 
-async def found(tx: Transaction, owner: Owner, day: date) -> list[Difference]:
+async def found(
+    tx: Transaction, owner: Owner, day: date, tariffs: Tariffs,
+) -> list[Difference]:
     """Return everything that is wrong with a day."""
     span = span_of(day)
     damage = await _damage(tx, owner, span)
     found: list[Difference] = []
+    providers_ = {
+        each.shortcode.number: each
+        for each in await providers.of(tx, owner.merchant_id, livemode=owner.livemode)
+    }
     for shortcode in await store.shortcodes(tx, owner, span):
-        found += closing.differences(await _day(tx, owner, day, shortcode), damage)
+        read = await _day(tx, owner, day, shortcode)
+        provider = providers_.get(shortcode)
+        if provider is not None and provider.tariff and read.stated:
+            read = replace(
+                read, expected=_expected(provider, tariffs, day),
+                charged=await store.charged(tx, owner, span, float_accounts(shortcode)),
+            )
+        found += closing.differences(read, damage)
     return [*found, *closing.damages(damage, found)]
+
+
+def _expected(
+    provider: Provider, tariffs: Tariffs, day: date,
+) -> Callable[[Money], Money | None]:
+    """Return what says the charge for a collection, by the tariff that the merchant named."""
+    product = COLLECTED_ON[provider.shortcode.kind]
+    return lambda amount: tariffs.charge_for(product, provider.tariff, amount, on=day)
 
 
 async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:

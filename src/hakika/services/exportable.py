@@ -11,9 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hakika.domain.closing import Closing, closing_data
+from hakika.domain.discrepancy import Discrepancy
 from hakika.domain.export import What
-from hakika.domain.ledger import Posted
+from hakika.domain.ledger import Move, Posted
 from hakika.domain.masking import mask_text
+from hakika.domain.money import Money, parse
 from hakika.domain.payment import Payment
 from hakika.sheets.exports import Column, Kind, Value
 from hakika.store import walks
@@ -84,11 +87,53 @@ _POSTING_COLUMNS = (
 
 def _posting_cells(posted: Posted, revealed: bool) -> Sequence[Value]:
     posting = posted.posting
-    assert posting is not None, "what is listed is there"
+    if posting is None:  # somebody spoilt its row: what is left of it
+        return (
+            posted.sequence, None, "unreadable", "", "", None, "", posted.unreadable, None,
+            posted.posted_at, posted.link.hex(),
+        )
     return (
         posted.sequence, posting.happened_at, posting.move.value, posting.debit, posting.credit,
         posting.amount, posting.shortcode, posting.receipt, posting.payment_id, posted.posted_at,
         posted.link.hex(),
+    )
+
+
+_DISCREPANCY_COLUMNS = (
+    Column("id"), Column("day"), Column("kind"), Column("state"), Column("shortcode"),
+    Column("receipt"), Column("payment_id"), Column("ours", Kind.MONEY),
+    Column("theirs", Kind.MONEY), Column("words"), Column("assigned_to"), Column("resolution"),
+    Column("resolved_by"), Column("found_at", Kind.TIME), Column("resolved_at", Kind.TIME),
+)
+
+
+def _discrepancy_cells(discrepancy: Discrepancy, revealed: bool) -> Sequence[Value]:
+    difference = discrepancy.difference
+    return (
+        discrepancy.id, discrepancy.day.isoformat(), difference.kind.value,
+        "open" if discrepancy.is_open else "resolved", difference.shortcode, difference.receipt,
+        difference.payment_id, difference.ours, difference.theirs, difference.words,
+        _shown(discrepancy.assigned_to, revealed), _shown(discrepancy.resolution, revealed),
+        discrepancy.resolved_by, discrepancy.found_at, discrepancy.resolved_at,
+    )
+
+
+_DAY_COLUMNS = (
+    Column("day"), Column("result"), Column("open", Kind.INTEGER), Column("found", Kind.INTEGER),
+    Column("movements", Kind.INTEGER), Column("collected", Kind.MONEY),
+    Column("closing", Kind.INTEGER), Column("closed_at", Kind.TIME), Column("checkpoint"),
+)
+
+
+def _day_cells(closing: Closing, revealed: bool) -> Sequence[Value]:
+    data = closing_data(closing)
+    collected = sum(
+        parse(each["amount"]).cents for each in data["moved"] if each["move"] == Move.COLLECTION
+    )
+    return (
+        data["day"], data["result"], data["open"], data["found"],
+        sum(each["count"] for each in data["moved"]), Money(collected), data["number"],
+        closing.closed_at, data["checkpoint"],
     )
 
 
@@ -99,4 +144,8 @@ EXPORTABLE: Mapping[What, Exportable] = {
     What.LEDGER: Exportable(
         _POSTING_COLUMNS, walks.count_postings, walks.postings, _posting_cells,
     ),
+    What.DISCREPANCIES: Exportable(
+        _DISCREPANCY_COLUMNS, walks.count_discrepancies, walks.discrepancies, _discrepancy_cells,
+    ),
+    What.DAYS: Exportable(_DAY_COLUMNS, walks.count_days, walks.days, _day_cells),
 }

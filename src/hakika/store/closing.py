@@ -145,13 +145,13 @@ async def mark_opened(tx: Transaction, owner: Owner, opened: ToldBalance) -> Non
 async def newest(tx: Transaction, owner: Owner) -> Closing | None:
     """Return the newest closing of any day."""
     row = await tx.row(_NEWEST, _whose(owner))
-    return None if row is None else _closing_of(row)
+    return None if row is None else closing_of(row)
 
 
 async def of_day(tx: Transaction, owner: Owner, day: date) -> Closing | None:
     """Return the newest closing of a day: the one that counts."""
     row = await tx.row(_OF_DAY, _whose(owner) | {"day": day})
-    return None if row is None else _closing_of(row)
+    return None if row is None else closing_of(row)
 
 
 async def days(
@@ -159,7 +159,7 @@ async def days(
 ) -> list[Closing]:
     """Return up to `limit` days by their newest closing, the last day first."""
     found = await tx.rows(_DAYS, _whose(owner) | {"before": before, "limit": limit})
-    return [_closing_of(row) for row in found]
+    return [closing_of(row) for row in found]
 
 
 async def to_close_again(
@@ -181,7 +181,8 @@ async def add(tx: Transaction, owner: Owner, closing: Closing) -> bool:
     }) is not None
 
 
-def _closing_of(row: Mapping[str, Any]) -> Closing:
+def closing_of(row: Mapping[str, Any]) -> Closing:
+    """Return the closing of one row."""
     checkpoint: Checkpoint = read_checkpoint(bytes(row["checkpoint"]))
     return Closing(
         row["number"], row["day"], Result(row["result"]), row["sequence"], row["closed_at"],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
-from hakika.domain.closing import Row, Span, Taken
+from hakika.domain.closing import Charged, Row, Span, Taken
 from hakika.domain.discrepancy import Kind
 from hakika.domain.ids import PaymentId
 from hakika.domain.ledger import FIRST_LINK, Posted
@@ -100,6 +100,21 @@ _TAKEN: LiteralString = """
        and completed_at >= %(start)s and completed_at < %(end)s
        and (fate = 'unexplained' or kind = 'reversal' and fate = 'explained'
             and payment_id is not null)
+     order by receipt
+"""
+
+# Collections of the day, each with the charge that has its receipt.
+_CHARGED: LiteralString = """
+    select paid.receipt, paid.amount_cents as collected, paid.payment_id,
+           (select -sum(charge.amount_cents)::bigint from statement_lines charge
+             where charge.receipt = paid.receipt and charge.merchant_id = paid.merchant_id
+               and charge.livemode = paid.livemode and charge.account = any(%(accounts)s)
+               and charge.kind = 'charge') as charge
+      from statement_lines paid
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and account = any(%(accounts)s) and kind = 'collection'
+       and fate not in ('failed', 'doubled')
+       and completed_at >= %(start)s and completed_at < %(end)s
      order by receipt
 """
 
@@ -249,6 +264,18 @@ async def taken(
     """Return the lines of a day that a person has to look at."""
     found = await tx.rows(_TAKEN, _within(owner, span) | {"accounts": list(accounts)})
     return [_taken_of(row) for row in found]
+
+
+async def charged(
+    tx: Transaction, owner: Owner, span: Span, accounts: Sequence[str],
+) -> list[Charged]:
+    """Return what statements say was charged for each collection of a day."""
+    found = await tx.rows(_CHARGED, _within(owner, span) | {"accounts": list(accounts)})
+    return [
+        Charged(row["receipt"], Money(row["collected"]), _money(row["charge"]),
+                _payment_id(row["payment_id"]))
+        for row in found
+    ]
 
 
 async def pulled(tx: Transaction, owner: Owner, span: Span, shortcode: str) -> list[Span]:

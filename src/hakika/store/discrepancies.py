@@ -135,7 +135,7 @@ async def find(
         "now": discrepancy.found_at, "nobody": NOBODY,
     })
     assert row is not None, "it is written or found"
-    return _discrepancy_of(row), row["is_news"]
+    return discrepancy_of(row), row["is_news"]
 
 
 async def vanish(
@@ -150,7 +150,7 @@ async def vanish(
 async def of_day(tx: Transaction, owner: Owner, day: date) -> list[Discrepancy]:
     """Return what was ever found of a day, the open ones first."""
     rows = await tx.rows(_OF_DAY, _whose(owner) | {"day": day, "kinds": _KINDS_OF_A_DAY})
-    return [_discrepancy_of(row) for row in rows]
+    return [discrepancy_of(row) for row in rows]
 
 
 async def listed(
@@ -161,7 +161,7 @@ async def listed(
         "day": sought.day, "kind": sought.kind, "is_open": sought.is_open,
         "before": sought.before, "limit": limit,
     })
-    return [_discrepancy_of(row) for row in rows]
+    return [discrepancy_of(row) for row in rows]
 
 
 async def read(
@@ -169,7 +169,7 @@ async def read(
 ) -> Discrepancy | None:
     """Return one, or None."""
     row = await tx.row(_READ, _whose(owner) | {"id": discrepancy_id})
-    return None if row is None else _discrepancy_of(row)
+    return None if row is None else discrepancy_of(row)
 
 
 async def assign(
@@ -205,7 +205,8 @@ def _money(cents: int | None) -> Money | None:
     return None if cents is None else Money(cents)
 
 
-def _discrepancy_of(row: Mapping[str, Any]) -> Discrepancy:
+def discrepancy_of(row: Mapping[str, Any]) -> Discrepancy:
+    """Return the discrepancy of one row."""
     return Discrepancy(
         DiscrepancyId(row["id"]), MerchantId(row["merchant_id"]), row["livemode"], row["day"],
         Difference(

@@ -1,8 +1,7 @@
 """Everything of a merchant and mode, oldest first, a page at a time: for exports of any length.
 
 Each page is a statement of its own and goes on where the one before ended, so that nobody holds a
-snapshot for minutes. `payments` and `postings` return the place to go on from, or None: that was
-the last page.
+snapshot for minutes. Each walk returns the place to go on from, or None: that was the last page.
 """
 
 from __future__ import annotations
@@ -12,9 +11,13 @@ from datetime import datetime
 from typing import Any, LiteralString
 
 from hakika.domain import ids
+from hakika.domain.closing import Closing
+from hakika.domain.discrepancy import Discrepancy
 from hakika.domain.ids import MerchantId
 from hakika.domain.ledger import Posted
 from hakika.domain.payment import Payment
+from hakika.store.closing import closing_of
+from hakika.store.discrepancies import discrepancy_of
 from hakika.store.ledger import posted_of
 from hakika.store.payment_rows import payment_of
 from hakika.store.payment_search import CLOCK_STEP_SECONDS
@@ -55,6 +58,30 @@ _POSTINGS: LiteralString = (
     " using (merchant_id, livemode, position) where " + _WHOSE
     + " and sequence > %(after)s and sequence <= %(after)s + %(limit)s"
     + _DURING.replace("{time}", "happened_at") + " order by sequence"
+)
+
+
+# A day stands for its midnight in Nairobi.
+_OF_DAYS: LiteralString = _DURING.replace(
+    "{time}", "(day::timestamp at time zone 'Africa/Nairobi')",
+)
+
+_COUNT_DISCREPANCIES: LiteralString = (
+    "select count(*) as rows from discrepancies where " + _WHOSE + _OF_DAYS
+)
+
+_DISCREPANCIES: LiteralString = (
+    "select * from discrepancies where " + _WHOSE + " and id > %(after)s" + _OF_DAYS
+    + " order by id limit %(limit)s"
+)
+
+_COUNT_DAYS: LiteralString = (
+    "select count(distinct day) as rows from day_closings where " + _WHOSE + _OF_DAYS
+)
+
+_DAYS: LiteralString = (
+    "select distinct on (day) * from day_closings where " + _WHOSE
+    + " and day > %(after)s::date" + _OF_DAYS + " order by day, number desc limit %(limit)s"
 )
 
 
@@ -106,6 +133,38 @@ async def postings(
     rows = await tx.rows(_POSTINGS, _values(span) | {"after": before, "limit": limit})
     is_last = head is None or before + limit >= head["sequence"]
     return [posted_of(row) for row in rows], None if is_last else str(before + limit)
+
+
+async def count_discrepancies(tx: Transaction, span: Span) -> int:
+    """Return how many discrepancies there are."""
+    row = await tx.row(_COUNT_DISCREPANCIES, _values(span))
+    assert row is not None, "an aggregate without groups has one row"
+    return int(row["rows"])
+
+
+async def discrepancies(
+    tx: Transaction, span: Span, after: str | None, limit: int,
+) -> tuple[list[Discrepancy], str | None]:
+    """Return up to `limit` discrepancies of days in the span, after an id."""
+    rows = await tx.rows(_DISCREPANCIES, _values(span) | {"after": after or "", "limit": limit})
+    found = [discrepancy_of(row) for row in rows]
+    return found, found[-1].id if len(found) == limit else None
+
+
+async def count_days(tx: Transaction, span: Span) -> int:
+    """Return how many days were closed."""
+    row = await tx.row(_COUNT_DAYS, _values(span))
+    assert row is not None, "an aggregate without groups has one row"
+    return int(row["rows"])
+
+
+async def days(
+    tx: Transaction, span: Span, after: str | None, limit: int,
+) -> tuple[list[Closing], str | None]:
+    """Return up to `limit` days of the span after a day, each as it was closed last."""
+    rows = await tx.rows(_DAYS, _values(span) | {"after": after or "0001-01-01", "limit": limit})
+    found = [closing_of(row) for row in rows]
+    return found, found[-1].day.isoformat() if len(found) == limit else None
 
 
 def _values(span: Span) -> dict[str, Any]:
