@@ -88,18 +88,19 @@ async def close(rt: Runtime, owner: Owner, day: date) -> Closed:
 
 async def close_all(rt: Runtime, day: date) -> list[Closed]:
     """Close a day of every merchant and mode that has books."""
-    async with rt.store.autocommit() as tx:
-        owners = await store.owners(tx)
-    return [await close(rt, each, day) for each in owners]
+    return [await close(rt, each, day) for each in await _owners(rt)]
 
 
 async def close_nightly(rt: Runtime) -> int:
     """Close what is to be closed tonight; return how many days. Safe beside other workers."""
-    now = rt.now()
-    today = day_of(now - closing.CLOSES_AFTER)
+    today = day_of(rt.now() - closing.CLOSES_AFTER)
+    return sum([await _close_surely(rt, each, today) for each in await _owners(rt)])
+
+
+async def _owners(rt: Runtime) -> list[Owner]:
+    await ledger.chain_all(rt)  # whose books are not chained has none yet
     async with rt.store.autocommit() as tx:
-        owners = await store.owners(tx)
-    return sum([await _close_surely(rt, each, today) for each in owners])
+        return await store.owners(tx)
 
 
 async def _close_surely(rt: Runtime, owner: Owner, today: date) -> int:
