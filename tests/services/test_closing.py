@@ -129,8 +129,8 @@ async def test_a_report_stays_as_it_was_whatever_comes_later(world, clock):
     before = await closing.report(world.rt, world.key.owner, day)
     later = await world.completed()
     world.change(
-        f"update postings set happened_at = '{datetime.combine(day, datetime.min.time())}Z'"
-        f" where payment_id = '{later.id}'",
+        "set session_replication_role = replica",
+        f"update postings set happened_at = '{day} 12:00+03' where payment_id = '{later.id}'",
     )
     await ledger.chain_all(world.rt)
 
