@@ -33,7 +33,7 @@ from hakika.store import discrepancies, events, signing
 from hakika.store import ledger as book
 from hakika.store.days import ToldBalance
 from hakika.store.events import Told
-from hakika.store.transaction import StatementRefused, Transaction
+from hakika.store.transaction import Overtaken, StatementRefused, Transaction
 
 log = structlog.get_logger(__name__)
 
@@ -50,15 +50,16 @@ class Closed:
     discrepancies: list[Discrepancy]
 
 
-async def close(rt: Runtime, owner: Owner, day: date) -> Closed:
+async def close(
+    rt: Runtime, owner: Owner, day: date, *, unless_since: datetime | None = None,
+) -> Closed:
     """Close a day of a merchant and mode, and return how it closed.
 
     Raises:
         Invalid: the day is not over.
-        Conflict: it is being closed by another just now.
+        Conflict: it is being closed by another just now, or was closed since `unless_since`.
     """
-    now = rt.now()
-    if span_of(day).end > now:
+    if span_of(day).end > rt.now():
         raise Invalid(
             f"{day} is not over in Nairobi.", field="day", code="day_not_over",
             hint="Close it after midnight; after 03:20 M-Pesa's list of it is whole.",
@@ -66,24 +67,40 @@ async def close(rt: Runtime, owner: Owner, day: date) -> Closed:
     merchant = await merchants.read(rt, owner.merchant_id)
     await _open_accounts(rt, owner)
     await ledger.chain(rt, owner.merchant_id, livemode=owner.livemode)
-    private_key = await _private_key(rt)
-    async with rt.store.transaction() as tx:
-        await read.frozen(tx)
-        found = await days_.found(tx, owner, day, rt.tariffs)
-        kept = await _keep(rt, tx, owner, day, found)
-        made = await _signed(
-            tx, owner, await _summary(tx, owner, day, kept, merchant.name), now, private_key,
-        )
-        if not await store.add(tx, owner, made):
-            raise Conflict(
-                f"{day} is being closed by another just now.", hint="Read its result in a moment.",
-            )
-        await _tell(rt, tx, owner, made)
+    try:
+        made, kept = await _close(rt, owner, day, merchant.name, unless_since)
+    except Overtaken:
+        raise _taken(day) from None
     log.info(
         "day_closed", merchant=owner.merchant_id, livemode=owner.livemode, day=str(day),
         result=made.result.value, open=sum(each.is_open for each in kept),
     )
     return Closed(owner, made, kept)
+
+
+async def _close(
+    rt: Runtime, owner: Owner, day: date, name: str, unless_since: datetime | None,
+) -> tuple[Closing, list[Discrepancy]]:
+    private_key = await _private_key(rt)
+    async with rt.store.transaction() as tx:
+        await read.frozen(tx)
+        before = await store.of_day(tx, owner, day)
+        if before is not None and unless_since is not None and before.closed_at >= unless_since:
+            raise _taken(day)
+        found = await days_.found(tx, owner, day, rt.tariffs)
+        kept = await _keep(rt, tx, owner, day, found)
+        summary = await _summary(tx, owner, day, kept, name)
+        made = await _signed(tx, owner, summary, rt.now(), private_key)
+        if not await store.add(tx, owner, made):
+            raise _taken(day)
+        await _tell(rt, tx, owner, made)
+    return made, kept
+
+
+def _taken(day: date) -> Conflict:
+    return Conflict(
+        f"{day} is being closed by another just now.", hint="Read its result in a moment.",
+    )
 
 
 async def close_all(rt: Runtime, day: date) -> list[Closed]:
@@ -105,10 +122,10 @@ async def _owners(rt: Runtime) -> list[Owner]:
 
 async def _close_surely(rt: Runtime, owner: Owner, today: date) -> int:
     """Close a merchant's days; when that cannot be done, say so, and let the others be closed."""
-    done = 0
-    for day in await _due(rt, owner, today):
+    done, tonight = 0, span_of(today).start + closing.CLOSES_AFTER
+    for day in await _due(rt, owner, today, tonight):
         try:
-            await close(rt, owner, day)
+            await close(rt, owner, day, unless_since=tonight)
             done += 1
         except Conflict:
             continue
@@ -117,12 +134,18 @@ async def _close_surely(rt: Runtime, owner: Owner, today: date) -> int:
     return done
 
 
-async def _due(rt: Runtime, owner: Owner, today: date) -> list[date]:
-    """Return the days that were never closed since the last one, and those to be closed again."""
+async def _due(
+    rt: Runtime, owner: Owner, today: date, tonight: datetime,
+) -> list[date]:
+    """Return the days that were never closed since the last one, and those to be closed again.
+
+    Yesterday comes last: once it was closed, tonight's work is done, and looking costs nothing.
+    """
     yesterday = today - timedelta(days=1)
-    tonight = span_of(today).start + closing.CLOSES_AFTER
     async with rt.store.autocommit() as tx:
         last = await store.days(tx, owner, before=None, limit=1)
+        if last and last[0].day >= yesterday and last[0].closed_at >= tonight:
+            return []
         again = await store.to_close_again(
             tx, owner, first=yesterday - timedelta(days=closing.AGAIN_DAYS), tonight=tonight,
         )

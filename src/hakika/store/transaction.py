@@ -61,6 +61,10 @@ class StatementRefused(Exception):
     """The database took offence at a value or a row: our own mistake, and nothing was written."""
 
 
+class Overtaken(StatementRefused):
+    """Another transaction changed what this frozen one was about to change. Nothing was written."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transaction:
     """An open transaction; or, from `autocommit`, a connection of which each statement is one."""
@@ -187,6 +191,8 @@ class Store:
                 await self.pool.putconn(connection)
         except PoolTimeout as error:
             raise StoreUnavailable("The database has no free connection just now.") from error
+        except psycopg.errors.SerializationFailure as error:
+            raise Overtaken("Another was faster.") from error
         except _AWAY as error:
             await self.pool.check()  # the others that were open are probably as dead: replace them
             raise StoreUnavailable("The database cannot be reached just now.") from error
