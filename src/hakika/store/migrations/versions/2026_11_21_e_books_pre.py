@@ -28,7 +28,8 @@ create table postings (
 );
 
 create index postings_payment on postings (payment_id);
-create index postings_day on postings (merchant_id, livemode, happened_at);
+create index postings_day on postings (merchant_id, livemode, happened_at)
+    include (amount_cents, payment_id);
 
 -- What is not chained yet: a queue, so that payments of one merchant do not wait at one row.
 create table unchained (
