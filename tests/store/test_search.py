@@ -22,6 +22,16 @@ LIMIT = 20
 ROWS_LOOKED_AT_MAX = 100
 SECOND_RECEIPT = "UKL7SECOND"
 
+# As many inquiries, each about a receipt of its own.
+GROW_INQUIRIES: LiteralString = """
+    insert into inquiries (id, kind, merchant_id, livemode, provider_id, shortcode_kind, shortcode,
+        store_number, receipt, asked_conversation_id, conversation_id, originator_conversation_id,
+        state, answer, asked_at)
+    select 'inq_' || number, 'status', %(merchant)s, false, '', 'paybill', '174379', '',
+           'UKM' || number, '', 'AG_20261121_0000' || number, '', 'asked', '', %(at)s
+      from generate_series(1, 2000) as number
+"""
+
 # As many postings of the same amount, one a minute until long before NOON.
 GROW_BOOKS: LiteralString = """
     insert into postings (merchant_id, livemode, move, debit, credit, amount_cents, shortcode,
@@ -38,6 +48,7 @@ MEANINGS: list[tuple[Meaning, set[str]]] = [
     (Named(What.REFERENCE, "ORDER-1"), {"payments_reference"}),
     (Named(What.CHECKOUT_ID, "ws_1"), {"payments_checkout"}),
     (Named(What.MERCHANT_REQUEST_ID, "29115"), {"payments_merchant_request"}),
+    (Named(What.CONVERSATION_ID, "AG_20261121_00007"), {"inquiries_conversations"}),
     (
         Around(ORDERED, NOON - timedelta(days=1), NOON + timedelta(minutes=15)),
         {"payments_amount"},
@@ -70,7 +81,8 @@ async def test_a_search_costs_what_it_finds(store: Store, merchant_id: MerchantI
             " where id <> %(id)s", {"id": payment.id},
         )
         await tx.execute(GROW_BOOKS)
-        await tx.execute("analyze payments, postings")
+        await tx.execute(GROW_INQUIRIES, {"merchant": merchant_id, "at": NOON})
+        await tx.execute("analyze payments, postings, inquiries")
         await tx.execute("set local enable_seqscan = off")
 
         for meaning, indexes in MEANINGS:

@@ -36,11 +36,21 @@ _AROUND: LiteralString = (
     " order by payment_id desc limit %(limit)s))"
 )
 
+# M-Pesa was asked about it: the receipt that was asked about, or told, has its place in the books.
+_CONVERSATION: LiteralString = (
+    "id in (select p.payment_id from inquiries i join postings p on p.receipt = i.receipt"
+    " and p.shortcode = i.shortcode and p.livemode = i.livemode"
+    " and p.merchant_id = i.merchant_id where i.merchant_id = %(merchant_id)s"
+    " and i.livemode = %(livemode)s and array[i.conversation_id, i.originator_conversation_id,"
+    " i.asked_conversation_id] @> array[%(text)s::text])"
+)
+
 _CLAUSES: Mapping[What, LiteralString] = {
     What.PAYMENT_ID: "id = %(text)s",
     What.RECEIPT: _RECEIPT,
     What.CHECKOUT_ID: "checkout_hash = %(hash)s",
     What.MERCHANT_REQUEST_ID: "merchant_request_id = %(text)s and merchant_request_id <> ''",
+    What.CONVERSATION_ID: _CONVERSATION,
     What.PHONE: "phone_hash = %(hash)s",
     What.REFERENCE: "reference_hash = %(hash)s",
     What.AMOUNT_AND_TIME: _AROUND,

@@ -187,6 +187,8 @@ create table inquiries (
 );
 
 create index inquiries_list on inquiries (merchant_id, livemode, id desc);
+create index inquiries_conversations on inquiries using gin (
+    (array[conversation_id, originator_conversation_id, asked_conversation_id]));
 
 -- What M-Pesa said lay on an account of the books at some moment; `opening`: where the books began.
 create table balances (
