@@ -15,10 +15,10 @@ unexport UV_SYSTEM_PYTHON UV_TARGET UV_PREFIX UV_PROJECT VIRTUAL_ENV CONDA_PREFI
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-setup lint types docs bench bench-growth lock clean
+.PHONY: help setup dev test test-setup lint types docs bench bench-growth search-million lock clean
 
 help: ## print these words
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: $(STAMP) ## make .venv with everything that development needs
 
@@ -68,6 +68,9 @@ bench: setup ## measure the speed beside a floor, and write docs/performance.md 
 
 bench-growth: setup ## measure while the store grows to a million payments; takes a while
 	@$(BIN)/python -m bench --growth 10000,100000,1000000 --seconds 10 --date $(DATE) $(ARGS)
+
+search-million: setup ## prove that searches and lists are quick with a million payments
+	@$(BIN)/python -m bench --growth 1000000 --reads $(ARGS)
 
 # The locks name packages, versions and hashes, and never where to fetch them from.
 LOCK := $(UV) --no-config pip compile --universal --python-version 3.11 --generate-hashes \

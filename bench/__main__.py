@@ -47,7 +47,8 @@ def main() -> int:
             )
             sizes = [int(each) for each in options.growth.split(",") if each]
             found = asyncio.run(_stoppable(
-                measure_growth(plan, sizes, console) if sizes else measure(plan, console)
+                measure_growth(plan, sizes, console, only_reads=options.reads) if sizes
+                else measure(plan, console)
             ))
         finally:
             server.stop()
@@ -60,6 +61,8 @@ def main() -> int:
     finally:
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
+    if options.reads:
+        return pages.show_reads(found, console)
     known = results.read(options.results)
     if options.growth:
         found = known | {"growth": found}
@@ -89,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--concurrency", type=int, default=128, help="lifecycles under way in a closed round")
     add("--growth", default="", metavar="SIZES",
         help="measure instead while the store grows to each of these, such as 10000,1000000")
+    add("--reads", action="store_true",
+        help="with --growth: measure pages and searches alone, and say whether they are in time")
     add("--together", action="store_true", help="run `hakika serve`, not its API and worker apart")
     add("--quick", action="store_true",
         help="the double is Daraja for everything: to see that the bench works")

@@ -21,6 +21,7 @@ from psycopg.rows import DictRow
 from hakika.domain import ids
 from hakika.domain.fact import Reason
 from hakika.domain.ids import MerchantId, PaymentId
+from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Payment, State
 from hakika.services.runtime import Runtime
@@ -32,6 +33,7 @@ Connection = AsyncConnection[DictRow]
 DAYS = 90                # how far back the payments go
 CHUNK = 10_000           # payments of one transaction
 ONE_CANCELED_IN = 25
+COMMON_PRICE = Money.shillings(50)
 ONE_FAILED_IN = 5_000    # rare enough that a list of them must not look at all the others
 
 _RANDOM_BITS = 74        # of an id
@@ -49,6 +51,13 @@ _COLUMNS: LiteralString = """
     select attname::text as name from pg_attribute
      where attrelid = %(table)s::regclass and attnum > 0 and not attisdropped
        and attidentity = '' order by attnum
+"""
+# As if M-Pesa's list had been read: it tells of each receipt a second time.
+_WITNESSES: LiteralString = """
+    insert into witnesses
+    select receipt, shortcode, livemode, 'pull', merchant_id, amount_cents, created_at, created_at,
+           '', id, null
+      from payments join copies on copies.payment_id = payments.id where receipt is not null
 """
 _NUMBERS: LiteralString = """
     update event_counters n set last = (
@@ -86,7 +95,10 @@ _TABLES = (
         "postings",
         "select payment_id as template_id, postings.* from postings"
         " where payment_id = any(%(templates)s)",
-        {"payment_id": "c.payment_id", "receipt": _RECEIPT},
+        {
+            "payment_id": "c.payment_id", "receipt": _RECEIPT,
+            "happened_at": "(select created_at from payments where id = c.payment_id)",
+        },
     ),
     _Copied(
         "events",
@@ -111,7 +123,9 @@ _TABLES = (
         " join deliveries on deliveries.id = attempts.delivery_id join events"
         " on events.id = deliveries.event_id and events.created_at = deliveries.event_created_at"
         " where events.subject_id = any(%(templates)s)",
-        {"delivery_id": f"(select id from deliveries where event_id = {_EVENT_ID})"},
+        # With the endpoint, which the index of deliveries begins with: else each look reads all.
+        {"delivery_id": "(select id from deliveries where endpoint_id = any(array("
+            f"select id from endpoints)) and event_id = {_EVENT_ID})"},
     ),
 )
 
@@ -171,10 +185,12 @@ def _like(models: Sequence[Payment], number: int, *, now: datetime) -> tuple[Pay
     bits = ids.uuid7_bits(
         milliseconds=milliseconds, random_bits=chance.getrandbits(_RANDOM_BITS),
     )
+    price = COMMON_PRICE if has_common_price(number) else template.amount
     made = replace(
         template, id=PaymentId(ids.write("pay", bits)), payer=Msisdn(phone_of(number)),
         reference=reference_of(number), receipt=receipt_of(number),
-        idempotency_key=f"growth-{number}", checkout_request_id=f"ws_CO_{number:024d}",
+        idempotency_key=f"growth-{number}", checkout_request_id=checkout_of(number),
+        merchant_request_id=f"growth-{number}-1", amount=price, amount_received=price,
         asked_at=created_at, created_at=created_at, updated_at=created_at, completed_at=created_at,
     )
     if number % ONE_CANCELED_IN == 0:
@@ -184,6 +200,16 @@ def _like(models: Sequence[Payment], number: int, *, now: datetime) -> tuple[Pay
             receipt="", amount_received=None, completed_at=None,
         )
     return made, template.id
+
+
+def has_common_price(number: int) -> bool:
+    """Say whether a payment is of the price that every second one has."""
+    return number % 2 == 0
+
+
+def checkout_of(number: int) -> str:
+    """Return the checkout request id of a payment."""
+    return f"ws_CO_{number:024d}"
 
 
 def phone_of(number: int) -> str:
@@ -216,6 +242,7 @@ async def _add(
         ))
         for each in _TABLES:
             await _copy_rows(connection, each)
+        await connection.execute(_WITNESSES)
         await connection.execute(_NUMBERS)
 
 

@@ -1,7 +1,7 @@
 """How speed changes while the store grows. Read `measure_growth` first.
 
-At each size: pages of the list of payments, as the API answers them; what Hakika adds to a create;
-and the rate of a closed round.
+At each size: pages of the list of payments, as the API answers them; searches, by each thing that
+they can be for; what Hakika adds to a create; and the rate of a closed round.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import psycopg
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import fill, processes, results, stand
+from bench import fill, finding, processes, results, stand
 from bench.plan import Options
 from bench.processes import BenchFailed
 from bench.rounds import run_round, waits
@@ -43,9 +43,9 @@ Growth = dict[str, Any]
 
 
 async def measure_growth(
-    options: Options, sizes: Sequence[int], console: Console,
+    options: Options, sizes: Sequence[int], console: Console, *, only_reads: bool,
 ) -> Growth:
-    """Return the figures at each size, smallest first.
+    """Return the figures at each size, smallest first; with `only_reads`, nothing under load.
 
     Raises:
         BenchFailed: something did not work, or the books of the real payments are wrong.
@@ -78,7 +78,10 @@ async def measure_growth(
                         progress=grown,
                     )
                 bar.update(task, description=f"measuring at {size:,}")
-                found[str(size)] = await _measured(ready, contender, options, size)
+                read = await _read(ready, contender, size)
+                found[str(size)] = read if only_reads else (
+                    read | await _under_load(ready, contender, options)
+                )
             return found
 
 
@@ -99,13 +102,17 @@ async def _templates(
     return [PaymentId(row[0]) for row in rows]
 
 
-async def _measured(
-    ready: Stand, contender: Contender, options: Options, size: int,
-) -> dict[str, Any]:
-    pages = {
-        name: await _page_ms(contender, query)
-        for name, query in (await _queries(ready, size)).items()
+async def _read(ready: Stand, contender: Contender, size: int) -> dict[str, Any]:
+    return {
+        "pages_ms": {
+            name: await _page_ms(contender, query)
+            for name, query in (await _queries(ready, size)).items()
+        },
+        "search_ms": await finding.search_ms(ready, contender, size),
     }
+
+
+async def _under_load(ready: Stand, contender: Contender, options: Options) -> dict[str, Any]:
     await ready.timings()  # forget what was before
     alone = await run_round(ready, contender, seconds=options.seconds, concurrency=1)
     waited = waits(alone, await ready.timings())
@@ -113,7 +120,6 @@ async def _measured(
         ready, contender, seconds=options.seconds, concurrency=options.concurrency,
     )
     return {
-        "pages_ms": pages,
         "create_added_alone_ms": results.quantiles(waited.create_added),
         "lifecycles_per_second": round(flown.per_second, 1),
         "cpu_ms_python": round(flown.cpu_ms_each("python"), 3),

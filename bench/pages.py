@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from bench.finding import SEARCH_MS_MAX
+from bench.growth import PAGE_MS_MAX
 from bench.results import PACKAGES, Results
 
 _SURROUNDINGS = ("simulator", "receiver", "load")
@@ -24,6 +26,24 @@ def show(found: Results, console: Console) -> None:
     console.print(table)
     for line in _growth(found.get("growth", {})):
         console.print(line, markup=False, soft_wrap=True)
+
+
+def show_reads(growth: Mapping[str, Any], console: Console) -> int:
+    """Show pages and searches alone; return 1 when one of the largest size is too slow, else 0."""
+    for line in _reads(growth):
+        console.print(line, markup=False, soft_wrap=True)
+    largest = list(growth.values())[-1]
+    slow = [
+        f"page: {name}" for name, took in largest["pages_ms"].items() if took > PAGE_MS_MAX
+    ] + [
+        f"search: {name}" for name, took in largest["search_ms"].items()
+        if took["p50"] > SEARCH_MS_MAX
+    ]
+    console.print(
+        f"Slower than {PAGE_MS_MAX} ms for a page, {SEARCH_MS_MAX} ms for a search: "
+        f"{', '.join(slow) or 'none'}.", markup=False, soft_wrap=True,
+    )
+    return 1 if slow else 0
 
 
 def _rows(found: Results) -> Iterable[tuple[str, str, str]]:
@@ -134,12 +154,8 @@ def _growth(growth: Mapping[str, Any]) -> Iterable[str]:
     """Yield the section about growing: nothing, when that was never measured."""
     if not growth:
         return
-    sizes = [f"{int(size):,}" for size in growth]
     found = list(growth.values())
     rows = {
-        f"page: {name}, ms": [f"{each['pages_ms'][name]:.1f}" for each in found]
-        for name in found[0]["pages_ms"]
-    } | {
         "create, one at a time, p50 ms": [
             f"{each['create_added_alone_ms'].get('p50', 0):.1f}" for each in found
         ],
@@ -149,10 +165,29 @@ def _growth(growth: Mapping[str, Any]) -> Iterable[str]:
     }
     yield "## While the store grows"
     yield ""
-    yield "Pages of 50 of `GET /v1/payments`, medians; all payments are of one merchant."
-    yield ""
-    yield f"| payments | {' | '.join(sizes)} |"
-    yield f"|---|{'--:|' * len(sizes)}"
+    yield from _reads(growth)
     for name, figures in rows.items():
         yield f"| {name} | {' | '.join(figures)} |"
     yield ""
+
+
+def _reads(growth: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the head of a table with a column for each size, and what was read at each."""
+    found = list(growth.values())
+    searches = [each.get("search_ms", {}) for each in found]
+    rows = {
+        f"page: {name}, ms": [f"{each['pages_ms'][name]:.1f}" for each in found]
+        for name in found[0]["pages_ms"]
+    } | {
+        f"search: {name}, p50 / longest ms": [
+            f"{each[name]['p50']:.1f} / {each[name]['max']:.1f}" for each in searches
+        ]
+        for name in searches[0]
+    }
+    yield "Pages of 50 of `GET /v1/payments`, medians; `GET /v1/search`, each time for another"
+    yield "payment. All payments are of one merchant, and half of them of the same amount."
+    yield ""
+    yield f"| payments | {' | '.join(f'{int(size):,}' for size in growth)} |"
+    yield f"|---|{'--:|' * len(growth)}"
+    for name, figures in rows.items():
+        yield f"| {name} | {' | '.join(figures)} |"

@@ -10,6 +10,7 @@ import pytest
 
 from hakika.services import request_log
 from tests.api.test_c2b import found, pay, paybill
+from tests.api.test_inquiries import check, heard, lost, with_operator
 from tests.api.world import Shop, new_person
 
 __all__ = ["paybill"]
@@ -58,6 +59,20 @@ async def test_money_that_nobody_asked_for_is_found_by_the_payers_message(shop, 
     assert await hits(shop, payment["receipt"]) == [(payment["id"], ["receipt"])]
     assert await hits(shop, "WAMBUI4") == [(payment["id"], ["reference"])]
     assert await hits(shop, f"777 {spoken(payment)}") == [(payment["id"], ["amount_and_time"])]
+
+
+async def test_what_m_pesa_was_asked_about_finds_the_payment(shop):
+    """By either conversation id: support at Safaricom asks for one of them."""
+    payment_id, receipt = await lost(shop, await with_operator(shop))
+    asked = await heard(shop, await check(shop, receipt))
+    await shop.settled(payment_id)
+    (ids,) = shop.world.rows(
+        "select conversation_id, originator_conversation_id from inquiries where id = %s",
+        asked["id"],
+    )
+
+    for text in ids.values():
+        assert await hits(shop, text) == [(payment_id, ["conversation_id"])], text
 
 
 async def test_a_text_of_two_meanings_finds_both(shop):

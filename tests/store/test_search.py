@@ -10,7 +10,7 @@ from typing import Any, LiteralString
 import pytest
 
 from hakika.domain.fact import Kind
-from hakika.domain.ids import MerchantId
+from hakika.domain.ids import MerchantId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.search import Around, Meaning, Named, What
 from hakika.store import search
@@ -22,6 +22,25 @@ LIMIT = 20
 ROWS_LOOKED_AT_MAX = 100
 SECOND_RECEIPT = "UKL7SECOND"
 
+# As many inquiries, each about a receipt of its own.
+GROW_INQUIRIES: LiteralString = """
+    insert into inquiries (id, kind, merchant_id, livemode, provider_id, shortcode_kind, shortcode,
+        store_number, receipt, asked_conversation_id, conversation_id, originator_conversation_id,
+        state, answer, asked_at)
+    select 'inq_' || number, 'status', %(merchant)s, false, '', 'paybill', '174379', '',
+           'UKM' || number, '', 'AG_20261121_0000' || number, '', 'asked', '', %(at)s
+      from generate_series(1, 2000) as number
+"""
+
+# As many postings of the same amount, one a minute until long before NOON.
+GROW_BOOKS: LiteralString = """
+    insert into postings (merchant_id, livemode, move, debit, credit, amount_cents, shortcode,
+        receipt, payment_id, happened_at, posted_at)
+    select merchant_id, livemode, move, debit, credit, amount_cents, shortcode, 'UKM' || number,
+           'pay_' || number, happened_at - number * interval '1 minute', posted_at
+      from postings, generate_series(20, 2000) as number
+"""
+
 # What stands for one payment among many, and the indexes that lead to it.
 MEANINGS: list[tuple[Meaning, set[str]]] = [
     (Named(What.RECEIPT, RECEIPT), {"payments_receipt_key"}),
@@ -29,9 +48,14 @@ MEANINGS: list[tuple[Meaning, set[str]]] = [
     (Named(What.REFERENCE, "ORDER-1"), {"payments_reference"}),
     (Named(What.CHECKOUT_ID, "ws_1"), {"payments_checkout"}),
     (Named(What.MERCHANT_REQUEST_ID, "29115"), {"payments_merchant_request"}),
+    (Named(What.CONVERSATION_ID, "AG_20261121_00007"), {"inquiries_conversations"}),
+    (
+        Around(ORDERED, NOON - timedelta(days=1), NOON + timedelta(minutes=15)),
+        {"payments_amount"},
+    ),
     (
         Around(ORDERED, NOON - timedelta(minutes=15), NOON + timedelta(minutes=15)),
-        {"payments_amount", "payments_mispaid", "witnesses_day"},
+        {"postings_day"},
     ),
 ]
 
@@ -53,15 +77,15 @@ async def test_a_search_costs_what_it_finds(store: Store, merchant_id: MerchantI
         await tx.connection.execute(GROW, {"made": json.dumps(rows)})
         await tx.execute(
             "update payments set checkout_hash = reference_hash, merchant_request_id = id,"
-            " amount_cents = case when created_at > %(near)s then 1 else amount_cents end,"
-            " amount_received_cents = null"
-            " where id <> %(id)s", {"id": payment.id, "near": NOON - timedelta(minutes=20)},
+            " amount_cents = case when created_at::time = '06:30' then amount_cents else 1 end"
+            " where id <> %(id)s", {"id": payment.id},
         )
-        await tx.execute("analyze payments")
+        await tx.execute(GROW_BOOKS)
+        await tx.execute(GROW_INQUIRIES, {"merchant": merchant_id, "at": NOON})
+        await tx.execute("analyze payments, postings, inquiries")
         await tx.execute("set local enable_seqscan = off")
 
         for meaning, indexes in MEANINGS:
-            assert payment.id in await found(tx, merchant_id, meaning), meaning
             plan = await planned(tx, merchant_id, meaning)
             assert looked_at(plan) <= ROWS_LOOKED_AT_MAX, meaning
             assert indexes <= used(plan), meaning
@@ -96,6 +120,23 @@ async def test_a_second_receipt_finds_its_payment(store: Store, merchant_id: Mer
         assert await found(tx, merchant_id, Named(What.RECEIPT, SECOND_RECEIPT)) == [payment.id]
 
 
+async def test_pages_of_one_amount_miss_nothing(store: Store, merchant_id: MerchantId):
+    """Each of the two ways has its newest ones; together they must still be all."""
+    made = [await born(store, merchant_id, key=f"order-{number}") for number in range(5)]
+    for number, payment in enumerate(made[::2]):
+        await hear(store, payment.id, replace(PAID, receipt=f"UKL7PAGE{number:02d}"))
+    about = Around(ORDERED, NOON - timedelta(minutes=1), NOON + timedelta(minutes=1))
+    walked: list[str] = []
+    async with store.autocommit() as tx:
+        while page := await search.find(
+            tx, about, merchant_id=merchant_id, livemode=False, limit=2,
+            before=PaymentId(walked[-1]) if walked else None,
+        ):
+            walked += [each.id for each in page]
+
+    assert walked == sorted((each.id for each in made), reverse=True)
+
+
 @pytest.mark.parametrize("cents", [ORDERED.cents, 49_900])
 async def test_money_of_another_amount_is_found_by_what_came_and_by_what_was_asked(
     store: Store, merchant_id: MerchantId, cents: int,
@@ -112,15 +153,29 @@ async def test_money_of_another_amount_is_found_by_what_came_and_by_what_was_ask
 async def test_money_told_of_later_is_found_by_when_it_moved(
     store: Store, merchant_id: MerchantId,
 ):
-    """A list of M-Pesa's may tell of it a day later; the payer knows when it was paid."""
+    """M-Pesa's list may tell of it a day later; the payer knows when it was paid."""
     payment = await born(store, merchant_id)
-    earlier = NOON - timedelta(days=1)
+    await hear(store, payment.id, PAID)
+    moved_at = NOON - timedelta(hours=5)
+    async with store.transaction() as tx:
+        await tx.execute("set local session_replication_role = replica")  # postings never change
+        await tx.execute(
+            "update postings set happened_at = %(at)s where payment_id = %(id)s",
+            {"at": moved_at, "id": payment.id},
+        )
+        about = Around(ORDERED, moved_at, moved_at + timedelta(minutes=1))
+
+        assert await found(tx, merchant_id, about) == [payment.id]
+
+
+async def test_a_receipt_that_only_a_witness_has_finds_the_payment(
+    store: Store, merchant_id: MerchantId,
+):
+    payment = await born(store, merchant_id)
     async with store.transaction() as tx:
         await tx.execute("""
             insert into witnesses values ('UKL7LATER1', '600966', false, 'pull', %(merchant)s,
                 77700, %(at)s, %(at)s, '', %(payment)s, null)
-        """, {"merchant": merchant_id, "at": earlier, "payment": payment.id})
-        about = Around(Money(77_700), earlier, earlier + timedelta(minutes=1))
+        """, {"merchant": merchant_id, "at": NOON, "payment": payment.id})
 
-        assert await found(tx, merchant_id, about) == [payment.id]
         assert await found(tx, merchant_id, Named(What.RECEIPT, "UKL7LATER1")) == [payment.id]

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hakika.domain.fact import Fact, Kind, Source
-from hakika.domain.ids import EventId, MerchantId, PaymentId, write
+from hakika.domain.ids import EventId, MerchantId, PaymentId, uuid7_bits, write
 from hakika.domain.merchant import Merchant
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -43,7 +43,11 @@ CONTRADICTED = Fact(Kind.CONTRADICTED, Source.STK_CALLBACK)
 
 
 def new_id(prefix: str) -> str:
-    return write(prefix, secrets.randbits(128))
+    """Return an id that is minted at NOON."""
+    milliseconds = int(NOON.timestamp() * 1000)
+    return write(
+        prefix, uuid7_bits(milliseconds=milliseconds, random_bits=secrets.randbits(74)),
+    )
 
 
 def asked(merchant_id: MerchantId, *, key: str = "order-1") -> Change:

@@ -18,9 +18,9 @@ class SearchQuery(BaseModel):
 
     q: str = Field(
         min_length=1, max_length=QUERY_CHARACTERS_MAX,
-        description="A receipt, a phone number in any spelling, an account reference, a checkout "
-        "or merchant request id, a payment's id; or an amount with a day or a time of Nairobi: "
-        "`1500 2026-11-03 14:05`, `KES 1,500 3 Nov 2:05 pm`.",
+        description="A receipt, a phone number in any spelling, an account reference, a checkout, "
+        "merchant request or conversation id, a payment's id; or an amount with a day or a time of "
+        "Nairobi: `1500 2026-11-03 14:05`, `KES 1,500 3 Nov 2:05 pm`.",
         examples=["1500 2026-11-03 14:05"],
     )
     cursor: Annotated[str, cursor_of("pay")] | None = Field(

@@ -33,6 +33,7 @@ class What(StrEnum):
     RECEIPT = "receipt"
     CHECKOUT_ID = "checkout_id"
     MERCHANT_REQUEST_ID = "merchant_request_id"
+    CONVERSATION_ID = "conversation_id"
     PHONE = "phone"
     REFERENCE = "reference"
     AMOUNT_AND_TIME = "amount_and_time"
@@ -68,11 +69,14 @@ Meaning = Named | Around
 _WORDS = {
     What.PAYMENT_ID: "a payment's id", What.RECEIPT: "a receipt",
     What.CHECKOUT_ID: "a checkout request id", What.MERCHANT_REQUEST_ID: "a merchant request id",
+    What.CONVERSATION_ID: "a conversation id",
     What.PHONE: "a phone number", What.REFERENCE: "an account reference",
 }
 
 _RECEIPT = re.compile(r"[A-Z0-9]{6,20}", re.ASCII)
 _CHECKOUT_ID = re.compile(r"ws_CO_\d{10,40}", re.ASCII)
+_CONVERSATION_ID = re.compile(r"AG_\d{8}_[0-9a-zA-Z]{8,40}", re.ASCII)
+# So are an order's own conversation ids (OriginatorConversationID).
 _MERCHANT_REQUEST_ID = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)+", re.ASCII)
 
 
@@ -124,12 +128,16 @@ def _named(text: str) -> Iterator[Named]:
     if _CHECKOUT_ID.fullmatch(text):
         yield Named(What.CHECKOUT_ID, text)
         return
+    if _CONVERSATION_ID.fullmatch(text):
+        yield Named(What.CONVERSATION_ID, text)
+        return
     if _RECEIPT.fullmatch(text.upper()):
         yield Named(What.RECEIPT, text.upper())
     with suppress(Invalid):  # it is none, then
         yield Named(What.PHONE, msisdn.parse(text).digits)
     if _MERCHANT_REQUEST_ID.fullmatch(text):
         yield Named(What.MERCHANT_REQUEST_ID, text)
+        yield Named(What.CONVERSATION_ID, text)
     yield Named(What.REFERENCE, text)
 
 

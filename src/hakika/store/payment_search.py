@@ -130,8 +130,8 @@ def values_of(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
     return {
         "states": None if wanted.states is None else [state.value for state in wanted.states],
         "since": wanted.since, "until": wanted.until, "search": search,
-        "since_id": _first_at(wanted.since, -CLOCK_STEP_SECONDS) if wanted.since else None,
-        "until_id": _first_at(wanted.until, CLOCK_STEP_SECONDS) if wanted.until else None,
+        "since_id": id_at(wanted.since, -CLOCK_STEP_SECONDS) if wanted.since else None,
+        "until_id": id_at(wanted.until, CLOCK_STEP_SECONDS) if wanted.until else None,
         "search_reference": sealer.blind(REFERENCE, folded(search)) if search else None,
         "search_checkout": sealer.blind(CHECKOUT, search) if search else None,
         "search_phone": sealer.blind(PHONE, phone) if phone else None, "before": wanted.before,
@@ -144,6 +144,6 @@ def values_of(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
     }
 
 
-def _first_at(when: datetime, seconds: int) -> str:
+def id_at(when: datetime, seconds: int) -> str:
     """Return what stands before every payment's id that is minted `seconds` after `when`."""
     return ids.first_at("pay", max(0, int((when.timestamp() + seconds) * 1000)))

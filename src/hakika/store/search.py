@@ -10,6 +10,7 @@ from hakika.domain.payment import Payment, folded
 from hakika.domain.search import Around, Meaning, Named, What
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import CHECKOUT, PHONE, REFERENCE, payment_of
+from hakika.store.payment_search import CLOCK_STEP_SECONDS, id_at
 from hakika.store.payment_statements import COLUMNS
 from hakika.store.transaction import Transaction
 
@@ -22,16 +23,26 @@ _RECEIPT: LiteralString = (
     + " union select payment_id from witnesses where receipt = %(text)s and " + _WHOSE + ")"
 )
 
-# When it was asked for; or, of money that was told of later, when M-Pesa moved it. What came is
-# another amount than what was asked for only of few payments, which have an index of their own.
+# What was asked for then; and what came then by M-Pesa's clock, which may be another amount, or
+# told of much later. Of each the newest ones alone, so that a fare of everybody costs no more.
 _AROUND: LiteralString = (
-    "id in (select id from payments where " + _WHOSE + " and amount_cents = %(cents)s"
-    " and created_at >= %(since)s and created_at < %(until)s"
-    " union select id from payments where " + _WHOSE
-    + " and amount_received_cents <> amount_cents and amount_received_cents = %(cents)s"
-    " and created_at >= %(since)s and created_at < %(until)s"
-    " union select payment_id from witnesses where " + _WHOSE
-    + " and happened_at >= %(since)s and happened_at < %(until)s and amount_cents = %(cents)s)"
+    "id in ((select id from payments where " + _WHOSE + " and amount_cents = %(cents)s"
+    " and id >= %(since_id)s and id < %(until_id)s and created_at >= %(since)s"
+    " and created_at < %(until)s and (%(before)s::text is null or id < %(before)s)"
+    " order by id desc limit %(limit)s)"
+    " union (select payment_id from postings where " + _WHOSE + " and amount_cents = %(cents)s"
+    " and happened_at >= %(since)s and happened_at < %(until)s"
+    " and (%(before)s::text is null or payment_id < %(before)s)"
+    " order by payment_id desc limit %(limit)s))"
+)
+
+# M-Pesa was asked about it: the receipt that was asked about, or told, has its place in the books.
+_CONVERSATION: LiteralString = (
+    "id in (select p.payment_id from inquiries i join postings p on p.receipt = i.receipt"
+    " and p.shortcode = i.shortcode and p.livemode = i.livemode"
+    " and p.merchant_id = i.merchant_id where i.merchant_id = %(merchant_id)s"
+    " and i.livemode = %(livemode)s and array[i.conversation_id, i.originator_conversation_id,"
+    " i.asked_conversation_id] @> array[%(text)s::text])"
 )
 
 _CLAUSES: Mapping[What, LiteralString] = {
@@ -39,6 +50,7 @@ _CLAUSES: Mapping[What, LiteralString] = {
     What.RECEIPT: _RECEIPT,
     What.CHECKOUT_ID: "checkout_hash = %(hash)s",
     What.MERCHANT_REQUEST_ID: "merchant_request_id = %(text)s and merchant_request_id <> ''",
+    What.CONVERSATION_ID: _CONVERSATION,
     What.PHONE: "phone_hash = %(hash)s",
     What.REFERENCE: "reference_hash = %(hash)s",
     What.AMOUNT_AND_TIME: _AROUND,
@@ -76,7 +88,11 @@ def values_of(meaning: Meaning, sealer: Sealer) -> dict[str, Any]:
     """Return what a meaning's statement is run with, besides whose payments and how many."""
     match meaning:
         case Around(amount, since, until):
-            return {"cents": amount.cents, "since": since, "until": until}
+            return {
+                "cents": amount.cents, "since": since, "until": until,
+                "since_id": id_at(since, -CLOCK_STEP_SECONDS),
+                "until_id": id_at(until, CLOCK_STEP_SECONDS),
+            }
         case Named(What.REFERENCE, text):
             return {"hash": sealer.blind(REFERENCE, folded(text))}
         case Named(what, text) if what in _BLIND:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
 
-from hakika.domain import ids
 from hakika.domain.closing import Closing
 from hakika.domain.discrepancy import Discrepancy
 from hakika.domain.ids import MerchantId
@@ -20,7 +19,7 @@ from hakika.store.closing import closing_of
 from hakika.store.discrepancies import discrepancy_of
 from hakika.store.ledger import posted_of
 from hakika.store.payment_rows import payment_of
-from hakika.store.payment_search import CLOCK_STEP_SECONDS
+from hakika.store.payment_search import CLOCK_STEP_SECONDS, id_at
 from hakika.store.payment_statements import COLUMNS
 from hakika.store.transaction import Transaction
 
@@ -175,7 +174,4 @@ def _values(span: Span) -> dict[str, Any]:
 
 
 def _id_at(when: datetime | None, seconds: int) -> str | None:
-    """Return what stands before every payment's id that is minted `seconds` after `when`."""
-    if when is None:
-        return None
-    return ids.first_at("pay", max(0, int((when.timestamp() + seconds) * 1000)))
+    return None if when is None else id_at(when, seconds)

@@ -147,9 +147,7 @@ create index payments_unexplained on payments (merchant_id, livemode, id desc)
     where not explained;
 create index payments_late on payments (merchant_id, livemode, id desc)
     where late_action is not null;
-create index payments_amount on payments (merchant_id, livemode, amount_cents, created_at);
-create index payments_mispaid on payments (merchant_id, livemode, created_at)
-    where amount_received_cents <> amount_cents;
+create index payments_amount on payments (merchant_id, livemode, amount_cents, id desc);
 create index payments_merchant_request on payments (merchant_request_id)
     where merchant_request_id <> '';
 create index payments_review on payments (id)

@@ -28,7 +28,8 @@ create table postings (
 );
 
 create index postings_payment on postings (payment_id);
-create index postings_day on postings (merchant_id, livemode, happened_at);
+create index postings_day on postings (merchant_id, livemode, happened_at)
+    include (amount_cents, payment_id);
 
 -- What is not chained yet: a queue, so that payments of one merchant do not wait at one row.
 create table unchained (
@@ -186,6 +187,8 @@ create table inquiries (
 );
 
 create index inquiries_list on inquiries (merchant_id, livemode, id desc);
+create index inquiries_conversations on inquiries using gin (
+    (array[conversation_id, originator_conversation_id, asked_conversation_id]));
 
 -- What M-Pesa said lay on an account of the books at some moment; `opening`: where the books began.
 create table balances (
