@@ -15,7 +15,7 @@ unexport UV_SYSTEM_PYTHON UV_TARGET UV_PREFIX UV_PROJECT VIRTUAL_ENV CONDA_PREFI
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-setup lint types docs bench bench-growth lock clean
+.PHONY: help setup dev test test-setup lint types docs bench bench-growth month lock clean
 
 help: ## print these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,13 @@ bench: setup ## measure the speed beside a floor, and write docs/performance.md 
 
 bench-growth: setup ## measure while the store grows to a million payments; takes a while
 	@$(BIN)/python -m bench --growth 10000,100000,1000000 --seconds 10 --date $(DATE) $(ARGS)
+
+# Payments and days of the simulated month.
+PAYMENTS ?= 20000
+DAYS ?= 30
+
+month: setup ## live a simulated month with its faults: is each shilling found? (PAYMENTS=20000)
+	@$(BIN)/python -m bench.month --payments $(PAYMENTS) --days $(DAYS) $(ARGS)
 
 # The locks name packages, versions and hashes, and never where to fetch them from.
 LOCK := $(UV) --no-config pip compile --universal --python-version 3.11 --generate-hashes \
