@@ -15,7 +15,7 @@ unexport UV_SYSTEM_PYTHON UV_TARGET UV_PREFIX UV_PROJECT VIRTUAL_ENV CONDA_PREFI
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-setup lint types docs bench bench-growth search-million lock clean
+.PHONY: help setup dev test test-setup lint types docs bench bench-growth search-million month lock clean
 
 help: ## print these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,13 @@ bench-growth: setup ## measure while the store grows to a million payments; take
 
 search-million: setup ## prove that searches and lists are quick with a million payments
 	@$(BIN)/python -m bench --growth 1000000 --reads $(ARGS)
+
+# Payments and days of the simulated month.
+PAYMENTS ?= 20000
+DAYS ?= 30
+
+month: setup ## live a simulated month with its faults: is each shilling found? (PAYMENTS=20000)
+	@$(BIN)/python -m bench.month --payments $(PAYMENTS) --days $(DAYS) $(ARGS)
 
 # The locks name packages, versions and hashes, and never where to fetch them from.
 LOCK := $(UV) --no-config pip compile --universal --python-version 3.11 --generate-hashes \

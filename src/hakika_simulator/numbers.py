@@ -139,6 +139,9 @@ ODD_ANSWERS = {
 }
 
 FAULTS_PREFIX = "2547110000"
+# A thousand more payers of each fault, for one phone can be asked only once at a time: the fault's
+# two digits follow, and any three after them.
+CROWD_PREFIX = "2547113"
 ANSWERS_PREFIX = "2547120000"
 RESULTS_PREFIX = "25470000"
 
@@ -149,6 +152,8 @@ def behaviour_of(phone: str) -> Behaviour:
         return Behaviour("always pays after 1 s")
     if phone.startswith(FAULTS_PREFIX):
         return PAYS_WITH_FAULT.get(phone.removeprefix(FAULTS_PREFIX), PERSON)
+    if phone.startswith(CROWD_PREFIX):
+        return PAYS_WITH_FAULT.get(phone.removeprefix(CROWD_PREFIX)[:2], PERSON)
     if phone.startswith(ANSWERS_PREFIX):
         return ODD_ANSWERS.get(phone.removeprefix(ANSWERS_PREFIX), PERSON)
     if phone.startswith(RESULTS_PREFIX):
@@ -172,4 +177,9 @@ def guide() -> list[tuple[str, str]]:
     ]
     faults = [(FAULTS_PREFIX + tail, does.says) for tail, does in PAYS_WITH_FAULT.items()]
     answers = [(ANSWERS_PREFIX + tail, does.says) for tail, does in ODD_ANSWERS.items()]
-    return [(ALWAYS_PAYS, behaviour_of(ALWAYS_PAYS).says), *ends, *faults, *answers]
+    crowd = (
+        f"{CROWD_PREFIX}01000",
+        f"as {FAULTS_PREFIX}01; of each fault there are a thousand: {CROWD_PREFIX}, its two"
+        " digits, any three",
+    )
+    return [(ALWAYS_PAYS, behaviour_of(ALWAYS_PAYS).says), *ends, *faults, crowd, *answers]

@@ -66,6 +66,18 @@ async def test_some_callbacks_never_come(daraja: Daraja, merchant: Merchant, fau
     assert merchant.heard == []
 
 
+@pytest.mark.parametrize("number", [FAULT + "01", "254711301000", "254711301999"])
+async def test_a_fault_has_a_crowd_of_payers(
+    daraja: Daraja, merchant: Merchant, number: str
+) -> None:
+    """Who plants a fault in every twentieth payment needs many payers at once that have it."""
+    pushed = await daraja.pushed(number)
+    await daraja.settled()
+
+    payment = await daraja.payment(pushed)
+    assert (payment["state"], payment["callbacks_sent"], merchant.heard) == ("paid", [], [])
+
+
 async def test_02_is_told_three_times_at_once(daraja: Daraja, merchant: Merchant) -> None:
     """One of the three has other white space and field order, but the very same meaning."""
     merchant.pause_seconds = 0.3

@@ -129,8 +129,9 @@ async def _read(rt: Runtime, provider: Provider, made: Run) -> Run:
         fresh = [row for row in page if row.receipt not in seen]
         if len(fresh) < len(page):
             raise ListBroken("Daraja gave the same rows again, so its list has no end.")
-        for row in fresh:
-            outcomes[await witnesses.hear(rt, _witness(provider, row, rt.now()))] += 1
+        outcomes += await witnesses.hear_many(
+            rt, [_witness(provider, row, rt.now()) for row in fresh],
+        )
         seen.update(row.receipt for row in fresh)
     raise ListBroken(f"Daraja's list has more than {PAGES_MAX} pages.")
 

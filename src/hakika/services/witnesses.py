@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -55,6 +57,22 @@ async def hear(rt: Runtime, witness: Witness) -> Outcome:
     async with rt.store.autocommit() as tx:
         is_new = await keep(tx, witness, now=now)
     return await _settle(rt, witness, heard_at=now) if is_new else Outcome.KNOWN
+
+
+async def hear_many(rt: Runtime, several: Sequence[Witness]) -> Counter[Outcome]:
+    """Hear witnesses of one source and short code; return what came of how many. Safe to repeat.
+
+    Nearly all that M-Pesa lists was told before, and is kept and settled in one statement. Raises:
+    as `hear`.
+    """
+    now = rt.now()
+    async with rt.store.autocommit() as tx:
+        known = await witnesses.add_agreeing(tx, several, now=now)
+    outcomes = Counter({Outcome.KNOWN: len(known)})
+    for each in several:
+        if each.receipt not in known:
+            outcomes[await hear(rt, each)] += 1
+    return outcomes
 
 
 async def keep(tx: Transaction, witness: Witness, *, now: datetime) -> bool:

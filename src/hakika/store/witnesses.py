@@ -52,6 +52,25 @@ _ADD_MANY: LiteralString = """
     on conflict do nothing
 """
 
+_TOLD: LiteralString = """
+    select receipt from witnesses
+     where receipt = any(%(receipts)s) and shortcode = %(shortcode)s and livemode = %(livemode)s
+       and source = %(source)s
+"""
+
+# Nothing follows from a witness that says what a payment says.
+_ADD_AGREEING: LiteralString = """
+    insert into witnesses (merchant_id, livemode, shortcode, source, heard_at, receipt,
+        amount_cents, happened_at, private, payment_id)
+    select %(merchant_id)s, %(livemode)s, %(shortcode)s, %(source)s, %(now)s, each.*, payments.id
+      from unnest(%(receipts)s::text[], %(amounts)s::bigint[], %(happened)s::timestamptz[],
+        %(privates)s::bytea[]) as each (receipt, amount_cents, happened_at, private)
+      join payments on payments.receipt = each.receipt and payments.shortcode = %(shortcode)s
+       and payments.livemode = %(livemode)s and payments.merchant_id = %(merchant_id)s
+       and payments.amount_received_cents = each.amount_cents
+    on conflict do nothing returning receipt
+"""
+
 # Whatever a payment got has its place in the books, a second receipt too.
 _WITH_RECEIPT: LiteralString = (
     "select " + COLUMNS + """ from payments where id = (
@@ -154,15 +173,24 @@ async def add(
 
 async def add_many(tx: Transaction, several: Sequence[Witness], *, now: datetime) -> None:
     """Keep witnesses of one source and short code, to be judged at once."""
-    first = several[0]
-    sealer = await tx.sealer(first.merchant_id)
-    await tx.execute(_ADD_MANY, _names(first) | {
-        "merchant_id": first.merchant_id, "now": now,
-        "receipts": [each.receipt for each in several],
-        "amounts": [each.amount.cents for each in several],
-        "happened": [each.happened_at for each in several],
-        "privates": [sealer.seal(_place(each), _private(each)) for each in several],
-    })
+    await tx.execute(_ADD_MANY, await _many(tx, several) | {"now": now})
+
+
+async def add_agreeing(
+    tx: Transaction, several: Sequence[Witness], *, now: datetime,
+) -> set[str]:
+    """Keep those of several witnesses that say what a payment says, for good.
+
+    They are of one source and short code. Returns their receipts, and those that this source told
+    of before: of all these, there is nothing more to do.
+    """
+    names = _names(several[0]) | {"receipts": [each.receipt for each in several]}
+    told = {row["receipt"] for row in await tx.rows(_TOLD, names)}
+    news = [each for each in several if each.receipt not in told]
+    if news:
+        kept = await tx.rows(_ADD_AGREEING, await _many(tx, news) | {"now": now})
+        told |= {row["receipt"] for row in kept}
+    return told
 
 
 async def payment_with_receipt(tx: Transaction, witness: Witness) -> Payment | None:
@@ -218,6 +246,19 @@ async def opened(tx: Transaction, due: Due) -> Witness:
 async def put_off(tx: Transaction, due: Due, *, until: datetime) -> None:
     """Let a witness that is still due be so later."""
     await tx.execute(_PUT_OFF, {**due.row, "until": until})
+
+
+async def _many(tx: Transaction, several: Sequence[Witness]) -> dict[str, Any]:
+    """Return witnesses of one merchant, source and short code, a column in each value."""
+    first = several[0]
+    sealer = await tx.sealer(first.merchant_id)
+    return _names(first) | {
+        "merchant_id": first.merchant_id,
+        "receipts": [each.receipt for each in several],
+        "amounts": [each.amount.cents for each in several],
+        "happened": [each.happened_at for each in several],
+        "privates": [sealer.seal(_place(each), _private(each)) for each in several],
+    }
 
 
 def _names(witness: Witness) -> dict[str, Any]:
