@@ -99,7 +99,8 @@ CONFLICTS: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/payments/{payment_id}/assign"): "conflict",
 }
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+# Five merchants with one thing of each kind are made before the first test.
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(180)]
 
 
 @dataclass(frozen=True)
