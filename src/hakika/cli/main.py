@@ -14,7 +14,13 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from hakika.cli.failure import EXIT_FAILED, EXIT_MISASKED, CommandFailed
-from hakika.domain.errors import HakikaError, Invalid, NotFound, Unavailable
+from hakika.domain.errors import (
+    HakikaError,
+    Invalid,
+    NotFound,
+    StatementUnreadable,
+    Unavailable,
+)
 
 COMMANDS = {
     "dev": ("hakika.cli.dev:dev", "Run everything on this machine, beside a simulated Daraja."),
@@ -126,7 +132,8 @@ def _exit_code(failure: CommandFailed | HakikaError) -> int:
 
 def _way_out(failure: CommandFailed | HakikaError) -> str:
     """Return a failure's hint, but not one that speaks to any caller of the API."""
-    if isinstance(failure, CommandFailed) or "hint" in vars(failure):
+    speaks_to_people = isinstance(failure, CommandFailed | StatementUnreadable)
+    if speaks_to_people or "hint" in vars(failure):
         return failure.hint
     for kind, hint in WAYS_OUT.items():
         if isinstance(failure, kind):

@@ -109,6 +109,7 @@ class _Pages(FPDF):
         found = sum(each["state"] == "open" for each in summary["differences"])
         said = "GREEN: every shilling is proven" if is_green else f"RED: {found} open differences"
         self.cell(0, 12, said, fill=True, align="C", new_x="LMARGIN", new_y="NEXT")
+        self.set_fill_color(255, 255, 255)  # tables are filled with it, too
         self.ln(4)
         self._font(10, _INK)
         for each in summary["shortcodes"]:
