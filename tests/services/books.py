@@ -142,9 +142,9 @@ async def _close_days(rt: Runtime, owner: MerchantId, url: str) -> None:
     with psycopg.connect(url) as connection:
         connection.execute(
             "insert into balances select merchant_id, livemode, split_part(account, ':', 2),"
-            " account, %s, 'balance', debits_cents - credits_cents + 100 from account_sums"
+            " account, %s, 'balance', 100 from account_sums"
             " where merchant_id = %s and account like 'float:%%'",
-            (rt.now() + timedelta(minutes=5), owner),
+            (rt.now() - timedelta(days=1), owner),
         )
     for days in (2, 1):
         await closing.close(rt, Owner(owner, livemode=False), day_of(rt.now() - timedelta(days)))

@@ -13,17 +13,17 @@ from tests.services.books import receipt
 SPOILT = {
     "a posting deleted": (
         "delete from postings where payment_id = '{completed}'",
-        "I2 I3",
+        "I2 I3 I15",
         "The books lack the collection of 1500.00 with receipt " + receipt("completed")
         + " of payment {completed}."),
     "a posting deleted before it was chained": (
         "delete from posting_links; delete from posting_heads; delete from unchained;"
         "insert into unchained select position, merchant_id, livemode from postings;"
         "delete from postings where payment_id = '{late}'",
-        "I3 I14", "of payment {late}."),
+        "I3 I14 I15", "of payment {late}."),
     "the amount of a posting": (
         "update postings set amount_cents = 1 where payment_id = '{completed}'",
-        "I2 I3",
+        "I2 I3 I15",
         "The books have the collection of 1500.00 with receipt " + receipt("completed")
         + " of payment {completed} with another amount."),
     "a posting doubled": (
@@ -58,14 +58,14 @@ SPOILT = {
         "I2 I3", f"receipt {receipt('completed')}, cannot be read: it was changed."),
     "the newest postings unchained": (
         "delete from posting_links where sequence = (select max(sequence) from posting_links)",
-        "I2 I3 I14", "were chained."),
+        "I2 I3", "were chained."),
     "the sums of an account": (
         "update account_sums set credits_cents = credits_cents + 1 where account = 'collected'"
         " and merchant_id = '{shop}'",
         "I3", "The sums of account collected of merchant {shop} (test) are not those"),
     "a posting in another mode": (
         "update postings set livemode = not livemode where payment_id = '{completed}'",
-        "I3 I13", "belongs to another merchant or mode than its payment {completed}."),
+        "I3 I13 I15", "belongs to another merchant or mode than its payment {completed}."),
     "the result of a closing": (
         "update day_closings set result = 'red' where number = 2", "I14",
         "says something else than its checkpoint, which was signed."),

@@ -65,7 +65,6 @@ async def close(
             hint="Close it after midnight; after 03:20 M-Pesa's list of it is whole.",
         )
     merchant = await merchants.read(rt, owner.merchant_id)
-    await _open_accounts(rt, owner)
     await ledger.chain(rt, owner.merchant_id, livemode=owner.livemode)
     try:
         made, kept = await _close(rt, owner, day, merchant.name, unless_since)
@@ -75,6 +74,8 @@ async def close(
         "day_closed", merchant=owner.merchant_id, livemode=owner.livemode, day=str(day),
         result=made.result.value, open=sum(each.is_open for each in kept),
     )
+    if made.result is Result.GREEN:
+        await _open_accounts(rt, owner, span_of(day))
     return Closed(owner, made, kept)
 
 
@@ -180,16 +181,22 @@ async def public_key(rt: Runtime) -> bytes:
     return checkpoint.public_of(await _private_key(rt))
 
 
-async def _open_accounts(rt: Runtime, owner: Owner) -> None:
-    """Begin the books of accounts with what M-Pesa said first that lay on them."""
+async def _open_accounts(rt: Runtime, owner: Owner, span: Span) -> None:
+    """Begin the books of accounts with what M-Pesa said that lay on them in a proven day.
+
+    Not before it is proven: money that is found later would be counted twice, in the beginning and
+    when it is found. And not while money moved, of which nobody can say on which side it was.
+    """
     async with rt.store.autocommit() as tx:
-        waiting = await store.unopened(tx, owner)
+        waiting = await store.unopened(tx, owner, span)
     for each in waiting:
         async with rt.store.transaction() as tx:
             await _open(rt, tx, owner, each)
 
 
 async def _open(rt: Runtime, tx: Transaction, owner: Owner, each: ToldBalance) -> None:
+    if not each.is_exact and await days_.nearby(tx, owner, each.account, each.at, Money(0)):
+        return
     before = await store.moved_before(tx, owner, each)
     missing = Money(each.balance.cents - before.cents)
     await store.mark_opened(tx, owner, each)

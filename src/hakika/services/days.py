@@ -18,6 +18,7 @@ from hakika.domain.provider import Provider
 from hakika.domain.reconciliation import OVERLAP
 from hakika.domain.tariff import COLLECTED_ON, Tariffs
 from hakika.domain.times import written
+from hakika.store import closing as closings
 from hakika.store import days as store
 from hakika.store import providers
 from hakika.store.days import ToldBalance
@@ -61,6 +62,7 @@ def _expected(
 async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
     span = span_of(day)
     accounts = float_accounts(shortcode)
+    opened = await closings.opened(tx, owner)
     stated = await store.stated(tx, owner, span, shortcode)
     covered = [
         account for account, spans in stated.items()
@@ -74,8 +76,8 @@ async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
         day, shortcode, await store.rows(tx, owner, span, shortcode, accounts),
         await store.taken(tx, owner, span, accounts),
         [
-            reported for account in accounts
-            if (reported := await _reported(tx, owner, span, account, account in covered))
+            reported for account in accounts if account in opened
+            and (reported := await _reported(tx, owner, span, account, account in covered))
         ],
         closing.covered_to(listed, span), any(account.endswith(COLLECTING) for account in covered),
     )
@@ -95,11 +97,13 @@ async def _reported(
 async def held_against(tx: Transaction, owner: Owner, told: ToldBalance) -> Reported:
     """Return a balance that M-Pesa told, beside what the books say of that time."""
     ours = (await store.balances_at(tx, owner, told.at)).get(told.account, Money(0))
-    nearby = await _nearby(tx, owner, told.account, told.at, ours)
-    return Reported(told.account, told.at, told.balance, ours, nearby)
+    return Reported(
+        told.account, told.at, told.balance, ours,
+        await nearby(tx, owner, told.account, told.at, ours),
+    )
 
 
-async def _nearby(
+async def nearby(
     tx: Transaction, owner: Owner, account: str, at: datetime, ours: Money,
 ) -> frozenset[int]:
     """Return what the books said shortly before and after: M-Pesa's clock is not ours."""

@@ -10,7 +10,7 @@ import orjson
 
 from hakika.domain.checkpoint import Checkpoint, Signed
 from hakika.domain.checkpoint import read as read_checkpoint
-from hakika.domain.closing import Closing, Result
+from hakika.domain.closing import Closing, Result, Span
 from hakika.domain.ids import MerchantId
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
@@ -27,20 +27,27 @@ _OWNERS: LiteralString = """
 """
 
 
-# Accounts of which M-Pesa told a balance, and whose books have not begun.
+# Accounts whose books have not begun, and what M-Pesa told of them in some time, first.
 _UNOPENED: LiteralString = """
-    select distinct on (account) account, at, cents from (
-        select account, first_at as at, opening_cents as cents from statements
+    select distinct on (account) account, at, cents, is_exact from (
+        select account, first_at as at, opening_cents as cents, true as is_exact from statements
          where merchant_id = %(merchant_id)s and livemode = %(livemode)s
            and opening_cents is not null
+           and first_at >= %(start)s and first_at < %(end)s
         union all
-        select account, observed_at, amount_cents from balances
+        select account, observed_at, amount_cents, false from balances
          where merchant_id = %(merchant_id)s and livemode = %(livemode)s and source = 'balance'
+           and observed_at >= %(start)s and observed_at < %(end)s
     ) as told
      where not exists (
         select from balances b where b.merchant_id = %(merchant_id)s
            and b.livemode = %(livemode)s and b.account = told.account and b.source = 'opening')
      order by account, at
+"""
+
+_OPENED: LiteralString = """
+    select account from balances
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and source = 'opening'
 """
 
 # Once for each account, over all that came before.
@@ -119,11 +126,13 @@ async def owners(tx: Transaction) -> list[Owner]:
     ]
 
 
-async def unopened(tx: Transaction, owner: Owner) -> list[ToldBalance]:
-    """Return the accounts whose books have yet to begin with a balance."""
+async def unopened(tx: Transaction, owner: Owner, span: Span) -> list[ToldBalance]:
+    """Return the accounts whose books have not begun, with what M-Pesa told first in a time."""
     return [
-        ToldBalance(row["account"], row["at"], Money(row["cents"]))
-        for row in await tx.rows(_UNOPENED, _whose(owner))
+        ToldBalance(row["account"], row["at"], Money(row["cents"]), row["is_exact"])
+        for row in await tx.rows(_UNOPENED, _whose(owner) | {
+            "start": span.start, "end": span.end,
+        })
     ]
 
 
@@ -132,6 +141,11 @@ async def moved_before(tx: Transaction, owner: Owner, opened: ToldBalance) -> Mo
     row = await tx.row(_MOVED_BEFORE, _whose(owner) | {"account": opened.account, "at": opened.at})
     assert row is not None, "a sum is always there"
     return Money(row["cents"])
+
+
+async def opened(tx: Transaction, owner: Owner) -> set[str]:
+    """Return the accounts whose books have begun."""
+    return {row["account"] for row in await tx.rows(_OPENED, _whose(owner))}
 
 
 async def mark_opened(tx: Transaction, owner: Owner, opened: ToldBalance) -> None:

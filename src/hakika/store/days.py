@@ -228,6 +228,7 @@ class ToldBalance:
     account: str
     at: datetime
     balance: Money
+    is_exact: bool = False    # a statement tells which movements are in it
 
 
 async def frozen(tx: Transaction) -> None:
