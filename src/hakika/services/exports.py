@@ -55,7 +55,7 @@ async def write(rt: Runtime, wanted: Wanted, file: BinaryIO, progress: Progress)
 
     `progress` is called with the rows that are written, and how many there will be.
     """
-    await ledger.chain(rt, wanted.merchant_id, livemode=wanted.livemode)
+    await ledger.chain_surely(rt, wanted.merchant_id, livemode=wanted.livemode)
     source, span = EXPORTABLE[wanted.what], _span(wanted)
     async with rt.store.autocommit() as tx:
         total = await source.count(tx, span)

@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 async def postings(rt: Runtime, key: ApiKey, *, after: int, limit: int) -> list[Posted]:
     """Return up to `limit` postings of this key's merchant and mode after a number, in order."""
-    await _chain_surely(rt, key.merchant_id, livemode=key.livemode)
+    await chain_surely(rt, key.merchant_id, livemode=key.livemode)
     async with rt.store.autocommit() as tx:
         return await ledger.after(
             tx, after, merchant_id=key.merchant_id, livemode=key.livemode, limit=limit,
@@ -28,7 +28,7 @@ async def postings(rt: Runtime, key: ApiKey, *, after: int, limit: int) -> list[
 
 async def sums(rt: Runtime, key: ApiKey) -> list[Sums]:
     """Return what was moved on each account of this key's merchant and mode."""
-    await _chain_surely(rt, key.merchant_id, livemode=key.livemode)
+    await chain_surely(rt, key.merchant_id, livemode=key.livemode)
     async with rt.store.autocommit() as tx:
         return await ledger.sums(tx, key.merchant_id, livemode=key.livemode)
 
@@ -59,10 +59,10 @@ async def chain_all(rt: Runtime) -> int:
     """Do the same for every merchant; return how many. Safe beside others that do it."""
     async with rt.store.autocommit() as tx:
         waiting = await ledger.waiting(tx)
-    return sum([await _chain_surely(rt, merchant, livemode=live) for merchant, live in waiting])
+    return sum([await chain_surely(rt, merchant, livemode=live) for merchant, live in waiting])
 
 
-async def _chain_surely(rt: Runtime, merchant_id: MerchantId, *, livemode: bool) -> int:
+async def chain_surely(rt: Runtime, merchant_id: MerchantId, *, livemode: bool) -> int:
     """Chain; when that cannot be done, say so, and let others and readers go on."""
     try:
         return await chain(rt, merchant_id, livemode=livemode)
