@@ -69,6 +69,16 @@ def rss_mb(pid: int) -> float:
     return _field_kb(pid, "status", "VmRSS:") / 1024
 
 
+def peak_mb(pid: int) -> float:
+    """Return the most resident memory that a process has had so far."""
+    return _field_kb(pid, "status", "VmHWM:") / 1024
+
+
+def own_mb(pid: int) -> float:
+    """Return the memory that a process has to itself, now: without files and shared memory."""
+    return _field_kb(pid, "status", "RssAnon:") / 1024
+
+
 def _field_kb(pid: int, file: str, name: str) -> int:
     try:
         lines = (PROC / str(pid) / file).read_text().splitlines()

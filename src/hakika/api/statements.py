@@ -43,9 +43,10 @@ async def take(
 
     It is imported whole or not at all, and the same file again changes nothing.
     """
-    file = await read_bytes(request, bytes_max=FILE_BYTES_MAX, is_logged=False)
-    sent = Sent(file, said.shortcode, said.account, password)
-    imported = await statements.take(rt, key.owner, sent)
+    async with statements.turn(rt):
+        file = await read_bytes(request, bytes_max=FILE_BYTES_MAX, is_logged=False)
+        sent = Sent(file, said.shortcode, said.account, password)
+        imported = await statements.take(rt, key.owner, sent)
     return Answer(
         {"success": True, "data": _statement(imported)}, status_code=HTTPStatus.CREATED,
     )

@@ -367,6 +367,13 @@ class CollectionsStopped(Unavailable):
     hint = "No prompt was sent. Ask again once collections are switched on."
 
 
+class StatementsWait(Unavailable):
+    """As many statements as are imported at once are being imported."""
+
+    code = "statements_wait"
+    hint = "Send the file again after Retry-After seconds."
+
+
 class AskedTooOften(Unavailable):
     """The query budget of this short code is spent for the moment."""
 

@@ -12,6 +12,8 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
 
+from hakika.domain import msisdn
+from hakika.domain.errors import Invalid
 from hakika.domain.fact import Source
 from hakika.domain.ids import MerchantId, PaymentId, StatementId
 from hakika.domain.ledger import (
@@ -24,8 +26,9 @@ from hakika.domain.ledger import (
     Posting,
 )
 from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
 from hakika.domain.shortcode import Shortcode
-from hakika.domain.statement import LineKind, StatementLine, kind_of
+from hakika.domain.statement import LineKind, StatementHead, StatementLine, kind_of
 from hakika.domain.witness import Witness
 
 
@@ -141,12 +144,37 @@ def _posting(
 
 
 def _witness(sheet: Sheet, line: StatementLine) -> Witness:
-    payer, _, name = line.other_party.partition(" - ")
+    number, _, name = line.other_party.partition(" - ")
+    payer, masked = _payer(number)
     return Witness(
         Source.STATEMENT, sheet.merchant_id, sheet.livemode, sheet.shortcode, line.receipt,
-        line.amount, line.completed_at, reference=line.account_reference, payer_masked=payer,
-        payer_name=name, raw=line.details.encode(),
+        line.amount, line.completed_at, reference=line.account_reference, payer=payer,
+        payer_masked=masked, payer_name=name, raw=line.details.encode(),
     )
+
+
+def _payer(number: str) -> tuple[Msisdn | None, str]:
+    """Return a number that is whole, or else as it is masked: a masked one is shown to people."""
+    try:
+        return msisdn.parse(number), ""
+    except Invalid:
+        return None, number
+
+
+def ends(
+    head: StatementHead, oldest: StatementLine, newest: StatementLine, *, is_in_time_order: bool,
+) -> tuple[Money | None, Money | None]:
+    """Return what lay on the account before the oldest line and after the newest, where it is told.
+
+    By the lines' own balances only when somebody has not sorted them by something else than time.
+    """
+    before, after = head.opening, head.closing
+    if is_in_time_order and before is None and oldest.balance is not None:
+        moved = oldest.amount.cents if oldest.is_completed else 0
+        before = Money(oldest.balance.cents - moved)
+    if is_in_time_order and after is None:
+        after = newest.balance
+    return before, after
 
 
 def is_newest_first(lines: tuple[StatementLine, ...]) -> bool:

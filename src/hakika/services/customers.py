@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from hakika.domain import customer as rules
@@ -16,7 +16,7 @@ from hakika.domain.payment import Payment
 from hakika.domain.witness import Witness
 from hakika.services.runtime import Runtime
 from hakika.store import customers, events, payment_search
-from hakika.store.customers import PhoneTaken, Sought
+from hakika.store.customers import PhoneTaken, Sought, Tail
 from hakika.store.events import Told
 from hakika.store.payment_search import Filter
 from hakika.store.transaction import Transaction
@@ -153,21 +153,37 @@ async def named(tx: Transaction, key: ApiKey, customer_id: CustomerId) -> Custom
     return customer.id
 
 
-async def behind(tx: Transaction, witness: Witness) -> CustomerId | None:
-    """Return the customer who paid unasked, when the merchant has that person already, or None.
+async def behind(tx: Transaction, several: Sequence[Witness]) -> list[CustomerId | None]:
+    """Return the customers who paid unasked, where the merchant has the person already, else None.
 
-    Their number is never found out: what M-Pesa tells of it is only compared.
+    Their numbers are never found out: what M-Pesa tells of one is only compared.
     """
+    tails = [_tail(each) for each in several]
+    found = await customers.with_tails(tx, {tail for tail in tails if tail})
+    return [
+        await _behind(tx, each, found.get(tail, []) if tail else [])
+        for each, tail in zip(several, tails, strict=True)
+    ]
+
+
+def _tail(witness: Witness) -> Tail | None:
+    """Return how the payer's number ends, when that is all that can be compared."""
+    mask = read_mask(witness.payer_masked)
+    if witness.payer or witness.payer_hash or not mask or len(mask.tail) < customers.TAIL_DIGITS:
+        return None
+    return Tail(witness.merchant_id, witness.livemode, mask.tail[-customers.TAIL_DIGITS:])
+
+
+async def _behind(
+    tx: Transaction, witness: Witness, alike: Sequence[Customer],
+) -> CustomerId | None:
     whose: _Whose = {"merchant_id": witness.merchant_id, "livemode": witness.livemode}
     if witness.payer is not None:
         return await customers.with_phone(tx, witness.payer, **whose)
     if witness.payer_hash:
         return await customers.with_hashed_phone(tx, witness.payer_hash, **whose)
     mask = read_mask(witness.payer_masked)
-    if mask is None or len(mask.tail) < customers.TAIL_DIGITS:
-        return None
-    found = await customers.with_tail(tx, mask.tail[-customers.TAIL_DIGITS:], **whose)
-    return rules.the_one_behind(mask, witness.payer_name, found or ())
+    return rules.the_one_behind(mask, witness.payer_name, alike) if mask else None
 
 
 async def paying(rt: Runtime, tx: Transaction, key: ApiKey, details: Details) -> CustomerId:

@@ -6,6 +6,7 @@ that no transaction is open, so that daraja and outbound need not know the store
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import random
@@ -42,6 +43,9 @@ from hakika.settings import Settings, read_tariffs
 from hakika.store import partitions
 from hakika.store.transaction import Store, inside, open_store
 
+# Statements in one process: each holds a file, and a connection to the database, all the while.
+IMPORTS_AT_ONCE = 2
+
 
 def clock() -> datetime:
     """Return the time, UTC."""
@@ -67,6 +71,7 @@ class Runtime:
     pushed: Pushed
     limits: Limits
     notes: Notes                               # of requests, for the request log
+    importing: asyncio.Semaphore               # statements
     telemetry: Telemetry
     tariffs: Tariffs                           # what Safaricom charges, as far as it is known
     passing: Watcher = nobody_watches
@@ -156,6 +161,7 @@ async def open_runtime(
             keys=Recently(time.monotonic), providers=Recently(time.monotonic),
             stops=Recently(time.monotonic), handles=Recently(time.monotonic),
             pushed=Pushed(), limits=open_limits(settings), notes=Notes(),
+            importing=asyncio.Semaphore(IMPORTS_AT_ONCE),
             public_url=(settings.public_url or public_url).rstrip("/"),
             telemetry=telemetry, tariffs=read_tariffs(settings), passing=passing, _key=secret,
             pepper=hmac.digest(secret, b"api keys", hashlib.sha256),

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import io
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
 from functools import partial
 from multiprocessing import get_context
 
@@ -21,12 +21,12 @@ from hakika.domain.errors import (
     NotFound,
     StatementAccountUnknown,
     StatementOfAnother,
+    StatementsWait,
     StatementUnreadable,
 )
 from hakika.domain.ids import StatementId
 from hakika.domain.ledger import float_account, named_account
 from hakika.domain.merchant import Owner
-from hakika.domain.money import Money
 from hakika.domain.shortcode import Shortcode
 from hakika.domain.statement import StatementLine
 from hakika.domain.statement_books import (
@@ -34,6 +34,7 @@ from hakika.domain.statement_books import (
     Filed,
     Imported,
     Sheet,
+    ends,
     filed,
     is_newest_first,
 )
@@ -44,6 +45,9 @@ from hakika.store import providers
 from hakika.store import statements as store
 from hakika.store.statements import Line
 from hakika.store.transaction import Transaction
+
+# An import takes about so long.
+RETRY_SECONDS = 20
 
 # Told how far a step is, from 0 to 1.
 Progress = Callable[[str, float], None]
@@ -59,6 +63,17 @@ class Sent:
     shortcode: str = ""              # of which short code, when the file does not tell
     account: str = ""                # of which of its accounts, such as "Utility Account"
     password: str | None = None
+
+
+@asynccontextmanager
+async def turn(rt: Runtime) -> AsyncIterator[None]:
+    """Be one of the few that import into this process. Raises: StatementsWait."""
+    if rt.importing.locked():
+        raise StatementsWait(
+            "Other statements are being imported just now.", retry_after_seconds=RETRY_SECONDS,
+        )
+    async with rt.importing:
+        yield
 
 
 async def take(
@@ -125,37 +140,48 @@ async def _read(rt: Runtime, sent: Sent, progress: Progress | None) -> Statement
     In a process of its own when others are served meanwhile; a command, which serves nobody, reads
     in a thread and is told how far it is.
     """
-    if progress is None:
-        with ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn")) as pool:
-            try:
-                return await asyncio.get_running_loop().run_in_executor(
-                    pool, _read_file, sent.file, rt.now(), sent.password,
-                )
-            except BrokenProcessPool:
-                raise StatementUnreadable("Whoever reads the file dies of it.") from None
-    return await asyncio.to_thread(
+    read = partial(
         read_statement, io.BytesIO(sent.file), now=rt.now(), password=sent.password,
-        progress=partial(progress, READING),
     )
-
-
-def _read_file(file: bytes, now: datetime, password: str | None) -> Statement:
-    return read_statement(io.BytesIO(file), now=now, password=password)
+    if progress is not None:
+        return await asyncio.to_thread(read, progress=partial(progress, READING))
+    pool = ProcessPoolExecutor(max_workers=1, mp_context=get_context("spawn"))
+    try:
+        return await asyncio.get_running_loop().run_in_executor(pool, read)
+    except BrokenProcessPool:
+        raise StatementUnreadable("The process that read the file died of it.") from None
+    finally:
+        pool.shutdown(wait=False)
 
 
 async def _sheet(rt: Runtime, owner: Owner, statement: Statement, sent: Sent) -> Sheet:
     """Return whose account the statement is of."""
     said = statement.head.shortcode
     if said and sent.shortcode and said != sent.shortcode:
-        raise StatementOfAnother(f"The statement is of short code {said}, not {sent.shortcode}.")
+        raise StatementOfAnother(
+            f"The statement is of short code {said}, not {sent.shortcode}.",
+            hint="Leave the short code out: the file names it.",
+        )
     shortcode = _shortcode(await _shortcodes(rt, owner), said or sent.shortcode)
-    account = statement.head.account or sent.account
-    books = named_account(shortcode, account) if account else float_account(shortcode)
-    if books is None:
-        raise StatementAccountUnknown(f"Hakika keeps no books of the account {account!r}.")
     return Sheet(
-        StatementId(rt.new_id("stm")), owner.merchant_id, owner.livemode, shortcode, books,
+        StatementId(rt.new_id("stm")), owner.merchant_id, owner.livemode, shortcode,
+        _account(shortcode, statement.head.account, sent.account),
     )
+
+
+def _account(shortcode: Shortcode, told: str, said: str) -> str:
+    """Return which account of the books it is: as the file tells, or else as was said."""
+    books = {name: named_account(shortcode, name) for name in (told, said) if name}
+    for name, account in books.items():
+        if account is None:
+            raise StatementAccountUnknown(f"Hakika keeps no books of the account {name!r}.")
+    found = {account for account in books.values() if account}
+    if len(found) > 1:
+        raise StatementOfAnother(
+            f"The statement is of the {told}, not of the {said}.",
+            hint="Leave the account out: the file names it.",
+        )
+    return found.pop() if found else float_account(shortcode)
 
 
 async def _shortcodes(rt: Runtime, owner: Owner) -> list[Shortcode]:
@@ -190,7 +216,7 @@ async def _keep(
     for share, batch in _batches(statement):
         new = await _file(tx, sheet, batch)
         await store.add_lines(tx, sheet, new, now=rt.now())
-        fates.update(each.fate for _, each in new)
+        fates.update(each.fate for _, each in new.values())
         if progress is not None:
             progress(KEEPING, share)
     imported = _imported(rt, sheet, statement, fates)
@@ -213,55 +239,46 @@ def _batches(
 
 async def _file(
     tx: Transaction, sheet: Sheet, batch: list[tuple[int, StatementLine]],
-) -> list[tuple[int, Filed]]:
-    """Return what becomes of those lines of a batch that are new."""
+) -> dict[bytes, tuple[int, Filed]]:
+    """Return what becomes of those lines of a batch that are new, by their identities."""
     receipts = [line.receipt for _, line in batch]
     linked = [line.linked_receipt for _, line in batch if line.linked_receipt]
     identities, seen = await store.seen(tx, sheet, receipts)
     held = await store.held(tx, sheet, receipts + linked)
-    new: list[tuple[int, Filed]] = []
+    new: dict[bytes, tuple[int, Filed]] = {}
     for ordinal, line in batch:
         known = store.identity(line)
-        if known in identities:
+        if known in identities or known in new:
             continue
         each = filed(sheet, line, held=held, seen=seen)
-        identities.add(known)
         if line.is_completed:
             seen.add((line.receipt, each.kind))
-        new.append((ordinal, each))
+        new[known] = ordinal, each
     return new
 
 
 def _imported(
     rt: Runtime, sheet: Sheet, statement: Statement, fates: Counter[Fate],
 ) -> Imported:
-    first, last = _ends(statement)
+    oldest, newest = statement.ends()
+    if is_newest_first((oldest, newest)):
+        oldest, newest = newest, oldest
+    opening, closing = ends(
+        statement.head, oldest, newest, is_in_time_order=(
+            (oldest.completed_at, newest.completed_at) == (statement.first_at, statement.last_at)
+        ),
+    )
     return Imported(
         sheet.id, sheet.merchant_id, sheet.livemode, sheet.shortcode.number, sheet.account,
         statement.sha256, statement.kind.value, statement.lines, statement.head.starts_at,
-        statement.head.ends_at, statement.first_at, statement.last_at,
-        None if first.balance is None else Money(first.balance.cents - first.amount.cents),
-        last.balance, rt.now(), dict(fates),
+        statement.head.ends_at, statement.first_at, statement.last_at, opening, closing, rt.now(),
+        dict(fates),
     )
-
-
-def _ends(statement: Statement) -> tuple[StatementLine, StatementLine]:
-    """Return the oldest and the newest line."""
-    batches = list(statement.batches())
-    first, last = batches[0][0], batches[-1][-1]
-    return (last, first) if is_newest_first(batches[0]) else (first, last)
 
 
 async def _match(rt: Runtime, imported: Imported, progress: Progress) -> None:
     """Judge what waits here and now, instead of leaving it to the worker."""
-    left = total = await _waiting(rt, imported)
-    while left and await witnesses.hear_again(rt):
-        left = await _waiting(rt, imported)
-        progress(MATCHING, max(0.0, 1 - left / total))
-
-
-async def _waiting(rt: Runtime, imported: Imported) -> int:
-    async with rt.store.autocommit() as tx:
-        return await store.waiting(
-            tx, merchant_id=imported.merchant_id, livemode=imported.livemode,
-        )
+    left = total = imported.fates.get(Fate.WAITING, 0) + imported.fates.get(Fate.DIFFERS, 0)
+    while heard := await witnesses.hear_again(rt):
+        left -= heard
+        progress(MATCHING, min(1.0, 1 - left / max(total, 1)))

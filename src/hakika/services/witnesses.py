@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -35,7 +36,12 @@ AGAIN_SECONDS = 20
 # One that cannot be read, or judged, waits for a mended version of us, or of its row.
 PUT_OFF = timedelta(minutes=10)
 
+# So many at once: judging each of them alone must take far less than the lease, and making payments
+# of all must not keep the other requests of this process waiting.
 TAKEN_MAX = 100
+
+# While the database works for one share of them, this process does for the other.
+SHARES = 2
 
 
 class Outcome(StrEnum):
@@ -91,15 +97,38 @@ async def judge_kept(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Ou
 
 
 async def hear_again(rt: Runtime) -> int:
-    """Judge the witnesses whose turn it is; return how many."""
+    """Judge witnesses whose turn it is, TAKEN_MAX at most; return how many."""
     now = rt.now()
     async with rt.store.transaction() as tx:
         due = await witnesses.take_due(
             tx, now=now, lease=now + timedelta(seconds=LEASE_SECONDS), limit=TAKEN_MAX,
         )
-    for each in due:
-        await _settle_surely(rt, each)
+    await asyncio.gather(*(_judge(rt, due[at::SHARES]) for at in range(SHARES)))
     return len(due)
+
+
+async def _judge(rt: Runtime, due: list[Due]) -> None:
+    for each in await _bear_together(rt, due):
+        await _settle_surely(rt, each)
+
+
+async def _bear_together(rt: Runtime, due: list[Due]) -> list[Due]:
+    """Make payments of all money that can be for nothing we know; return what else is to be judged.
+
+    A statement may bring 100,000 lines of such money. If one of them cannot be borne, none is: each
+    is judged alone then.
+    """
+    if len(due) <= 1:
+        return due
+    try:
+        async with rt.store.autocommit() as tx:
+            opened = [await witnesses.opened(tx, each) for each in due]
+            strange = await witnesses.strange(tx, opened)
+        if strange:
+            await _bear(rt, [(opened[at], due[at].heard_at) for at in strange])
+    except (ReceiptTaken, *OUR_MISTAKES):
+        return due
+    return [each for at, each in enumerate(due) if at not in strange]
 
 
 async def _settle_surely(rt: Runtime, due: Due) -> None:
@@ -131,7 +160,7 @@ async def _settle(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outco
             await _note(rt, witness, None, again=True)
             return Outcome.UNDECIDED
         case Verdict.UNASKED:
-            return await _bear(rt, witness, heard_at=heard_at)
+            return await _bear_alone(rt, witness, heard_at=heard_at)
         case Verdict.PAYS:
             assert judged.payment is not None
             return await _pay(rt, witness, judged.payment)
@@ -166,20 +195,39 @@ async def _pay(rt: Runtime, witness: Witness, payment: Payment) -> Outcome:
     return Outcome.PAID
 
 
-async def _bear(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome:
+async def _bear_alone(rt: Runtime, witness: Witness, *, heard_at: datetime) -> Outcome:
     """Make a payment of money that nobody asked for."""
     try:
-        async with rt.store.transaction() as tx:
-            customer_id = await customers.behind(tx, witness)
-            unpaid = _unasked(rt, witness, customer_id, heard_at=heard_at)
-            change = advance(unpaid, paid(witness), now=rt.now())
-            await payments.collect(tx, change, told(rt, change, payment_data(change.after)))
-            await witnesses.settle(tx, witness, payment_id=change.after.id)
+        await _bear(rt, [(witness, heard_at)])
     except ReceiptTaken:  # its own callback came meanwhile, or another witness
         await _note(rt, witness, None, again=True)
         return Outcome.UNDECIDED
-    rt.telemetry.recorded(change)
     return Outcome.UNASKED
+
+
+async def _bear(rt: Runtime, unasked: Sequence[tuple[Witness, datetime]]) -> None:
+    """Make a payment of each, all or none; beside each stands when it was heard first.
+
+    Raises:
+        ReceiptTaken: a payment has one of the receipts.
+    """
+    async with rt.store.transaction() as tx:
+        payers = await customers.behind(tx, [witness for witness, _ in unasked])
+        changes = [
+            advance(
+                _unasked(rt, witness, payer, heard_at=heard_at), paid(witness), now=rt.now(),
+            )
+            for (witness, heard_at), payer in zip(unasked, payers, strict=True)
+        ]
+        await payments.collect(tx, [
+            (change, told(rt, change, payment_data(change.after))) for change in changes
+        ])
+        await witnesses.settle_many(tx, [
+            (witness, change.after.id)
+            for (witness, _), change in zip(unasked, changes, strict=True)
+        ])
+    for change in changes:
+        rt.telemetry.recorded(change)
 
 
 def _unasked(
@@ -201,5 +249,3 @@ async def _note(
     next_try_at = rt.now() + timedelta(seconds=AGAIN_SECONDS) if again else None
     async with rt.store.autocommit() as tx:
         await witnesses.settle(tx, witness, payment_id=payment_id, next_try_at=next_try_at)
-
-

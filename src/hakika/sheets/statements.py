@@ -11,14 +11,16 @@ It works the processor for seconds: a service calls it in a thread.
 from __future__ import annotations
 
 import hashlib
+import io
 import pickle
 import zlib
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from enum import StrEnum
-from typing import BinaryIO
+from operator import attrgetter
+from typing import Any, BinaryIO
 
 from hakika.domain.errors import (
     StatementEmpty,
@@ -26,6 +28,7 @@ from hakika.domain.errors import (
     StatementForeign,
     StatementTooLarge,
 )
+from hakika.domain.money import Money
 from hakika.domain.statement import StatementHead, StatementLine
 from hakika.sheets import csv_rows, pdf_rows, xlsx_rows
 from hakika.sheets.checks import Checked
@@ -34,7 +37,8 @@ from hakika.sheets.rows import LINES_MAX, Row, too_long
 # A PDF of 100,000 lines has 8 MB, a CSV 20 MB.
 FILE_BYTES_MAX = 64 << 20
 
-_BATCH_LINES = 1000
+# What works on a batch keeps its process from everything else meanwhile.
+_BATCH_LINES = 250
 _CHUNK = 1 << 20
 _PROGRESS_STEP = 0.01
 
@@ -43,6 +47,14 @@ _COMPOUND = bytes.fromhex("d0cf11e0a1b11ae1")
 _ENCRYPTED_PART = "EncryptedPackage".encode("utf-16-le")
 
 Progress = Callable[[float], None]
+
+# By itself a dataclass is packed by looking up its fields anew for each object: a third of the time
+# that an import takes.
+_FIELDS = attrgetter(*(each.name for each in fields(StatementLine)))
+_MADE_OF: dict[type, Callable[[Any], tuple[Any, ...]]] = {
+    StatementLine: lambda line: (StatementLine, _FIELDS(line)),
+    Money: lambda money: (Money, (money.cents,)),
+}
 
 
 class FileKind(StrEnum):
@@ -66,10 +78,13 @@ class Statement:
     _packed: tuple[bytes, ...] = field(repr=False)
 
     def batches(self) -> Iterator[tuple[StatementLine, ...]]:
-        """Yield all lines in the order of the file, 1000 at a time. Can be called again."""
+        """Yield all lines in the order of the file, 250 at a time. Can be called again."""
         for packed in self._packed:
-            # Packed by `_pack` in this process, so there is nothing here that anybody sent.
-            yield pickle.loads(zlib.decompress(packed))
+            yield _unpacked(packed)
+
+    def ends(self) -> tuple[StatementLine, StatementLine]:
+        """Return the first and the last line of the file."""
+        return _unpacked(self._packed[0])[0], _unpacked(self._packed[-1])[-1]
 
 
 def read_statement(
@@ -118,7 +133,17 @@ def _watched(rows: Iterator[Row], progress: Progress | None) -> Iterator[Row]:
 
 
 def _pack(batch: list[StatementLine]) -> bytes:
-    return zlib.compress(pickle.dumps(tuple(batch), pickle.HIGHEST_PROTOCOL), level=1)
+    written = io.BytesIO()
+    pickler = pickle.Pickler(written, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = _MADE_OF
+    pickler.dump(tuple(batch))
+    return zlib.compress(written.getvalue(), level=1)
+
+
+def _unpacked(packed: bytes) -> tuple[StatementLine, ...]:
+    # Packed by `_pack` in this process, or in one of its own, so nobody else wrote it.
+    found: tuple[StatementLine, ...] = pickle.loads(zlib.decompress(packed))
+    return found
 
 
 def _size_and_digest(file: BinaryIO) -> tuple[int, str]:

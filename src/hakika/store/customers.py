@@ -6,9 +6,10 @@ of the row lets payments go on naming the customer.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any, LiteralString, NamedTuple
 
 import orjson
 import psycopg
@@ -36,6 +37,14 @@ SAME_TAIL_MAX = 1_000
 
 class PhoneTaken(Exception):
     """Another living customer of this merchant and mode has this phone."""
+
+
+class Tail(NamedTuple):
+    """How a phone ends that belongs to a customer of this merchant and mode."""
+
+    merchant_id: MerchantId
+    livemode: bool
+    digits: str                           # TAIL_DIGITS of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +85,13 @@ _HASHED_PHONE: LiteralString = """
        and msisdn_hash = %(hash)s and deleted_at is null
 """
 
-_WITH_TAIL: LiteralString = (
-    "select " + _COLUMNS + """ from customers
-     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
-       and tail_hash = %(hash)s and deleted_at is null limit %(limit)s
+_WITH_TAILS: LiteralString = (
+    "select place, found.* from unnest(%(merchant_ids)s::text[], %(livemodes)s::boolean[],"
+    " %(hashes)s::bytea[]) with ordinality as each (merchant_id, livemode, hash, place)"
+    " cross join lateral (select " + _COLUMNS + """ from customers c
+         where c.merchant_id = each.merchant_id and c.livemode = each.livemode
+           and c.tail_hash = each.hash and c.deleted_at is null limit %(limit)s
+    ) found
 """
 )
 
@@ -158,17 +170,24 @@ async def with_hashed_phone(
     return CustomerId(row["id"]) if row else None
 
 
-async def with_tail(
-    tx: Transaction, tail: str, *, merchant_id: MerchantId, livemode: bool,
-) -> list[Customer] | None:
-    """Return the living customers whose phones end in these 3 digits; None: more than are read."""
-    assert len(tail) == TAIL_DIGITS, "nothing else is looked up"
-    sealer = await tx.sealer(merchant_id)
-    rows = await tx.rows(_WITH_TAIL, {
-        "merchant_id": merchant_id, "livemode": livemode, "hash": sealer.blind(_TAIL, tail),
+async def with_tails(
+    tx: Transaction, tails: Collection[Tail],
+) -> dict[Tail, list[Customer]]:
+    """Return the living customers whose phones end so; left out: a tail that too many have."""
+    sealers = {tail.merchant_id: await tx.sealer(tail.merchant_id) for tail in tails}
+    sought = list(tails)
+    rows = await tx.rows(_WITH_TAILS, {
+        "merchant_ids": [tail.merchant_id for tail in sought],
+        "livemodes": [tail.livemode for tail in sought],
+        "hashes": [sealers[tail.merchant_id].blind(_TAIL, tail.digits) for tail in sought],
         "limit": SAME_TAIL_MAX + 1,
     })
-    return None if len(rows) > SAME_TAIL_MAX else [customer_of(row, sealer) for row in rows]
+    found: dict[Tail, list[Customer]] = {}
+    for row in rows:
+        found.setdefault(sought[row["place"] - 1], []).append(
+            customer_of(row, sealers[row["merchant_id"]]),
+        )
+    return {tail: those for tail, those in found.items() if len(those) <= SAME_TAIL_MAX}
 
 
 async def change(tx: Transaction, customer: Customer) -> None:

@@ -92,15 +92,22 @@ _ROWS: LiteralString = """
      order by told.receipt
 """
 
-# What was taken back of a payment and not by us, and what nobody understands.
+# What was taken back of a payment and not by us, and what nobody understands. The payment may have
+# been found, or made, after the line.
 _TAKEN: LiteralString = """
-    select kind, receipt, amount_cents, linked_receipt, payment_id from statement_lines
-     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+    select kind, line.receipt, line.amount_cents, linked_receipt,
+           coalesce(line.payment_id, taken.payment_id) as payment_id
+      from statement_lines line left join lateral (
+        select payment_id from postings p
+         where p.receipt = line.linked_receipt and p.merchant_id = line.merchant_id
+           and p.livemode = line.livemode and p.move = 'collection' limit 1
+      ) taken on true
+     where line.merchant_id = %(merchant_id)s and line.livemode = %(livemode)s
        and account = any(%(accounts)s)
        and completed_at >= %(start)s and completed_at < %(end)s
        and (fate = 'unexplained' or kind = 'reversal' and fate = 'explained'
-            and payment_id is not null)
-     order by receipt
+            and coalesce(line.payment_id, taken.payment_id) is not null)
+     order by line.receipt
 """
 
 # Collections of the day, each with the charge that has its receipt.

@@ -124,16 +124,27 @@ async def apply(
     return await _is_written(tx, change, told, statement, ledger.posting_values(posted) | more)
 
 
-async def collect(tx: Transaction, change: Change, told: Sequence[Told]) -> None:
-    """Bear a payment that came unasked, with the fact that tells of it and all that follows.
+async def collect(tx: Transaction, several: Sequence[tuple[Change, Sequence[Told]]]) -> None:
+    """Bear payments that came unasked, each with the fact that tells of it and all that follows.
 
     Raises:
-        ReceiptTaken: a payment has this receipt already. Nothing was written.
+        ReceiptTaken: a payment has one of the receipts already. Nothing was written.
     """
-    posted = postings(change)
-    statement = statements.collect(posts=len(posted), tells=bool(told))
-    is_born = await _is_written(tx, change, told, statement, ledger.posting_values(posted))
-    assert is_born, "nothing could keep it from being born but an error"
+    by_statement: dict[LiteralString, list[dict[str, Any]]] = {}
+    for change, told in several:
+        posted = postings(change)
+        statement = statements.collect(posts=len(posted), tells=bool(told))
+        sealer = await tx.sealer(change.after.merchant_id)
+        by_statement.setdefault(statement, []).append(
+            _values(change, sealer) | _told_values(change, told, sealer)
+            | ledger.posting_values(posted),
+        )
+    for statement, values in by_statement.items():
+        with _taken("of one of them"):
+            rows = await tx.rows_of_each(statement, values)
+        assert len(rows) == len(values), "nothing could keep one from being born but an error"
+        if any(row["deliveries"] for row in rows):
+            tx.wake_workers()
 
 
 async def _is_written(
@@ -145,22 +156,32 @@ async def _is_written(
     Raises: PromptOpen, ReceiptTaken.
     """
     sealer = await tx.sealer(change.after.merchant_id)
-    values = _values(change, sealer) | {
-        "event_ids": [each.id for each in told],
-        "event_names": [each.name.value for each in told],
-        "event_data": [sealed_data(each.id, each.data, sealer) for each in told],
-        "follows": change.may_follow or len(told) > 1, **more,
-    }
-    try:
-        with _refusals():
-            row = await tx.row(statement, values)
-    except psycopg.errors.UniqueViolation as error:
-        if error.diag.constraint_name in {"payments_receipt_key", ledger.RECEIPT_KEY}:
-            raise ReceiptTaken(change.fact.receipt) from error
-        raise
+    values = {**_values(change, sealer), **_told_values(change, told, sealer), **more}
+    with _taken(change.fact.receipt), _refusals():
+        row = await tx.row(statement, values)
     if row is not None and row["deliveries"]:
         tx.wake_workers()
     return row is not None
+
+
+def _told_values(change: Change, told: Sequence[Told], sealer: Sealer) -> dict[str, Any]:
+    return {
+        "event_ids": [each.id for each in told],
+        "event_names": [each.name.value for each in told],
+        "event_data": [sealed_data(each.id, each.data, sealer) for each in told],
+        "follows": change.may_follow or len(told) > 1,
+    }
+
+
+@contextmanager
+def _taken(receipt: str) -> Iterator[None]:
+    """Raise ReceiptTaken when a statement would give `receipt` to a second payment."""
+    try:
+        yield
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name in {"payments_receipt_key", ledger.RECEIPT_KEY}:
+            raise ReceiptTaken(receipt) from error
+        raise
 
 
 @contextmanager

@@ -62,10 +62,14 @@ _LIST: LiteralString = (
 """
 )
 
+# Looked up by receipts alone (`offset 0` keeps the rest out): while a table grows from nothing, as
+# in a first import, PostgreSQL takes any index for as good as another, and may read all of it.
 _SEEN: LiteralString = """
-    select identity, receipt, kind from statement_lines
+    select line.* from unnest(%(receipts)s::text[]) as each (receipt) cross join lateral (
+        select receipt, identity, kind, merchant_id, livemode, account from statement_lines l
+         where l.receipt = each.receipt offset 0
+     ) line
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s and account = %(account)s
-       and receipt = any(%(receipts)s)
 """
 
 # What a payment has got by a receipt is what its collection and corrections left on the float.
@@ -79,15 +83,10 @@ _HELD: LiteralString = """
      group by receipt
 """
 
-_ADD_LINES: LiteralString = """
-    insert into statement_lines (merchant_id, livemode, account, statement_id, identity, ordinal,
-        place, receipt, kind, fate, completed_at, amount_cents, balance_cents, linked_receipt,
-        payment_id, private)
-    select %(merchant_id)s, %(livemode)s, %(account)s, %(statement_id)s, each.* from unnest(
-        %(identities)s::bytea[], %(ordinals)s::integer[], %(places)s::integer[],
-        %(receipts)s::text[], %(kinds)s::text[], %(fates)s::text[],
-        %(completed)s::timestamptz[], %(amounts)s::bigint[], %(balances)s::bigint[],
-        %(linked)s::text[], %(payment_ids)s::text[], %(privates)s::bytea[]) as each
+_COPY_LINES: LiteralString = """
+    copy statement_lines (merchant_id, livemode, account, statement_id, identity, ordinal, place,
+        receipt, kind, fate, completed_at, amount_cents, balance_cents, linked_receipt, payment_id,
+        private) from stdin
 """
 
 _POST: LiteralString = """
@@ -104,7 +103,7 @@ _POST: LiteralString = """
     select position, merchant_id, livemode from posted
 """
 
-# A line that waited is matched once its payment is there.
+# A line that waited is matched once its payment is there; what it takes back may come later, too.
 _LINES: LiteralString = """
     select place, receipt, kind, completed_at, amount_cents, balance_cents, linked_receipt,
            coalesce(line.payment_id, held.payment_id) as payment_id, private, identity,
@@ -112,16 +111,12 @@ _LINES: LiteralString = """
                as fate
       from statement_lines line left join lateral (
         select payment_id from postings
-         where postings.receipt = line.receipt and postings.livemode = line.livemode
+         where postings.receipt = case line.kind
+                when 'collection' then line.receipt else line.linked_receipt end
+           and postings.livemode = line.livemode
            and postings.merchant_id = line.merchant_id and move = 'collection' limit 1
-      ) held on line.kind = 'collection'
+      ) held on true
      where statement_id = %(id)s and place > %(after)s order by place limit %(limit)s
-"""
-
-_WAITING: LiteralString = """
-    select count(*) as waiting from witnesses w
-     where w.merchant_id = %(merchant_id)s and w.livemode = %(livemode)s
-       and w.source = 'statement' and w.next_try_at is not null
 """
 
 
@@ -215,32 +210,27 @@ async def held(tx: Transaction, sheet: Sheet, receipts: Sequence[str]) -> dict[s
 
 
 async def add_lines(
-    tx: Transaction, sheet: Sheet, lines: Sequence[tuple[int, Filed]], *, now: datetime,
+    tx: Transaction, sheet: Sheet, lines: Mapping[bytes, tuple[int, Filed]], *, now: datetime,
 ) -> None:
-    """Keep lines that are new, each with its ordinal, and let follow what follows from them."""
+    """Keep lines that are new, and let follow what follows from them.
+
+    By their identities; each with its ordinal.
+    """
     if not lines:
         return
     sealer = await tx.sealer(sheet.merchant_id)
-    each = [filed.line for _, filed in lines]
-    identities = [identity(line) for line in each]
-    await tx.execute(_ADD_LINES, _whose(sheet) | {
-        "statement_id": sheet.id, "identities": identities,
-        "ordinals": [ordinal for ordinal, _ in lines], "places": [line.place for line in each],
-        "receipts": [line.receipt for line in each],
-        "kinds": [filed.kind.value for _, filed in lines],
-        "fates": [filed.fate.value for _, filed in lines],
-        "completed": [line.completed_at for line in each],
-        "amounts": [line.amount.cents for line in each],
-        "balances": [_cents(line.balance) for line in each],
-        "linked": [line.linked_receipt for line in each],
-        "payment_ids": [filed.payment_id for _, filed in lines],
-        "privates": [
-            sealer.seal(_place(known), _private(line))
-            for known, line in zip(identities, each, strict=True)
-        ],
-    })
-    await _post(tx, sheet, [filed.posting for _, filed in lines if filed.posting], now=now)
-    heard: list[Witness] = [filed.witness for _, filed in lines if filed.witness]
+    await tx.copy(_COPY_LINES, (
+        (
+            sheet.merchant_id, sheet.livemode, sheet.account, sheet.id, known, ordinal,
+            filed.line.place, filed.line.receipt, filed.kind.value, filed.fate.value,
+            filed.line.completed_at, filed.line.amount.cents, _cents(filed.line.balance),
+            filed.line.linked_receipt, filed.payment_id,
+            sealer.seal(_place(known), _private(filed.line)),
+        )
+        for known, (ordinal, filed) in lines.items()
+    ))
+    await _post(tx, sheet, [filed.posting for _, filed in lines.values() if filed.posting], now=now)
+    heard: list[Witness] = [filed.witness for _, filed in lines.values() if filed.witness]
     if heard:
         await witnesses.add_many(tx, heard, now=now)
 
@@ -252,12 +242,6 @@ async def lines(
     sealer = await tx.sealer(statement.merchant_id)
     rows = await tx.rows(_LINES, {"id": statement.id, "after": after, "limit": limit})
     return [_line_of(row, sealer) for row in rows]
-
-
-async def waiting(tx: Transaction, *, merchant_id: MerchantId, livemode: bool) -> int:
-    """Return for how many lines of statements a payment is still to be found or made."""
-    row = await tx.row(_WAITING, {"merchant_id": merchant_id, "livemode": livemode})
-    return int(row["waiting"]) if row else 0
 
 
 def identity(line: StatementLine) -> bytes:

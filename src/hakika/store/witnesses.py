@@ -35,6 +35,14 @@ from hakika.store.transaction import Transaction
 # More than these are never all looked at: they cannot be told apart anyway.
 ASKED_MAX = 20
 
+_STATES = [state.value for state in WITHOUT_RECEIPT]
+
+_NAMES = ("receipt", "shortcode", "livemode", "source")
+_SOUGHT = (
+    "receipt", "shortcode", "merchant_id", "livemode", "amount_cents", "reference_hash", "first",
+    "beyond",
+)
+
 _ADD: LiteralString = """
     insert into witnesses (receipt, shortcode, livemode, source, merchant_id, amount_cents,
         happened_at, heard_at, private, next_try_at)
@@ -102,6 +110,39 @@ _ASKED_LATELY: LiteralString = (
 """
 )
 
+# Whether anybody knows a receipt, or was asked for such money: what it can be for is nothing else.
+# Laterals, for they look each one up: as joins they might read whole tables.
+_STRANGE: LiteralString = """
+    select each.place from unnest(%(places)s::integer[], %(receipt)s::text[],
+        %(shortcode)s::text[], %(merchant_id)s::text[], %(livemode)s::boolean[],
+        %(amount_cents)s::bigint[], %(reference_hash)s::bytea[], %(first)s::text[],
+        %(beyond)s::text[])
+        as each (place, receipt, shortcode, merchant_id, livemode, amount_cents, reference_hash,
+            first, beyond)
+      left join lateral (
+        select true as found from postings p
+         where p.receipt = each.receipt and p.shortcode = each.shortcode
+           and p.livemode = each.livemode and p.move = 'collection' limit 1
+      ) known on true
+      left join lateral (
+        select true as found from payments p
+         where p.reference_hash = each.reference_hash and p.merchant_id = each.merchant_id
+           and p.livemode = each.livemode and p.shortcode = each.shortcode
+           and p.amount_cents = each.amount_cents and p.state = any(%(states)s)
+           and p.id >= each.first and p.id < each.beyond limit 1
+      ) asked on true
+      left join lateral (
+        select true as found from payments p
+         where each.reference_hash is null and p.merchant_id = each.merchant_id
+           and p.livemode = each.livemode and p.shortcode = each.shortcode
+           and p.amount_cents = each.amount_cents
+           and p.state <> 'completed' and p.state = any(%(states)s)
+           and p.id >= each.first and p.id < each.beyond limit 1
+      ) asked_lately on true
+     where known.found is null and asked.found is null and asked_lately.found is null
+     order by each.receipt, each.shortcode
+"""
+
 # Of this payer: an index of its own.
 _ASKED_OF_PAYER: LiteralString = (
     "select " + COLUMNS + """ from payments
@@ -117,6 +158,15 @@ _SETTLED: LiteralString = """
     update witnesses set payment_id = %(payment_id)s, next_try_at = %(next_try_at)s
      where receipt = %(receipt)s and shortcode = %(shortcode)s and livemode = %(livemode)s
        and source = %(source)s
+"""
+
+_SETTLED_MANY: LiteralString = """
+    update witnesses w set payment_id = each.payment_id, next_try_at = null
+      from unnest(%(receipt)s::text[], %(shortcode)s::text[], %(livemode)s::boolean[],
+        %(source)s::text[], %(payment_ids)s::text[])
+        as each (receipt, shortcode, livemode, source, payment_id)
+     where w.receipt = each.receipt and w.shortcode = each.shortcode
+       and w.livemode = each.livemode and w.source = each.source
 """
 
 _DUE: LiteralString = """
@@ -201,20 +251,48 @@ async def payment_with_receipt(tx: Transaction, witness: Witness) -> Payment | N
 async def asked(tx: Transaction, witness: Witness) -> list[Payment]:
     """Return payments that were asked for, and that this money may be for; newest first."""
     sealer = await tx.sealer(witness.merchant_id)
-    by_reference = bool(witness.reference) or witness.shortcode.kind is Kind.PAYBILL
-    statement = _ASKED_BY_REFERENCE if by_reference else _ASKED_LATELY
+    sought = _sought(witness, sealer)
+    statement = _ASKED_BY_REFERENCE if sought["reference_hash"] else _ASKED_LATELY
     if witness.source in WITHOUT_REFERENCE:
         statement = _ASKED_OF_PAYER if witness.payer else _ASKED_LATELY
-    rows = await tx.rows(statement, {
-        "merchant_id": witness.merchant_id, "livemode": witness.livemode,
-        "shortcode": witness.shortcode.number, "amount_cents": witness.amount.cents,
-        "states": [state.value for state in WITHOUT_RECEIPT],
-        "reference_hash": sealer.blind(REFERENCE, folded(witness.reference)),
+    rows = await tx.rows(statement, sought | {
+        "states": _STATES, "limit": ASKED_MAX,
         "phone_hash": sealer.blind(PHONE, witness.payer.digits) if witness.payer else None,
-        "first": _id_at(witness.happened_at - ASKED_BEFORE_MAX),
-        "beyond": _id_at(witness.happened_at + ASKED_AFTER_MAX), "limit": ASKED_MAX,
     })
     return [payment_of(row, sealer) for row in rows]
+
+
+async def strange(tx: Transaction, several: Sequence[Witness]) -> list[int]:
+    """Return the places of those whose money can be for nothing we know, each receipt once.
+
+    In an order that is the same for everybody, so that two who bear them wait for each other once.
+    """
+    places = {
+        (each.receipt, each.shortcode.number, each.livemode): at
+        for at, each in enumerate(several) if each.source not in WITHOUT_REFERENCE
+    }
+    sought = [
+        _sought(several[at], await tx.sealer(several[at].merchant_id)) for at in places.values()
+    ]
+    rows = await tx.rows(_STRANGE, {
+        "states": _STATES, "places": list(places.values()),
+        **{name: [each[name] for each in sought] for name in _SOUGHT},
+    })
+    return [row["place"] for row in rows]
+
+
+def _sought(witness: Witness, sealer: Sealer) -> dict[str, Any]:
+    """Return what a payment has that this money may be for; no reference where payers type none."""
+    has_reference = bool(witness.reference) or witness.shortcode.kind is Kind.PAYBILL
+    return {
+        "receipt": witness.receipt, "merchant_id": witness.merchant_id,
+        "livemode": witness.livemode, "shortcode": witness.shortcode.number,
+        "amount_cents": witness.amount.cents,
+        "reference_hash":
+            sealer.blind(REFERENCE, folded(witness.reference)) if has_reference else None,
+        "first": _id_at(witness.happened_at - ASKED_BEFORE_MAX),
+        "beyond": _id_at(witness.happened_at + ASKED_AFTER_MAX),
+    }
 
 
 async def settle(
@@ -224,6 +302,17 @@ async def settle(
     """Note which payment a witness tells of; or when to judge it again."""
     await tx.execute(_SETTLED, _names(witness) | {
         "payment_id": payment_id, "next_try_at": next_try_at,
+    })
+
+
+async def settle_many(
+    tx: Transaction, settled: Sequence[tuple[Witness, PaymentId]],
+) -> None:
+    """Note which payments witnesses tell of."""
+    names = [_names(witness) for witness, _ in settled]
+    await tx.execute(_SETTLED_MANY, {
+        "payment_ids": [payment_id for _, payment_id in settled],
+        **{name: [each[name] for each in names] for name in _NAMES},
     })
 
 

@@ -52,7 +52,9 @@ async def _walk(rt: Runtime, each: Round, stop: asyncio.Event) -> None:
     """Make one kind of round, again and again; a round that fails is logged and made again."""
     while not stop.is_set():
         try:
-            await each.make(rt)
+            if await each.make(rt) and each.goes_on:
+                rt.telemetry.round_made(each.name, "made")
+                continue
             rt.telemetry.round_made(each.name, "made")
         except Exception:
             log.exception("round_failed", round=each.name)

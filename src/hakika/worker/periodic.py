@@ -33,6 +33,7 @@ class Round:
     name: str
     make: Callable[[Runtime], Awaitable[Any]]
     seconds: float
+    goes_on: bool = False    # while it finds something to do, there is no pause
 
 
 ROUNDS = (
@@ -40,7 +41,7 @@ ROUNDS = (
     Round("look_again", checks.look_again, 0.5),
     Round("exports", exports.work_off, 1),
     Round("drop_unwanted", endpoint_health.drop_unwanted, 5),
-    Round("hear_again", witnesses.hear_again, 5),
+    Round("hear_again", witnesses.hear_again, 5, goes_on=True),
     Round("chain_postings", ledger.chain_all, 5),
     Round("pull", pulls.run_due, 10),
     Round("ask_people", discrepancies.ask, 30),
