@@ -28,7 +28,7 @@ WORDS = [
     ("keys", "create"), ("keys", "list"), ("keys", "rotate"), ("keys", "revoke"),
     ("collections", "stop"), ("collections", "resume"),
     ("vault", "new-key"), ("vault", "status"), ("vault", "rotate"), ("requests",), ("export",),
-    ("evidence",),
+    ("evidence",), ("statements", "import"), ("close",), ("verify-report",),
 ]
 
 

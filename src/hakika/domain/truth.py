@@ -20,9 +20,6 @@ from hakika.domain.payment import Payment, State
 
 _HTTP_OK_MIN, _HTTP_OK_MAX = 200, 299
 
-# What the simulator calls money that came in.
-_COLLECTIONS = frozenset({"c2b", "stk"})
-
 FindPayment = Callable[[str], PaymentId | None]
 
 
@@ -74,7 +71,7 @@ class Truth:
             for row in told["c2b"] if row["state"] == "completed"
         } | {  # of other days, which nobody was told of
             row["receipt"]: Money(row["cents"]) for row in told.get("receipts", ())
-            if row["kind"] in _COLLECTIONS and row["receipt"] not in with_receipt
+            if row["kind"] == "c2b"
         }
         return cls(tuple(pushes), thanked, unasked, of_payment, with_checkout_id, with_receipt)
 

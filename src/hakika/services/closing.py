@@ -147,9 +147,12 @@ async def _due(
         last = await store.days(tx, owner, before=None, limit=1)
         if last and last[0].day >= yesterday and last[0].closed_at >= tonight:
             return []
+        began = None if last else await store.began(tx, owner)
         again = await store.to_close_again(
             tx, owner, first=yesterday - timedelta(days=closing.AGAIN_DAYS), tonight=tonight,
         )
+    if not last and (began is None or day_of(began) > yesterday):
+        return []
     first = last[0].day + timedelta(days=1) if last else yesterday
     first = max(first, yesterday - timedelta(days=closing.AGAIN_DAYS))
     never = [first + timedelta(days=each) for each in range((yesterday - first).days + 1)]

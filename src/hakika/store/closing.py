@@ -17,6 +17,17 @@ from hakika.domain.money import Money
 from hakika.store.days import ToldBalance
 from hakika.store.transaction import Transaction
 
+# When a merchant's books began: before that no day is theirs.
+_BEGAN: LiteralString = """
+    select least(
+        (select min(happened_at) from postings
+          where merchant_id = %(merchant_id)s and livemode = %(livemode)s),
+        (select min(first_at) from statements
+          where merchant_id = %(merchant_id)s and livemode = %(livemode)s),
+        (select min(p.created_at) from watermarks join providers p on p.id = provider_id
+          where p.merchant_id = %(merchant_id)s and p.livemode = %(livemode)s)) as began
+"""
+
 _OWNERS: LiteralString = """
     select merchant_id, livemode from posting_heads
     union
@@ -141,6 +152,12 @@ async def moved_before(tx: Transaction, owner: Owner, opened: ToldBalance) -> Mo
     row = await tx.row(_MOVED_BEFORE, _whose(owner) | {"account": opened.account, "at": opened.at})
     assert row is not None, "a sum is always there"
     return Money(row["cents"])
+
+
+async def began(tx: Transaction, owner: Owner) -> datetime | None:
+    """Return when a merchant's books began, or None: they have not."""
+    row = await tx.row(_BEGAN, _whose(owner))
+    return row["began"] if row else None
 
 
 async def opened(tx: Transaction, owner: Owner) -> set[str]:

@@ -233,6 +233,8 @@ create table discrepancies (
 );
 
 create index discrepancies_list on discrepancies (merchant_id, livemode, id desc);
+create index discrepancies_open on discrepancies (merchant_id, livemode)
+    where resolved_at is null;
 create index discrepancies_day on discrepancies (merchant_id, livemode, day);
 
 -- Each closing of a day, signed; the newest of a day counts. The row is never changed.
