@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from hakika.api.day_data import DayData, DiscrepancyData
-from hakika.api.inputs import cursor_of
+from hakika.api.inputs import Day, cursor_of
 from hakika.api.schemas import Page
 from hakika.domain.discrepancy import Kind
 
@@ -27,7 +26,7 @@ class DayQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    cursor: date | None = Field(None, description="`page.next` of the page before.")
+    cursor: Day | None = Field(None, description="`page.next` of the page before.")
     limit: int = Field(31, ge=1, le=100)
 
 
@@ -46,7 +45,7 @@ class DiscrepancyQuery(BaseModel):
 
     state: Literal["open", "resolved"] | None = None
     kind: Kind | None = None
-    day: date | None = None
+    day: Day | None = None
     cursor: Annotated[str, cursor_of("dsc")] | None = Field(
         None, description="`page.next` of the page before.",
     )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
+import asyncio
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -14,8 +14,8 @@ from hakika.api.auth import Rt, may
 from hakika.api.documents import answers
 from hakika.domain.checkpoint import fingerprint
 from hakika.domain.closing import closing_data
-from hakika.domain.errors import NotFound
 from hakika.domain.merchant import ApiKey, Scope
+from hakika.domain.times import read_day
 from hakika.services import closing
 from hakika.sheets import reports
 
@@ -24,9 +24,20 @@ router = APIRouter(prefix="/v1/reconciliation", tags=["reconciliation"])
 Reader = Annotated[ApiKey, Depends(may(Scope.REPORTS_READ))]
 Writer = Annotated[ApiKey, Depends(may(Scope.REPORTS_WRITE))]
 
-_TYPES = {
-    bodies.Form.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    bodies.Form.PDF: "application/pdf",
+_FORMS = {
+    bodies.Form.JSON: (reports.as_json, "application/json"),
+    bodies.Form.XLSX: (
+        reports.as_xlsx, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    ),
+    bodies.Form.PDF: (reports.as_pdf, "application/pdf"),
+}
+
+_REPORTS: dict[int | str, dict[str, Any]] = answers(
+    bodies.ReportDocument, HTTPStatus.OK, 400, 401, 403, 404,
+)
+_REPORTS[HTTPStatus.OK.value]["content"] = {
+    media_type: {"schema": {"type": "string"}}
+    for form, (_, media_type) in _FORMS.items() if form is not bodies.Form.JSON
 }
 
 
@@ -53,26 +64,23 @@ async def close(rt: Rt, key: Writer, day: str) -> Response:
 
     Green: every shilling is proven. Red: the discrepancies say what differs.
     """
-    closed = await closing.close(rt, key.owner, _day(day))
+    closed = await closing.close(rt, key.owner, read_day(day, field="day"))
     return Answer({"success": True, "data": closing_data(closed.closing)})
 
 
-@router.get(
-    "/days/{day}/report", summary="Read a day's report",
-    responses=answers(bodies.ReportDocument, HTTPStatus.OK, 400, 401, 403, 404),
-)
+@router.get("/days/{day}/report", summary="Read a day's report", responses=_REPORTS)
 async def report(
     rt: Rt, key: Reader, day: str, wanted: Annotated[bodies.ReportQuery, Query()],
 ) -> Response:
     """Read the signed report of a closed day, as JSON, XLSX or PDF: the same at any later time."""
-    found = await closing.report(rt, key.owner, _day(day))
-    if wanted.format is bodies.Form.JSON:
-        return Response(reports.as_json(found), media_type="application/json")
-    draw = reports.as_xlsx if wanted.format is bodies.Form.XLSX else reports.as_pdf
+    found = await closing.report(rt, key.owner, read_day(day, field="day"))
+    draw, media_type = _FORMS[wanted.format]
     name = f"hakika-{found.signed.checkpoint.day}.{wanted.format}"
-    return Response(draw(found), media_type=_TYPES[wanted.format], headers={
-        "Content-Disposition": f'attachment; filename="{name}"',
-    })
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(
+        await asyncio.to_thread(draw, found), media_type=media_type,
+        headers={} if wanted.format is bodies.Form.JSON else headers,
+    )
 
 
 @router.get(
@@ -85,10 +93,3 @@ async def signing_key(rt: Rt, key: Reader) -> Response:
     return Answer({"success": True, "data": {
         "algorithm": "Ed25519", "public_key": public.hex(), "fingerprint": fingerprint(public),
     }})
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise NotFound(f"{text[:40]!r} is not a day, such as 2026-11-03.") from None

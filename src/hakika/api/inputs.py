@@ -21,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hakika.domain import customer, export, ids, inquiry, money, msisdn
+from hakika.domain import customer, ids, inquiry, money, msisdn, times
 from hakika.domain.errors import Invalid
 from hakika.domain.fact import LateAction
 from hakika.domain.ids import CustomerId
@@ -237,7 +237,7 @@ def cursor_of(prefix: str) -> BeforeValidator:
 
 Moment = Annotated[datetime, _rule(_moment)]
 Day = Annotated[
-    date, _rule(lambda value: export.read_day(value, field="day")),
+    date, _rule(lambda value: times.read_day(value, field="day")),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,12 @@ from rich.status import Status
 from hakika.cli import options, screen
 from hakika.cli.failure import EXIT_RED, CommandFailed
 from hakika.cli.once import on_database
+from hakika.cli.whole_file import whole_file
 from hakika.domain.checkpoint import Report
 from hakika.domain.closing import Result, closing_data
 from hakika.domain.discrepancy import discrepancy_data
+from hakika.domain.errors import Invalid
+from hakika.domain.times import read_day
 from hakika.services import closing
 from hakika.services.closing import Closed
 from hakika.services.runtime import Runtime
@@ -23,9 +27,16 @@ from hakika.sheets import reports
 _FORMS = {"json": reports.as_json, "xlsx": reports.as_xlsx, "pdf": reports.as_pdf}
 
 
+def _day(text: str) -> date:
+    try:
+        return read_day(text, field="day")
+    except Invalid as error:
+        raise typer.BadParameter(error.message) from None
+
+
 def close(
-    day: Annotated[datetime, typer.Argument(
-        formats=["%Y-%m-%d"], metavar="DATE", help="A day of Nairobi, such as 2026-11-03.",
+    day: Annotated[date, typer.Argument(
+        parser=_day, metavar="DATE", help="A day of Nairobi, such as 2026-11-03.",
     )],
     report: Annotated[
         Path | None,
@@ -40,40 +51,41 @@ def close(
     Example: hakika close 2026-11-03 --report reports
     """
 
-    async def work(rt: Runtime) -> list[tuple[Closed, Report | None]]:
-        closed = await closing.close_all(rt, day.date())
-        return [
-            (each, await closing.report(rt, each.owner, day.date()) if report else None)
-            for each in closed
-        ]
+    written: list[Path] = []
 
-    with Status(f"Closing {day.date()}", console=screen.margin()):
+    async def work(rt: Runtime) -> list[Closed]:
+        closed = await closing.close_all(rt, day)
+        if report is not None:
+            for each in closed:
+                made = await closing.report(rt, each.owner, day)
+                written.extend(_write(report, each, made))
+        return closed
+
+    with Status(f"Closing {day}", console=screen.margin()):
         closed = on_database(data, work)
-        written = [
-            path for each, made in closed if report and made
-            for path in _write(report, each, made)
-        ]
     if as_json:
-        screen.write_json({"days": [_document(each) for each, _ in closed]})
+        screen.write_json({
+            "days": [_document(each) for each in closed],
+            "written": [str(each) for each in written],
+        })
     else:
-        _show(day.date(), [each for each, _ in closed], written)
-    if any(each.closing.result is Result.RED for each, _ in closed):
+        _show(day, closed, written)
+    if any(each.closing.result is Result.RED for each in closed):
         raise typer.Exit(EXIT_RED)
 
 
-def _write(folder: Path, closed: Closed, report: Report) -> list[Path]:
+def _write(folder: Path, closed: Closed, report: Report) -> Iterator[Path]:
     mode = "live" if closed.owner.livemode else "test"
     name = f"{closed.closing.day}-{mode}-{closed.owner.merchant_id}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        written = []
-        for form, draw in _FORMS.items():
-            path = folder / f"{name}.{form}"
-            path.write_bytes(draw(report))
-            written.append(path)
     except OSError as error:
-        raise CommandFailed(f"The report cannot be written: {error}.") from error
-    return written
+        raise CommandFailed(f"{folder} cannot be made: {error.strerror}.") from error
+    for form, draw in _FORMS.items():
+        path = folder / f"{name}.{form}"
+        with whole_file(path) as file:
+            file.write(draw(report))
+        yield path
 
 
 def _document(closed: Closed) -> dict[str, Any]:

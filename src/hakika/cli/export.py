@@ -16,6 +16,7 @@ from hakika.cli.whole_file import whole_file
 from hakika.domain import export as rules
 from hakika.domain.errors import Invalid
 from hakika.domain.export import Days, Wanted, What
+from hakika.domain.times import read_day
 from hakika.services import exports
 from hakika.services.runtime import Runtime
 from hakika.sheets.exports import Format
@@ -72,8 +73,8 @@ def export(
 def _days(first: str, last: str) -> Days:
     try:
         return rules.days(
-            rules.read_day(first, field="from") if first else None,
-            rules.read_day(last, field="to") if last else None,
+            read_day(first, field="from") if first else None,
+            read_day(last, field="to") if last else None,
         )
     except Invalid as error:
         raise CommandFailed(error.message, exit_code=EXIT_MISASKED) from error

@@ -18,6 +18,8 @@ from hakika.domain.errors import (
     HakikaError,
     Invalid,
     NotFound,
+    StatementEncrypted,
+    StatementOfAnother,
     StatementUnreadable,
     Unavailable,
 )
@@ -55,6 +57,8 @@ _DEBUG = "--debug"
 
 # What a person at the command line does next, where the API's own hint speaks to a program.
 WAYS_OUT: dict[type[HakikaError], str] = {
+    StatementEncrypted: "Say --locked, and it asks for the password of the PDF.",
+    StatementOfAnother: "--merchant and --live say whose it is, --shortcode what it does not say.",
     Invalid: "Say it again with another value; --help tells what each word takes.",
     NotFound: "`hakika merchants list` and `hakika keys list` show what there is.",
     Unavailable: "Look whether the database runs, then say it again.",
@@ -133,7 +137,7 @@ def _exit_code(failure: CommandFailed | HakikaError) -> int:
 def _way_out(failure: CommandFailed | HakikaError) -> str:
     """Return a failure's hint, but not one that speaks to any caller of the API."""
     speaks_to_people = isinstance(failure, CommandFailed | StatementUnreadable)
-    if speaks_to_people or "hint" in vars(failure):
+    if "hint" in vars(failure) or (speaks_to_people and type(failure) not in WAYS_OUT):
         return failure.hint
     for kind, hint in WAYS_OUT.items():
         if isinstance(failure, kind):

@@ -48,7 +48,8 @@ def take(
         sent = Sent(file.read_bytes(), shortcode, account, password)
     except OSError as error:
         raise CommandFailed(f"{file} cannot be read: {error.strerror}.") from error
-    with Progress(console=screen.margin(), transient=True) as bar:
+    margin = screen.margin()
+    with Progress(console=margin, transient=True, disable=not margin.is_terminal) as bar:
         tasks = {
             step: bar.add_task(step, total=1.0, start=False)
             for step in (statements.READING, statements.KEEPING, statements.MATCHING)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hakika.cli import options, screen
-from hakika.cli.failure import EXIT_RED, CommandFailed
-from hakika.sheets.report_pages import facts
-from hakika.sheets.reports import NoReport, examine
+from hakika.cli.failure import EXIT_MISASKED, EXIT_RED, CommandFailed
+from hakika.sheets.reports import Examined, NoReport, examine
 
 _DIFFERS = "It was signed with another key than the one you named."
+_KEY = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def verify_report(
@@ -25,10 +26,36 @@ def verify_report(
 ) -> None:
     """Prove that a report is as it was signed. Exits with 0 when it is, 4 when it is not.
 
+    Without --key it proves that nothing was changed, not who signed it.
+
     Example: hakika verify-report 2026-11-03-live-mer_….pdf
     """
+    named = key.strip().lower()
+    if named and not _KEY.fullmatch(named):
+        raise CommandFailed(
+            "The key is not 64 hex digits.", exit_code=EXIT_MISASKED,
+            hint="Take public_key from GET /v1/reconciliation/signing-key.",
+        )
+    found = _examined(file)
+    signed = found.report.signed
+    is_other = bool(named) and named != signed.public_key.hex()
+    flaws = [*found.flaws, *([_DIFFERS] if is_other else [])]
+    if as_json:
+        screen.write_json({
+            "genuine": not flaws, "flaws": flaws, "public_key": signed.public_key.hex(),
+            "result": signed.checkpoint.result, "day": signed.checkpoint.day,
+            "checkpoint": signed.checkpoint.sha256,
+            "movements": found.report.movements is not None,
+        })
+    else:
+        _show(found, flaws, is_named=bool(named))
+    if flaws:
+        raise typer.Exit(EXIT_RED)
+
+
+def _examined(file: Path) -> Examined:
     try:
-        found = examine(file.read_bytes())
+        return examine(file.read_bytes())
     except OSError as error:
         raise CommandFailed(f"{file} cannot be read: {error.strerror}.") from error
     except NoReport as error:
@@ -36,23 +63,18 @@ def verify_report(
             f"{file} is no report of Hakika's. {error}",
             hint="Give the file as `hakika close --report` or the API wrote it.",
         ) from error
-    signed = found.report.signed
-    is_other = bool(key) and key.strip().lower() != signed.public_key.hex()
-    flaws = [*found.flaws, *([_DIFFERS] if is_other else [])]
-    if as_json:
-        screen.write_json({
-            "genuine": not flaws, "flaws": flaws, "public_key": signed.public_key.hex(),
-            "result": signed.checkpoint.result, "day": signed.checkpoint.day,
-            "checkpoint": signed.checkpoint.sha256,
-        })
-    else:
-        paper = screen.paper()
-        for name, words in facts(found.report):
-            paper.print(f"{name}: {words}", soft_wrap=True)
-        for each in flaws:
-            paper.print(f"✗ {each}", soft_wrap=True)
-        if not flaws:
-            whose = "the key that you named" if key else f"key {found.key}: compare it with yours"
-            paper.print(f"✓ Everything in it is as it was signed, with {whose}.", soft_wrap=True)
+
+
+def _show(found: Examined, flaws: list[str], *, is_named: bool) -> None:
+    paper = screen.paper()
+    for each in flaws:
+        paper.print(f"✗ {each}", soft_wrap=True)
     if flaws:
-        raise typer.Exit(EXIT_RED)
+        paper.print("Believe nothing that it shows.")
+        return
+    for name, words in found.facts:
+        paper.print(f"{name}: {words}", soft_wrap=True)
+    if found.report.movements is None:
+        paper.print("The movements are not in this file; the XLSX and the JSON have them.")
+    whose = "the key that you named" if is_named else f"key {found.key}: compare it with yours"
+    paper.print(f"✓ Everything in it is as it was signed, with {whose}.", soft_wrap=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from enum import StrEnum
@@ -22,7 +21,6 @@ UNFINISHED_MAX = 3
 # After so many workers died writing it, or gave up, it is the export that is wrong.
 TRIES_MAX = 3
 
-_DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _YEARS = range(2007, 2107)   # of M-Pesa
 _DONE_PERCENT = 100
 
@@ -117,16 +115,6 @@ def days(first: date | None, last: date | None) -> Days:
     if first and last and first > last:
         raise Invalid(f"{first} is after {last}.", field="from", code="days_reversed")
     return Days(first, last)
-
-
-def read_day(text: object, *, field: str) -> date:
-    """Return the day that `text` says, such as 2026-01-31. Raises: Invalid."""
-    try:
-        if isinstance(text, str) and _DAY.fullmatch(text):
-            return date.fromisoformat(text)
-    except ValueError:
-        pass  # the 31st of November
-    raise Invalid("This is not a day. Write it like 2026-01-31.", field=field, code="day_invalid")
 
 
 def export_data(export: Export) -> dict[str, Any]:

@@ -1,32 +1,47 @@
-"""The pages of a day's report: what people see of it, the proof attached."""
+"""The pages of a day's report: what people see of it, the proof attached.
+
+The same report gives the same bytes. Importing this takes a moment: only who needs it does.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import pypdfium2
-from fpdf import FPDF
-from fpdf.enums import TableBordersLayout
-from fpdf.fonts import FontFace
 
 from hakika.domain.checkpoint import Report, fingerprint
-from hakika.domain.times import NAIROBI
+from hakika.sheets.pages import (
+    AMBER,
+    BODY,
+    FAINT,
+    GREEN,
+    INK,
+    RED,
+    SMALL,
+    SMALL_MM,
+    Pages,
+    grouped,
+    local,
+)
 
 _ATTACHED = "hakika-day.json"
 
-_INK, _PALE, _LINE = (33, 37, 41), (108, 117, 125), (222, 226, 230)
-_GREEN, _RED = (25, 135, 84), (186, 33, 44)
+_TITLE, _DAY, _RESULT = 11, 24, 15    # points
 
 _DIFFERENCES_MAX = 500      # that pages show; the JSON and the XLSX have all
 
+_DIFFERENCE_NAMES = ("What", "Receipt", "In words", "In the books", "At M-Pesa")
+_DIFFERENCE_WIDTHS = (28, 24, 80, 23, 23)
+
 
 def facts(report: Report) -> Iterator[tuple[str, str]]:
-    """Yield what a day is: a name and its words, the first of which are the heads."""
+    """Yield what a day is and how it was closed: a name and its words."""
     summary, checkpoint = report.summary, report.signed.checkpoint
     found = summary["differences"]
-    is_open = sum(each["state"] == "open" for each in found)
+    is_open = _open(report)
     yield "day", f"{checkpoint.day} (Africa/Nairobi)"
     yield "merchant", f"{summary['merchant']['name']} ({checkpoint.merchant_id})"
     yield "mode", "live" if checkpoint.livemode else "test"
@@ -34,7 +49,13 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
     yield "differences", f"{is_open} open, {len(found) - is_open} settled"
     for each in summary["shortcodes"]:
         yield f"held against, {each['shortcode']}", _sources(each)
-    yield "closed", _local(checkpoint.closed_at)
+    yield "closed", f"{local(checkpoint.closed_at)} (Africa/Nairobi)"
+    yield from proof(report)
+
+
+def proof(report: Report) -> Iterator[tuple[str, str]]:
+    """Yield what proves a report: a name and its words."""
+    checkpoint = report.signed.checkpoint
     yield "newest posting", f"{checkpoint.sequence}, {checkpoint.link}"
     yield "checkpoint", f"{checkpoint.number}, {checkpoint.sha256}"
     yield "checkpoint before", checkpoint.previous
@@ -44,26 +65,14 @@ def facts(report: Report) -> Iterator[tuple[str, str]]:
 
 def draw(report: Report, *, attached: bytes) -> bytes:
     """Return the pages as a PDF: the same bytes for the same report."""
-    checkpoint = report.signed.checkpoint
-    pages = _Pages()
-    pages.set_creation_date(datetime.fromisoformat(checkpoint.closed_at))
-    pages.set_title(f"Hakika: {checkpoint.day}")
-    pages.embed_file(
-        bytes=attached, basename=_ATTACHED, mime_type="application/json",
-        modification_date=datetime.fromisoformat(checkpoint.closed_at),
-    )
-    pages.add_page()
-    pages.head(report)
-    summary = report.summary
-    pages.part("Accounts", ("Account", "At midnight before", "At midnight after"), [
-        (each["account"], each["opening"], each["closing"]) for each in summary["accounts"]
-    ], (50, 25, 25), none="The books have no account yet.")
-    pages.part("Moved", ("Why", "How often", "KES"), [
-        (each["move"], f"{each['count']:,}", each["amount"]) for each in summary["moved"]
-    ], (50, 25, 25), none="Nothing moved.")
-    pages.differences(summary["differences"])
-    pages.proof(report)
-    return bytes(pages.output())
+    with _drawn(report, pages=0) as pdf:    # once to count them, once to say how many there are
+        pages = pdf.page_no()
+    with _drawn(report, pages=pages) as pdf:
+        pdf.embed_file(
+            bytes=attached, basename=_ATTACHED, mime_type="application/json",
+            modification_date=datetime.fromisoformat(report.signed.checkpoint.closed_at),
+        )
+        return bytes(pdf.output())
 
 
 def attached(file: bytes) -> bytes | None:
@@ -82,115 +91,147 @@ def attached(file: bytes) -> bytes | None:
         document.close()
 
 
-class _Pages(FPDF):
-    def __init__(self) -> None:
-        super().__init__(format="A4")
-        self.set_margins(18, 16, 18)
-        self.set_auto_page_break(True, 18)
+@contextmanager
+def _drawn(report: Report, *, pages: int) -> Iterator[Pages]:
+    sheet = _Sheet(report, pages=pages)
+    try:
+        sheet.head()
+        sheet.sources()
+        sheet.differences()
+        sheet.moved()
+        sheet.accounts()
+        sheet.proof()
+        yield sheet.pdf
+    finally:
+        sheet.pdf.put_letters_back()
 
-    def footer(self) -> None:
-        """Write the number of the page."""
-        self.set_y(-14)
-        self._font(8, _PALE)
-        self.cell(0, 6, f"Hakika  -  page {self.page_no()} of {{nb}}", align="C")
 
-    def head(self, report: Report) -> None:
-        checkpoint, summary = report.signed.checkpoint, report.summary
-        is_green = checkpoint.result == "green"
-        self._font(20, _INK, style="B")
-        self.cell(0, 10, f"Day closed: {checkpoint.day}", new_x="LMARGIN", new_y="NEXT")
-        self._font(10, _PALE)
-        mode = "live" if checkpoint.livemode else "test"
-        self.cell(0, 6, _text(f"{summary['merchant']['name']}, {mode}"), new_x="LMARGIN",
-                  new_y="NEXT")
-        self.ln(3)
-        self.set_fill_color(*(_GREEN if is_green else _RED))
-        self._font(13, (255, 255, 255), style="B")
-        found = sum(each["state"] == "open" for each in summary["differences"])
-        said = "GREEN: every shilling is proven" if is_green else f"RED: {found} open differences"
-        self.cell(0, 12, said, fill=True, align="C", new_x="LMARGIN", new_y="NEXT")
-        self.set_fill_color(255, 255, 255)  # tables are filled with it, too
-        self.ln(4)
-        self._font(10, _INK)
-        for each in summary["shortcodes"]:
-            self.multi_cell(
-                0, 5.5, _text(f"Short code {each['shortcode']}: held against {_sources(each)}."),
-                new_x="LMARGIN", new_y="NEXT",
-            )
+class _Sheet:
+    """What stands on the pages of one report, from top to bottom."""
 
-    def part(
-        self, title: str, names: Sequence[str], rows: Sequence[Sequence[str]],
-        widths: tuple[int, ...], *, none: str,
-    ) -> None:
-        self._title(title)
-        if not rows:
-            self._font(10, _PALE)
-            self.cell(0, 6, none, new_x="LMARGIN", new_y="NEXT")
-            return
-        self._font(9, _INK)
-        self.set_draw_color(*_LINE)
-        with self.table(
-            col_widths=widths, borders_layout=TableBordersLayout.HORIZONTAL_LINES, line_height=5.5,
-            headings_style=FontFace(emphasis="BOLD", color=_PALE),
-            text_align=("LEFT", *["RIGHT"] * (len(names) - 1)),
-        ) as table:
-            for row in [names, *rows]:
-                table.row([_text(each) for each in row])
+    def __init__(self, report: Report, *, pages: int) -> None:
+        self._report, self._summary = report, report.summary
+        checkpoint = report.signed.checkpoint
+        self.pdf = Pages(
+            f"{checkpoint.merchant_id} · {checkpoint.day} · times are Nairobi's", pages=pages,
+        )
+        self.pdf.set_title(f"Day {checkpoint.day}, {checkpoint.result}")
+        self.pdf.set_creation_date(datetime.fromisoformat(checkpoint.closed_at))
+        self.pdf.add_page()
 
-    def differences(self, found: Sequence[dict[str, Any]]) -> None:
-        self._title("Differences")
+    def head(self) -> None:
+        """Write which day it is of whom, and how it closed."""
+        pdf, checkpoint = self.pdf, self._report.signed.checkpoint
+        is_green, is_open = checkpoint.result == "green", _open(self._report)
+        pdf.ink(FAINT, _TITLE, bold=True)
+        pdf.cell(pdf.epw / 2, 6, "Report of a day")
+        pdf.ink(FAINT, BODY)
+        mode = "M-Pesa · real money" if checkpoint.livemode else "M-Pesa · test mode, no real money"
+        pdf.cell(0, 6, mode, align="R", new_x="LMARGIN", new_y="NEXT")
+        pdf.ln(4)
+        pdf.ink(INK, _DAY, bold=True)
+        pdf.cell(pdf.epw * 2 / 3, 11, checkpoint.day)
+        pdf.ink(GREEN if is_green else RED, _RESULT, bold=True)
+        pdf.cell(0, 11, checkpoint.result.upper(), align="R", new_x="LMARGIN", new_y="NEXT")
+        pdf.ink(INK, BODY + 1, bold=True)
+        pdf.say(self._summary["merchant"]["name"])
+        pdf.ink(FAINT, BODY)
+        pdf.say(
+            "Every shilling of the day is proven." if is_green else
+            f"{_counted(is_open, 'difference')} open: the day is not proven.",
+        )
+        pdf.say(f"Closed on {local(checkpoint.closed_at)}.")
+
+    def sources(self) -> None:
+        """Write what of M-Pesa's the day was held against."""
+        self.pdf.section("Held against")
+        self.pdf.rows(("Short code", "Whose word it is"), (30, 148), [
+            (each["shortcode"], _sources(each)) for each in self._summary["shortcodes"]
+        ], none="No short code had anything to do on this day.")
+
+    def differences(self) -> None:
+        """Write what differed, what is open first."""
+        found = self._summary["differences"]
+        self.pdf.section("Differences")
         if not found:
-            self._font(10, _PALE)
-            self.cell(0, 6, "None.", new_x="LMARGIN", new_y="NEXT")
-        for each in found[:_DIFFERENCES_MAX]:
-            is_open = each["state"] == "open"
-            self._font(10, _RED if is_open else _PALE, style="B")
-            self.cell(0, 6, _text(f"{each['kind']}, {each['state']}"), new_x="LMARGIN",
-                      new_y="NEXT")
-            self._font(10, _INK)
-            self.multi_cell(0, 5, _text(each["words"]), new_x="LMARGIN", new_y="NEXT")
-            if not is_open:
-                self._font(9, _PALE)
-                self.multi_cell(
-                    0, 5, _text(f"Settled by {each['resolved_by']}: {each['resolution']}"),
-                    new_x="LMARGIN", new_y="NEXT",
-                )
-            self.ln(1.5)
-        if len(found) > _DIFFERENCES_MAX:
-            self.cell(0, 6, f"And {len(found) - _DIFFERENCES_MAX} more: see the XLSX.")
+            self.pdf.ink(GREEN, BODY)
+            self.pdf.say("None.")
+            return
+        shown = sorted(found, key=lambda each: each["state"] != "open")[:_DIFFERENCES_MAX]
+        for state, title, color in (
+            ("open", "Open", RED), ("resolved", "Settled", AMBER),
+        ):
+            rows = [_difference(each) for each in shown if each["state"] == state]
+            if rows:
+                self.pdf.ln(1.5)
+                self.pdf.ink(color, BODY, bold=True)
+                self.pdf.say(f"{title}: {len(rows):,}")
+                self.pdf.rows(_DIFFERENCE_NAMES, _DIFFERENCE_WIDTHS, rows, none="", amounts=2)
+        if len(found) > len(shown):
+            self.pdf.ink(FAINT, BODY)
+            self.pdf.say(f"And {len(found) - len(shown):,} more, which the XLSX and the JSON have.")
 
-    def proof(self, report: Report) -> None:
-        self._title("Proof")
-        self._font(8, _INK)
-        for name, words in list(facts(report))[-6:]:
-            self.multi_cell(0, 4.5, _text(f"{name}: {words}"), new_x="LMARGIN", new_y="NEXT")
-        self._font(8, _PALE)
-        self.multi_cell(
-            0, 4.5, "Anyone can prove this file without Hakika's database: "
-            "hakika verify-report FILE", new_x="LMARGIN", new_y="NEXT",
+    def moved(self) -> None:
+        """Write what moved, and why."""
+        self.pdf.section("Moved on this day")
+        self.pdf.rows(("Why", "How often", "KES"), (110, 34, 34), [
+            (_words(each["move"]), f"{each['count']:,}", grouped(each["amount"]))
+            for each in self._summary["moved"]
+        ], none="Nothing moved.", amounts=2)
+
+    def accounts(self) -> None:
+        """Write what lay on each account before and after."""
+        self.pdf.section("Accounts")
+        names = ("Account", "At midnight before", "At midnight after")
+        self.pdf.rows(names, (110, 34, 34), [
+            (each["account"], grouped(each["opening"]), grouped(each["closing"]))
+            for each in self._summary["accounts"]
+        ], none="The books have no account yet.", amounts=2)
+
+    def proof(self) -> None:
+        """Write what proves all of this."""
+        pdf = self.pdf
+        pdf.section("Proof")
+        for name, words in proof(self._report):
+            pdf.ink(FAINT, SMALL)
+            pdf.cell(32, SMALL_MM, name.capitalize())
+            pdf.ink(INK, SMALL)
+            pdf.say(words, SMALL_MM)
+        pdf.ln(1)
+        pdf.ink(FAINT, SMALL)
+        pdf.say(
+            "Anyone can prove this file, without Hakika's database: hakika verify-report FILE. "
+            "The key is told by GET /v1/reconciliation/signing-key.", SMALL_MM,
         )
 
-    def _title(self, title: str) -> None:
-        self.ln(5)
-        self._font(13, _INK, style="B")
-        self.cell(0, 8, title, new_x="LMARGIN", new_y="NEXT")
 
-    def _font(self, size: float, color: tuple[int, int, int], *, style: str = "") -> None:
-        self.set_font("Helvetica", style=style, size=size)
-        self.set_text_color(*color)
+def _open(report: Report) -> int:
+    return sum(each["state"] == "open" for each in report.summary["differences"])
 
 
-def _sources(each: dict[str, Any]) -> str:
+def _difference(each: Mapping[str, Any]) -> tuple[str, ...]:
+    words = str(each["words"])
+    if each["state"] != "open":
+        words += f"\nSettled by {each['resolved_by']}: {each['resolution']}"
+    elif each["assigned_to"]:
+        words += f"\nWith {each['assigned_to']}."
+    return (
+        _words(each["kind"]), each["receipt"] or "", words,
+        grouped(each["ours"]) if each["ours"] else "",
+        grouped(each["theirs"]) if each["theirs"] else "",
+    )
+
+
+def _sources(each: Mapping[str, Any]) -> str:
     told = [f"the statement of {account}" for account in each["stated"]]
     if each["listed_to"]:
-        told.append(f"M-Pesa's own list up to {_local(each['listed_to'])}")
-    return " and ".join(told) or "nothing"
+        told.append(f"M-Pesa's own list up to {local(each['listed_to'])}")
+    return " and ".join(told) or "nothing of M-Pesa's"
 
 
-def _local(when: str) -> str:
-    return f"{datetime.fromisoformat(when).astimezone(NAIROBI):%Y-%m-%d %H:%M:%S}"
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
-def _text(text: str) -> str:
-    """Return text as the built-in fonts can draw it: what they cannot is shown as a ?."""
-    return text.encode("latin-1", "replace").decode("latin-1")
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what} is" if count == 1 else f"{count:,} {what}s are"
