@@ -46,7 +46,7 @@ _UNOPENED: LiteralString = """
 """
 
 _OPENED: LiteralString = """
-    select account from balances
+    select account, observed_at from balances
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s and source = 'opening'
 """
 
@@ -143,9 +143,9 @@ async def moved_before(tx: Transaction, owner: Owner, opened: ToldBalance) -> Mo
     return Money(row["cents"])
 
 
-async def opened(tx: Transaction, owner: Owner) -> set[str]:
-    """Return the accounts whose books have begun."""
-    return {row["account"] for row in await tx.rows(_OPENED, _whose(owner))}
+async def opened(tx: Transaction, owner: Owner) -> dict[str, datetime]:
+    """Return since when the books of accounts have begun, by account."""
+    return {row["account"]: row["observed_at"] for row in await tx.rows(_OPENED, _whose(owner))}
 
 
 async def mark_opened(tx: Transaction, owner: Owner, opened: ToldBalance) -> None:
