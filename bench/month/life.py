@@ -88,7 +88,11 @@ class _Life:
             await self._rounds(AT_A_LOOK)
 
     async def night(self, day: int) -> None:
-        """Let it be night: M-Pesa's list of the day is read, and the day is closed."""
+        """Let it be night: the balance is told, the list of the day read, and the day closed."""
+        midnight = self._plan.at(day, plans.AFTER_MIDNIGHT)
+        if self._world.rt.now() < midnight:
+            await self._world.move(midnight)
+            await self._rounds(AT_A_BATCH)
         await self._world.move(self._plan.at(day, plans.NIGHT))
         await self._rounds(AT_NIGHT)
         await self._world.settled()     # M-Pesa has answered what it was asked

@@ -1,6 +1,7 @@
 """What happens when in a simulated month: who is asked, who pays, and what goes wrong. Pure.
 
-A day is one of Nairobi's. Orders come in batches at certain hours; the last straddles midnight.
+A day is one of Nairobi's. Orders come in batches at certain hours; the last straddles midnight,
+on every other day: M-Pesa tells the balance then, of some days while money moves.
 Shares are of all orders; they follow from an order's number, so every run plants the same.
 """
 
@@ -17,7 +18,11 @@ HOURS = (
     MIDNIGHT,
 )
 
-# M-Pesa's list of a day is whole then, and the day is closed.
+# On the other days nothing moves at midnight.
+LATE_EVENING = timedelta(hours=22)
+
+# M-Pesa is asked for its balance; its list of a day is whole, and the day is closed.
+AFTER_MIDNIGHT = timedelta(hours=24, seconds=5)
 NIGHT = timedelta(hours=27, minutes=21)
 
 # It begins in the middle of the batch of this hour.
@@ -125,8 +130,9 @@ class Plan:
             orders = [_order(each, each - numbers.start, len(numbers)) for each in numbers]
             if hour == DENIED_AT and orders:
                 orders[-1] = _denied(orders[-1])
+            is_quiet = hour == MIDNIGHT and not day % 2
             yield Batch(
-                day, hour, tuple(orders),
+                day, LATE_EVENING if is_quiet else hour, tuple(orders),
                 self._before(nth + 1, unasked) - self._before(nth, unasked),
             )
 

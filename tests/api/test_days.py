@@ -258,3 +258,29 @@ async def test_a_charge_that_is_not_of_the_tariff_is_named(shop, listed, day):
         "0.00", "5.00", first["Receipt No."],
     )
     assert (await shop.get("/v1/balance")).data["float"][0]["places"]["utility"] == "1195.00"
+
+
+async def test_a_balance_of_before_the_books_began_is_held_against_nothing(shop, paybill, day):
+    """What lay there then is in the books since they began, and not before."""
+    await shop.send("POST", "/v1/payments/mpesa/register-pull", json={})
+    await imported(shop, await statement(shop, paybill, day))
+    await settled(shop)
+    await closed(shop, day)
+    account = f"float:{paybill}:utility"
+    with psycopg.connect(shop.world.database_url) as connection:
+        connection.execute(
+            "insert into balances values (%s, false, %s, %s, %s, 'balance', 7700)",
+            [shop.merchant_id, paybill, account, f"{day}T00:00:00+03:00"],
+        )
+        connection.execute(
+            "update providers set created_at = %s where shortcode = %s", ["2026-01-05", paybill],
+        )
+    before = str(datetime.fromisoformat(day).date() - timedelta(days=1))
+
+    await closed(shop, before)
+
+    opened = shop.world.rows(
+        "select observed_at from balances where account = %s and source = 'opening'", account,
+    )
+    assert len(opened) == 1
+    assert await open_kinds(shop, before) == ["unproven"]

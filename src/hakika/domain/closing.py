@@ -16,10 +16,8 @@ from hakika.domain.discrepancy import Difference, Kind
 from hakika.domain.ids import PaymentId
 from hakika.domain.money import Money
 from hakika.domain.reconciliation import OVERLAP
+from hakika.domain.reported import Reported, agrees
 from hakika.domain.times import NAIROBI, written
-
-# M-Pesa's clock when it told a balance, and its clock when it moved money.
-IN_FLIGHT = timedelta(minutes=2)
 
 # M-Pesa's own list may be behind for so long: at night, everything of the day before is in it.
 CLOSES_AFTER = OVERLAP + timedelta(minutes=20)
@@ -78,17 +76,6 @@ class Charged:
     collected: Money
     charge: Money | None
     payment_id: PaymentId | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Reported:
-    """What M-Pesa says lies on an account, and what the books say at about that time."""
-
-    account: str
-    at: datetime
-    theirs: Money
-    ours: Money
-    nearby: frozenset[int] = frozenset()   # what the books said within IN_FLIGHT of it, cents
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,7 +292,7 @@ def _of_float(
     day: Day, reported: Reported, explained: frozenset[int],
 ) -> Iterator[Difference]:
     off = reported.theirs.cents - reported.ours.cents
-    if off in explained or reported.theirs.cents in reported.nearby:
+    if off in explained or agrees(reported):
         return
     yield Difference(
         Kind.FLOAT_DIFFERS, day.shortcode, f"{reported.account} {day.day}",

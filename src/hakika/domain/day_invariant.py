@@ -8,7 +8,7 @@ from datetime import date
 from typing import Any
 
 from hakika.domain.checkpoint import FIRST, Checkpoint, Signed, is_genuine, read, summary_digest
-from hakika.domain.closing import Reported
+from hakika.domain.reported import Reported, agrees
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def _is_the_same(stored: StoredClosing, checkpoint: Checkpoint) -> bool:
 
 def conservation_breaches(merchant_id: str, reported: Reported) -> Iterator[str]:
     """I15: what M-Pesa says lies on an account is what the books say, or said a moment before."""
-    if reported.theirs == reported.ours or reported.theirs.cents in reported.nearby:
+    if agrees(reported):
         return
     yield (
         f"M-Pesa reported {reported.theirs} on {reported.account} of {merchant_id} at "

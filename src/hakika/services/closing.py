@@ -198,7 +198,7 @@ async def _open_accounts(rt: Runtime, owner: Owner, span: Span) -> None:
 
 
 async def _open(rt: Runtime, tx: Transaction, owner: Owner, each: ToldBalance) -> None:
-    if not each.is_exact and await days_.nearby(tx, owner, each.account, each.at, Money(0)):
+    if not each.is_exact and await days_.nearby(tx, owner, each):
         return
     before = await store.moved_before(tx, owner, each)
     missing = Money(each.balance.cents - before.cents)

@@ -9,13 +9,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from hakika.domain import closing
-from hakika.domain.closing import Damage, Day, Reported, Span, span_of
+from hakika.domain.closing import Damage, Day, Span, span_of
 from hakika.domain.discrepancy import Difference
 from hakika.domain.ledger import COLLECTING, Chain, Flaw, float_accounts
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
 from hakika.domain.provider import Provider
 from hakika.domain.reconciliation import OVERLAP
+from hakika.domain.reported import IN_FLIGHT, Movement, Reported
 from hakika.domain.tariff import COLLECTED_ON, Tariffs
 from hakika.domain.times import written
 from hakika.store import closing as closings
@@ -78,6 +79,7 @@ async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
         [
             reported for account in accounts if account in opened
             and (reported := await _reported(tx, owner, span, account, account in covered))
+            and reported.at >= opened[account]
         ],
         closing.covered_to(listed, span), any(account.endswith(COLLECTING) for account in covered),
     )
@@ -98,27 +100,14 @@ async def held_against(tx: Transaction, owner: Owner, told: ToldBalance) -> Repo
     """Return a balance that M-Pesa told, beside what the books say of that time."""
     ours = (await store.balances_at(tx, owner, told.at)).get(told.account, Money(0))
     return Reported(
-        told.account, told.at, told.balance, ours,
-        await nearby(tx, owner, told.account, told.at, ours),
+        told.account, told.at, told.balance, ours, await nearby(tx, owner, told),
     )
 
 
-async def nearby(
-    tx: Transaction, owner: Owner, account: str, at: datetime, ours: Money,
-) -> frozenset[int]:
-    """Return what the books said shortly before and after: M-Pesa's clock is not ours."""
-    before = await store.moved_within(
-        tx, owner, Span(at - closing.IN_FLIGHT, at), account,
-    )
-    after = await store.moved_within(tx, owner, Span(at, at + closing.IN_FLIGHT), account)
-    found, back, on = set[int](), ours.cents, ours.cents
-    for each in reversed(before):
-        back -= each.cents
-        found.add(back)
-    for each in after:
-        on += each.cents
-        found.add(on)
-    return frozenset(found)
+async def nearby(tx: Transaction, owner: Owner, told: ToldBalance) -> tuple[Movement, ...]:
+    """Return what moved shortly before and after M-Pesa told a balance: its clock is not ours."""
+    span = Span(told.at - IN_FLIGHT, told.at + IN_FLIGHT)
+    return await store.moved_within(tx, owner, span, told.account)
 
 
 async def _damage(tx: Transaction, owner: Owner, span: Span) -> list[Damage]:

@@ -57,7 +57,7 @@ _UNOPENED: LiteralString = """
 """
 
 _OPENED: LiteralString = """
-    select account from balances
+    select account, observed_at from balances
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s and source = 'opening'
 """
 
@@ -160,9 +160,9 @@ async def began(tx: Transaction, owner: Owner) -> datetime | None:
     return row["began"] if row else None
 
 
-async def opened(tx: Transaction, owner: Owner) -> set[str]:
-    """Return the accounts whose books have begun."""
-    return {row["account"] for row in await tx.rows(_OPENED, _whose(owner))}
+async def opened(tx: Transaction, owner: Owner) -> dict[str, datetime]:
+    """Return since when the books of accounts have begun, by account."""
+    return {row["account"]: row["observed_at"] for row in await tx.rows(_OPENED, _whose(owner))}
 
 
 async def mark_opened(tx: Transaction, owner: Owner, opened: ToldBalance) -> None:

@@ -14,6 +14,7 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.ledger import FIRST_LINK, Posted
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
+from hakika.domain.reported import Movement
 from hakika.store.ledger import posted_of
 from hakika.store.transaction import Transaction
 
@@ -171,11 +172,12 @@ _SUM_BEFORE: LiteralString = """
 """
 
 _NEARBY: LiteralString = """
-    select case when debit = %(account)s then amount_cents else -amount_cents end as cents
+    select happened_at,
+           case when debit = %(account)s then amount_cents else -amount_cents end as cents
       from postings
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s
        and happened_at >= %(start)s and happened_at < %(end)s
-       and (debit = %(account)s or credit = %(account)s)
+       and (debit = %(account)s or credit = %(account)s) and move <> 'opening'
      order by happened_at, position
 """
 
@@ -328,10 +330,12 @@ async def balances_at(tx: Transaction, owner: Owner, at: datetime) -> dict[str, 
     return {row["account"]: Money(row["cents"]) for row in found}
 
 
-async def moved_within(tx: Transaction, owner: Owner, span: Span, account: str) -> list[Money]:
-    """Return what was moved on an account within a time, in its order; negative: away."""
+async def moved_within(
+    tx: Transaction, owner: Owner, span: Span, account: str,
+) -> tuple[Movement, ...]:
+    """Return what was moved on an account within a time, in its order."""
     found = await tx.rows(_NEARBY, _within(owner, span) | {"account": account})
-    return [Money(row["cents"]) for row in found]
+    return tuple(Movement(row["happened_at"], row["cents"]) for row in found)
 
 
 async def moved(
