@@ -31,10 +31,16 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
 
 
 @pytest.fixture
-def own_logs() -> Iterator[None]:
+def own_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let a test set up logs, and give them back to pytest afterwards."""
     root, ours = logging.getLogger(), logging.getLogger("hakika")
     before = (root.handlers, root.level, ours.level)
+    configure = structlog.configure
+    # A logger that is kept would write to this test's streams for ever.
+    monkeypatch.setattr(
+        structlog, "configure",
+        lambda **settings: configure(**settings | {"cache_logger_on_first_use": False}),
+    )
     yield
     root.handlers, root.level = before[0], before[1]
     ours.setLevel(before[2])
