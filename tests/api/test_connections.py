@@ -286,6 +286,31 @@ async def test_a_message_without_end_is_cut(api_world):
                 await line.writer.drain()
 
 
+STATEMENTS = "POST /v1/reconciliation/statements"
+
+
+async def test_a_statement_may_be_longer_and_slower_than_any_other_request(hasty_world, session):
+    """A month of a busy till, over a slow line: as much as is read, and in its own time."""
+    shop = hasty_world.open_shop(session)
+    letter = b"Dear sir, where is my money?\n" * 40_000
+    parts = 2 * MESSAGE_BYTES_MAX // len(letter)
+    async with called(hasty_world) as line:
+        line.say(request(STATEMENTS, *authorized(shop), f"Content-Length: {parts * len(letter)}"))
+        await asyncio.sleep(2)
+        for _ in range(parts):
+            line.say(letter)
+            await line.writer.drain()
+
+        assert await problem_of(line) == (400, "statement_foreign")
+
+
+async def test_who_may_send_no_statement_gets_no_time_for_it(hasty_world):
+    async with called(hasty_world) as line:
+        line.say(request(STATEMENTS, "Content-Length: 1000000"))
+        assert (await line.answer())[0] == 401
+        assert await line.ended() == b""
+
+
 async def test_quiet_connections_make_room_for_whoever_has_something_to_say(small_world):
     """Somebody opens connections and says nothing: the longest silence is ended first."""
     lines = [await connected(small_world) for _ in range(3 * CONNECTIONS)]

@@ -19,12 +19,18 @@ from hakika.api.answer import Answer
 from hakika.api.errors import PROBLEM_JSON, problem_fields
 from hakika.domain.callback import PATH
 from hakika.settings import Settings
+from hakika.sheets.statements import FILE_BYTES_MAX
 
 HEAD_BYTES_MAX = 16 * 1024
 URL_BYTES_MAX = 8 * 1024
 
 # All of one request, with what a body brings along that is no body: chunk extensions and trailers.
 MESSAGE_BYTES_MAX = 8 * 1024 * 1024
+
+# Where files are sent to, and what one may be: a statement of a month, over a slow line.
+FILE_PATHS = frozenset({b"/v1/reconciliation/statements"})
+FILE_MESSAGE_BYTES_MAX = FILE_BYTES_MAX + MESSAGE_BYTES_MAX
+FILE_SECONDS_MAX = 600
 
 # When every connection is busy there is still room for Safaricom: a quarter more.
 CALLBACKS_SHARE = 0.25
@@ -81,6 +87,7 @@ class _Connection(HttpToolsProtocol):
         self._is_head = True                    # what comes now belongs to a head, not to a body
         self._is_whole = True                   # nothing of a request is outstanding
         self._bytes = 0                         # of the request that is coming in
+        self._bytes_max = MESSAGE_BYTES_MAX
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection, and close a quiet one when there are too many."""
@@ -114,12 +121,13 @@ class _Connection(HttpToolsProtocol):
             self._arm()
         if self._is_head and self._bytes > HEAD_BYTES_MAX:
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
-        elif self._bytes > MESSAGE_BYTES_MAX:
+        elif self._bytes > self._bytes_max:
             self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
         self._is_head, self._is_whole = True, False
+        self._bytes_max = MESSAGE_BYTES_MAX
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -136,6 +144,10 @@ class _Connection(HttpToolsProtocol):
             self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             raise _TooLarge
         self._is_head = False
+        if self.url.partition(b"?")[0] in FILE_PATHS:
+            self._bytes_max = FILE_MESSAGE_BYTES_MAX
+            self._disarm()
+            self._arm(FILE_SECONDS_MAX)
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -172,8 +184,10 @@ class _Connection(HttpToolsProtocol):
         """Say whether nothing is lost when the connection is closed."""
         return not self._is_busy and not self.transport.is_closing()
 
-    def _arm(self) -> None:
-        self._deadline = self.loop.call_later(self.request_seconds_max, self._too_slow)
+    def _arm(self, seconds_max: float | None = None) -> None:
+        self._deadline = self.loop.call_later(
+            seconds_max or self.request_seconds_max, self._too_slow,
+        )
 
     def _disarm(self) -> None:
         if self._deadline is not None:
