@@ -15,7 +15,7 @@ unexport UV_SYSTEM_PYTHON UV_TARGET UV_PREFIX UV_PROJECT VIRTUAL_ENV CONDA_PREFI
 unexport PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help setup dev test test-setup lint types docs bench bench-growth search-million month lock clean
+.PHONY: help setup dev test test-setup lint types docs bench bench-growth bench-imports search-million month lock clean
 
 help: ## print these words
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,9 @@ bench-growth: setup ## measure while the store grows to a million payments; take
 
 search-million: setup ## prove that searches and lists are quick with a million payments
 	@$(BIN)/python -m bench --growth 1000000 --reads $(ARGS)
+
+bench-imports: setup ## measure how long a statement of 100,000 lines takes; takes a while
+	@$(BIN)/python -m bench.imports $(ARGS)
 
 # Payments and days of the simulated month.
 PAYMENTS ?= 20000

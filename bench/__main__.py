@@ -21,11 +21,8 @@ from rich.console import Console
 from bench import pages, results
 from bench.growth import measure_growth
 from bench.plan import Options, measure
-from bench.processes import ROOT, BenchFailed
+from bench.processes import BenchFailed
 from hakika.store import embedded
-
-RESULTS = Path(__file__).parent / "results.json"
-PAGE = ROOT / "docs" / "performance.md"
 
 
 def main() -> int:
@@ -61,17 +58,12 @@ def main() -> int:
     finally:
         if not options.keep:
             shutil.rmtree(folder, ignore_errors=True)
+    part = ("reads" if options.reads else "growth") if options.growth else ""
+    whole = results.write(found, options.results, part=part)
+    pages.write_page(whole, options.page)
     if options.reads:
         return pages.show_reads(found, console)
-    known = results.read(options.results)
-    if options.growth:
-        found = known | {"growth": found}
-    elif "growth" in known:
-        found |= {"growth": known["growth"]}
-    results.write(found, options.results)
-    if "hakika" in found:
-        pages.write_page(found, options.page)
-    pages.show(found, console)
+    pages.show(whole, console)
     return 0
 
 
@@ -100,8 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--date", default="", help="the day to write on the page")
     add("--setting", action="append", default=[], metavar="HAKIKA_NAME=VALUE",
         help="a setting for Hakika; repeatable")
-    add("--results", type=Path, default=RESULTS, help="where the figures go")
-    add("--page", type=Path, default=PAGE, help="where the page for people goes")
+    add("--results", type=Path, default=results.PATH, help="where the figures go")
+    add("--page", type=Path, default=pages.PATH, help="where the page for people goes")
     add("--folder", type=Path, help="where databases and logs go meanwhile; left out: a new one")
     add("--keep", action="store_true", help="keep that folder in the end")
     return parser

@@ -29,13 +29,11 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import dict_row
 from rich.console import Console
 
-from bench import meters, processes, results, stand
+from bench import meters, pages, processes, results, stand
 from bench.processes import BenchFailed
 from bench.stand import SHORTCODE, Shop
 from hakika.domain.times import NAIROBI
 from hakika.store import embedded
-
-RESULTS = Path(__file__).parent / "results.json"
 
 FORMS = ("csv", "xlsx", "pdf")
 HISTORY_AT_ONCE = 5_000
@@ -280,8 +278,8 @@ def main() -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.imports", description=__doc__)
     parser.add_argument("--lines", type=int, default=100_000, help="of the statement")
-    parser.add_argument("--date", default="", help="the day to write on the page")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the figures go")
+    parser.add_argument("--results", type=Path, default=results.PATH, help="where the figures go")
+    parser.add_argument("--page", type=Path, default=pages.PATH, help="the page for people")
     options = parser.parse_args()
     console = Console(stderr=True)
     folder = Path(tempfile.mkdtemp(prefix="hakika-bench-"))
@@ -299,8 +297,7 @@ def main() -> int:
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    known = results.read(options.results)
-    results.write(known | {"imports": found}, options.results)
+    pages.write_page(results.write(found, options.results, part="imports"), options.page)
     return 0
 
 

@@ -11,7 +11,10 @@ from rich.table import Table
 
 from bench.finding import SEARCH_MS_MAX
 from bench.growth import PAGE_MS_MAX
+from bench.processes import ROOT
 from bench.results import PACKAGES, Results
+
+PATH = ROOT / "docs" / "performance.md"
 
 _SURROUNDINGS = ("simulator", "receiver", "load")
 
@@ -71,7 +74,9 @@ def _three(waited: Mapping[str, float]) -> str:
 
 
 def write_page(found: Results, path: Path) -> None:
-    """Write the page for people."""
+    """Write the page for people, once the bench itself was run."""
+    if "hakika" not in found:
+        return
     path.write_text("\n".join(_page(found)) + "\n", encoding="utf-8")
 
 
@@ -121,6 +126,9 @@ def _page(found: Results) -> Iterable[str]:
         "PostgreSQL's shared pages are counted once.",
         "",
         *_growth(found.get("growth", {})),
+        *_million(found.get("reads", {})),
+        *_imports(found.get("imports", {})),
+        *_month(found.get("month", {})),
         "## Conditions",
         "",
         *_conditions(conditions),
@@ -191,3 +199,56 @@ def _reads(growth: Mapping[str, Any]) -> Iterable[str]:
     yield f"|---|{'--:|' * len(growth)}"
     for name, figures in rows.items():
         yield f"| {name} | {' | '.join(figures)} |"
+
+
+def _million(reads: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what `make search-million` found: nothing, when that was never measured."""
+    if not reads:
+        return
+    yield "## The answer to somebody on the phone"
+    yield ""
+    yield from _reads(reads)
+    yield ""
+
+
+def _imports(found: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what `make bench-imports` found."""
+    if not found:
+        return
+    yield "## Statements"
+    yield ""
+    yield f"A statement of {found['lines']:,} lines, imported by the command and by the API. It is"
+    yield "*kept* when every line is durable and its fate certain. Payments that nobody had told of"
+    yield "are made after that, by the command itself or by a worker."
+    yield ""
+    yield "| file | by | kept after | all payments made after | memory, all processes |"
+    yield "|---|---|--:|--:|--:|"
+    for name, case in found["cases"].items():
+        for door, took in case.items():
+            made = f"{took['settled_after_seconds']} s" if took["payments_per_second"] else "–"
+            yield (
+                f"| {name} | {door} | {took['kept_after_seconds']} s | {made} | "
+                f"{took['peak_mb_together']} MB |"
+            )
+    yield ""
+    yield f"The yardstick took {found['yardstick_ms']:.0f} ms then."
+    yield ""
+
+
+def _month(found: Mapping[str, Any]) -> Iterable[str]:
+    """Yield what `make month` found."""
+    if not found:
+        return
+    cpu = ", ".join(f"{name} {seconds:.0f}" for name, seconds in found["cpu_seconds"].items())
+    yield "## A month"
+    yield ""
+    yield (
+        f"{found['payments']:,} orders in {found['days']} simulated days, with lost, doubled and "
+        "late callbacks, an outage"
+    )
+    yield (
+        f"and a day without M-Pesa's list, took {found['seconds']:.0f} s; then every day was green "
+        "and the books were the truth."
+    )
+    yield f"Seconds of CPU: {cpu}. The yardstick took {found['yardstick_ms']:.0f} ms."
+    yield ""

@@ -12,7 +12,12 @@ from typing import Any
 
 from bench.rounds import Round, Waits
 
+PATH = Path(__file__).parent / "results.json"
+
 Results = dict[str, Any]
+
+# What is measured by itself, beside the bench: each keeps its figures until it is measured again.
+PARTS = ("growth", "reads", "imports", "month")
 
 PACKAGES = ("hakika", "uvicorn", "fastapi", "psycopg", "aiohttp", "uvloop")
 
@@ -116,6 +121,12 @@ def read(path: Path) -> Results:
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 
 
-def write(found: Results, path: Path) -> None:
-    """Write the figures as JSON."""
-    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+def write(found: Results, path: Path, *, part: str = "") -> Results:
+    """Write the figures of the bench, or of one part, as JSON; return them with all the others."""
+    known = read(path)
+    if part:
+        whole = known | {part: found}
+    else:
+        whole = found | {name: known[name] for name in PARTS if name in known}
+    path.write_text(json.dumps(whole, indent=2) + "\n", encoding="utf-8")
+    return whole

@@ -20,7 +20,7 @@ import uvloop
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bench import meters
+from bench import meters, pages, results
 from bench.month.life import live
 from bench.month.plan import Plan
 from bench.month.verdict import Verdict, judge
@@ -64,6 +64,8 @@ def main() -> int:
     found["seconds_with_postgresql"] = round(time.monotonic() - began, 1)
     if options.json:
         sys.stdout.write(json.dumps(found, indent=2) + "\n")
+    if found["green"]:
+        pages.write_page(results.write(found, options.results, part="month"), options.page)
     _show(found, console)
     return 0 if found["green"] else EXIT_RED
 
@@ -93,7 +95,7 @@ async def _measured(
             } | {"orders, rounds, verdict": round(time.process_time(), 1)}
     return _document(plan, verdict) | {
         "seconds": round(time.monotonic() - began, 1), "lived_seconds": round(lived_seconds, 1),
-        "cpu_seconds": cpu,
+        "cpu_seconds": cpu, "yardstick_ms": round(meters.yardstick_ms(), 1),
     }
 
 
@@ -127,6 +129,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--payments", type=int, default=20_000, help="how many payers are asked")
     add("--days", type=_days, default=30, help=f"how many days, {DAYS_MIN} at least")
     add("--json", action="store_true", help="write what came of it to stdout as JSON")
+    add("--results", type=Path, default=results.PATH, help="where the figures go")
+    add("--page", type=Path, default=pages.PATH, help="where the page for people goes")
     add("--keep", action="store_true", help="keep the folder with the database and the logs")
     return parser
 
