@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -15,10 +15,11 @@ from hakika.domain.closing import (
     covered_to,
     damages,
     day_of,
-    differences,
+    of_day,
+    of_receipt,
     span_of,
 )
-from hakika.domain.discrepancy import Kind
+from hakika.domain.discrepancy import Difference, Kind
 from hakika.domain.ids import PaymentId
 from hakika.domain.money import Money
 from hakika.domain.reported import Reported
@@ -33,15 +34,28 @@ PAID = Row(
 )
 
 
+@dataclass(frozen=True)
+class Told:
+    """A day, and its receipts."""
+
+    day: Day
+    rows: tuple[Row, ...]
+
+
 def day(
     *rows: Row, stated: bool = True, listed_to: datetime | None = SPAN.end,
     reported: tuple[Reported, ...] = (),
-) -> Day:
-    return Day(DAY, "600966", rows, (), reported, listed_to, stated)
+) -> Told:
+    return Told(Day(DAY, "600966", (), reported, listed_to, stated), rows)
 
 
-def kinds(day_: Day, *damage: Damage) -> list[Kind]:
-    found = list(differences(day_, damage))
+def differences(told: Told, *damage: Damage) -> list[Difference]:
+    found = [each for row in told.rows for each in of_receipt(told.day, row, damage)]
+    return [*found, *of_day(told.day, found)]
+
+
+def kinds(told: Told, *damage: Damage) -> list[Kind]:
+    found = differences(told, *damage)
     return [each.kind for each in [*found, *damages(damage, found)]]
 
 

@@ -103,11 +103,26 @@ def summary_digest(summary: Mapping[str, Any]) -> str:
     return hashlib.sha256(orjson.dumps(summary, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-def movements_digest(movements: Iterable[Mapping[str, Any]]) -> str:
-    """Return the hash of a day's movements, in their order."""
-    digest = hashlib.sha256()
+class MovementsDigest:
+    """The hash of a day's movements, given one at a time in their order."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, movement: Mapping[str, Any]) -> None:
+        """Take the next movement."""
+        option = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
+        self._digest.update(orjson.dumps(movement, option=option))
+
+    def hexdigest(self) -> str:
+        """Return the hash of all that were given."""
+        return self._digest.hexdigest()
+
+
+def _movements_digest(movements: Iterable[Mapping[str, Any]]) -> str:
+    digest = MovementsDigest()
     for each in movements:
-        digest.update(orjson.dumps(each, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE))
+        digest.add(each)
     return digest.hexdigest()
 
 
@@ -128,7 +143,7 @@ def flaws(report: Report) -> Iterator[str]:
     if summary_digest(report.summary) != checkpoint.summary_sha256:
         yield "The summary is not the one that was signed."
     movements = report.movements
-    if movements is not None and movements_digest(movements) != checkpoint.movements_sha256:
+    if movements is not None and _movements_digest(movements) != checkpoint.movements_sha256:
         yield "The movements are not those that were signed."
 
 

@@ -106,7 +106,6 @@ class Day:
 
     day: date
     shortcode: str
-    rows: Sequence[Row]
     taken: Sequence[Taken]
     reported: Sequence[Reported]
     listed_to: datetime | None           # up to when M-Pesa's list covers the day; None: not at all
@@ -149,13 +148,14 @@ def covered_to(spans: Sequence[Span], day: Span) -> datetime | None:
     return min(reached, day.end) if reached > day.start else None
 
 
-def differences(day: Day, damage: Sequence[Damage]) -> Iterator[Difference]:
-    """Yield everything that is wrong with a short code's day, each thing once."""
-    edited = {each.receipt for each in damage if each.receipt}
-    found = [
-        each for row in day.rows if row.receipt not in edited for each in _of_receipt(day, row)
-    ]
-    yield from found
+def of_receipt(day: Day, row: Row, damage: Sequence[Damage]) -> Iterator[Difference]:
+    """Yield what is wrong with one receipt of a short code's day."""
+    if all(each.receipt != row.receipt for each in damage):
+        yield from _of_receipt(day, row)
+
+
+def of_day(day: Day, found: Sequence[Difference]) -> Iterator[Difference]:
+    """Yield what else is wrong with the day; `found` is what is wrong with its receipts."""
     for taken in day.taken:
         yield Difference(
             taken.kind, day.shortcode, taken.receipt, taken.words, receipt=taken.receipt,

@@ -6,6 +6,8 @@ likes, and the newest closing counts.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import structlog
 
 from hakika.domain import checkpoint, closing
-from hakika.domain.checkpoint import Checkpoint, Report, Signed
+from hakika.domain.checkpoint import Checkpoint, MovementsDigest, Report, Signed
 from hakika.domain.closing import Closing, Result, Span, closing_data, day_of, span_of
 from hakika.domain.discrepancy import Difference, Discrepancy, discrepancy_data
 from hakika.domain.errors import Conflict, Invalid, NotFound
@@ -175,7 +177,8 @@ async def report(rt: Runtime, owner: Owner, day: date) -> Report:
                 f"{day} was not closed yet.",
                 hint=f"Close it: `hakika close {day}`, or POST /v1/reconciliation/days/{day}.",
             )
-        moved = await _movements(tx, owner, span_of(day), found.sequence)
+        async with aclosing(_movements(tx, owner, day, found.sequence)) as movements:
+            moved = [each async for each in movements]
     return Report(found.signed, found.summary, moved)
 
 
@@ -256,12 +259,11 @@ def _balance(account: str, difference: Money) -> Money:
 
 
 async def _movements(
-    tx: Transaction, owner: Owner, span: Span, sequence: int,
-) -> list[dict[str, Any]]:
-    return [
-        posted_data(each)
-        for each in await read.movements(tx, owner, span, sequence=sequence)
-    ]
+    tx: Transaction, owner: Owner, day: date, sequence: int,
+) -> AsyncGenerator[dict[str, Any], None]:
+    async with aclosing(read.movements(tx, owner, span_of(day), sequence=sequence)) as postings:
+        async for each in postings:
+            yield posted_data(each)
 
 
 async def _signed(
@@ -269,11 +271,14 @@ async def _signed(
 ) -> Closing:
     day = date.fromisoformat(summary["day"])
     before = await store.newest(tx, owner)
-    moved = await _movements(tx, owner, span_of(day), summary["sequence"])
+    digest = MovementsDigest()
+    async with aclosing(_movements(tx, owner, day, summary["sequence"])) as movements:
+        async for each in movements:
+            digest.add(each)
     made = Checkpoint(
         owner.merchant_id, owner.livemode, before.number + 1 if before else 1, summary["day"],
         summary["result"], summary["sequence"], summary["link"], written(now.astimezone(UTC)),
-        checkpoint.summary_digest(summary), checkpoint.movements_digest(moved),
+        checkpoint.summary_digest(summary), digest.hexdigest(),
         before.signed.checkpoint.sha256 if before else checkpoint.FIRST,
     )
     signed: Signed = checkpoint.sign(made, private_key)

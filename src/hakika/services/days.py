@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -48,7 +48,8 @@ async def found(
                 read, expected=_expected(provider, tariffs, day),
                 charged=await store.charged(tx, owner, span, float_accounts(shortcode)),
             )
-        found += closing.differences(read, damage)
+        receipts = await _of_receipts(tx, owner, read, damage)
+        found += [*receipts, *closing.of_day(read, receipts)]
     return [*found, *closing.damages(damage, found)]
 
 
@@ -74,7 +75,7 @@ async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
         for each in await store.pulled(tx, owner, span, shortcode)
     ]
     return Day(
-        day, shortcode, await store.rows(tx, owner, span, shortcode, accounts),
+        day, shortcode,
         await store.taken(tx, owner, span, accounts),
         [
             reported for account in accounts if account in opened
@@ -83,6 +84,18 @@ async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
         ],
         closing.covered_to(listed, span), any(account.endswith(COLLECTING) for account in covered),
     )
+
+
+async def _of_receipts(
+    tx: Transaction, owner: Owner, day: Day, damage: Sequence[Damage],
+) -> list[Difference]:
+    """Return what is wrong with the day's receipts, which are looked at one by one."""
+    accounts = float_accounts(day.shortcode)
+    rows = store.rows(tx, owner, span_of(day.day), day.shortcode, accounts)
+    async with aclosing(rows):
+        return [
+            each async for row in rows for each in closing.of_receipt(day, row, damage)
+        ]
 
 
 async def _reported(

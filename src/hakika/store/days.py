@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
@@ -253,19 +254,19 @@ async def shortcodes(tx: Transaction, owner: Owner, span: Span) -> list[str]:
 
 async def rows(
     tx: Transaction, owner: Owner, span: Span, shortcode: str, accounts: Sequence[str],
-) -> list[Row]:
-    """Return every receipt of a short code's day, as each side has it."""
-    found = await tx.rows(_ROWS, _within(owner, span) | {
-        "shortcode": shortcode, "accounts": list(accounts),
-    })
-    return [
-        Row(
-            row["receipt"], row["happened_at"], _money(row["cents"]), _money(row["pulled"]),
-            _money(row["told"]), _money(row["line"]), row["lines"] or 0,
-            _payment_id(row["payment_id"] or row["paid_id"]), row["paid_id"] is not None,
-        )
-        for row in found
-    ]
+) -> AsyncGenerator[Row, None]:
+    """Yield every receipt of a short code's day, as each side has it.
+
+    It holds a cursor of `tx`: close it before the transaction ends, whatever happens.
+    """
+    values = _within(owner, span) | {"shortcode": shortcode, "accounts": list(accounts)}
+    async with aclosing(tx.walk("hakika_day", _ROWS, values)) as found:
+        async for row in found:
+            yield Row(
+                row["receipt"], row["happened_at"], _money(row["cents"]), _money(row["pulled"]),
+                _money(row["told"]), _money(row["line"]), row["lines"] or 0,
+                _payment_id(row["payment_id"] or row["paid_id"]), row["paid_id"] is not None,
+            )
 
 
 async def taken(
@@ -348,10 +349,15 @@ async def moved(
 
 async def movements(
     tx: Transaction, owner: Owner, span: Span, *, sequence: int,
-) -> list[Posted]:
-    """Return every posting of a day that was chained up to `sequence`, in order."""
-    found = await tx.rows(_MOVEMENTS, _within(owner, span) | {"sequence": sequence})
-    return [posted_of(row) for row in found]
+) -> AsyncGenerator[Posted, None]:
+    """Yield every posting of a day that was chained up to `sequence`, in order.
+
+    It holds a cursor of `tx`: close it before the transaction ends, whatever happens.
+    """
+    values = _within(owner, span) | {"sequence": sequence}
+    async with aclosing(tx.walk("hakika_movements", _MOVEMENTS, values)) as found:
+        async for row in found:
+            yield posted_of(row)
 
 
 async def head(tx: Transaction, owner: Owner) -> tuple[int, bytes]:
@@ -376,9 +382,10 @@ async def chain_after(
 
     It holds a cursor of `tx`: close it before the transaction ends, whatever happens.
     """
-    cursor = await tx.execute(_CHAIN, _whose(owner) | {"after": sequence})
-    async for row in cursor:
-        yield posted_of(row)
+    values = _whose(owner) | {"after": sequence}
+    async with aclosing(tx.walk("hakika_chain", _CHAIN, values)) as found:
+        async for row in found:
+            yield posted_of(row)
 
 
 def _taken_of(row: Mapping[str, Any]) -> Taken:

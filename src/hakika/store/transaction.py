@@ -7,7 +7,7 @@ and `Runtime` wraps each outgoing HTTP session with a check of it.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -39,6 +39,8 @@ _NAME = re.compile(r"%\((\w+)\)s")
 
 Connection = psycopg.AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
+
+WALKED_AT_ONCE = 2_000
 
 # What is opened around every use of the database, by a name for it: a span, or nothing.
 Around = Callable[[str], AbstractContextManager[object]]
@@ -100,6 +102,22 @@ class Transaction:
     ) -> list[DictRow]:
         """Return all rows."""
         return await (await self.execute(statement, values)).fetchall()
+
+    async def walk(
+        self, name: LiteralString, statement: LiteralString, values: Mapping[str, Any],
+    ) -> AsyncGenerator[DictRow, None]:
+        """Yield rows of which there may be too many to hold, some thousands at a time.
+
+        It holds a cursor, `name`: close it before the transaction ends, whatever happens.
+        """
+        query, names = positional(statement)
+        async with psycopg.AsyncRawServerCursor(
+            self.connection, name, row_factory=dict_row,
+        ) as cursor:
+            await cursor.execute(query, [values[name] for name in names])
+            while rows := await cursor.fetchmany(WALKED_AT_ONCE):
+                for row in rows:
+                    yield row
 
     async def rows_of_each(
         self, statement: LiteralString, several: Sequence[Mapping[str, Any]],
