@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -84,26 +84,27 @@ class Place:
 
 
 async def measure(
-    folder: Path, database_url: str, postmaster: int, *, lines: int, console: Console,
+    folder: Path, database_url: str, postmaster: int, *, lines: int, forms: Sequence[str],
+    console: Console,
 ) -> dict[str, Any]:
     """Return the figures of every case. Raises: BenchFailed."""
     console.print("setting up")
     shop = await stand.open_shop(folder, database_url, {"HAKIKA_LOG_LEVEL": "warning"})
     day = (datetime.now(NAIROBI) - timedelta(days=1)).date().isoformat()
-    files = await _files(folder, day, lines)
+    files = await _files(folder, day, lines, forms)
     environment = dict(shop.environment)
     place = Place(folder, postmaster, environment | {
         "HAKIKA_DATABASE_URL": make_conninfo(database_url, dbname="case"),
     })
     cases: dict[str, Any] = {}
-    for form in FORMS:
+    for form in forms:
         for told in (NOBODY_TOLD, KNOWN):
             name = f"{form}, {told}"
             console.print(name)
             await _copy(database_url, "known" if told == KNOWN else "hakika", "case")
             by_command = await _by_command(place, files[form])
             _say(console, by_command)
-            if "known" not in cases and told == NOBODY_TOLD and form == FORMS[0]:
+            if "known" not in cases and told == NOBODY_TOLD and form == forms[0]:
                 await _copy(database_url, "case", "known")
                 await _execute(make_conninfo(database_url, dbname="known"), _FORGET)
             await _copy(database_url, "known" if told == KNOWN else "hakika", "case")
@@ -122,7 +123,9 @@ def _say(console: Console, case: Mapping[str, Any]) -> None:
     console.print("  " + ", ".join(f"{name} {figure}" for name, figure in case.items()))
 
 
-async def _files(folder: Path, day: str, lines: int) -> dict[str, Path]:
+async def _files(
+    folder: Path, day: str, lines: int, forms: Sequence[str],
+) -> dict[str, Path]:
     """Return a day's statement in each form, made by the simulator."""
     log = folder / "simulator.log"
     async with processes.started(
@@ -132,7 +135,7 @@ async def _files(folder: Path, day: str, lines: int) -> dict[str, Path]:
         timeout = aiohttp.ClientTimeout(total=None)
         async with aiohttp.ClientSession(url, timeout=timeout) as http:
             await _make_day(http, day, lines)
-            return {form: await _file(http, folder, day, form) for form in FORMS}
+            return {form: await _file(http, folder, day, form) for form in forms}
 
 
 async def _make_day(http: aiohttp.ClientSession, day: str, lines: int) -> None:
@@ -278,6 +281,7 @@ def main() -> int:
     """Run the command line and return its exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.imports", description=__doc__)
     parser.add_argument("--lines", type=int, default=100_000, help="of the statement")
+    parser.add_argument("--forms", default=",".join(FORMS), help="of the files, such as csv,pdf")
     parser.add_argument("--results", type=Path, default=results.PATH, help="where the figures go")
     parser.add_argument("--page", type=Path, default=pages.PATH, help="the page for people")
     options = parser.parse_args()
@@ -288,7 +292,8 @@ def main() -> int:
         try:
             postmaster = int((folder / "postgres/data-18/postmaster.pid").read_text().split()[0])
             found = asyncio.run(measure(
-                folder, server.url, postmaster, lines=options.lines, console=console,
+                folder, server.url, postmaster, lines=options.lines,
+                forms=options.forms.split(","), console=console,
             ))
         finally:
             server.stop()
