@@ -5,10 +5,11 @@ from starlette.responses import Response
 
 from hakika_simulator import results
 from hakika_simulator.clock import stamp
-from hakika_simulator.conversations import Answer, converse, read_question
-from hakika_simulator.fields import json_body
+from hakika_simulator.conversations import body_from, converse
+from hakika_simulator.envelopes import Answer
+from hakika_simulator.fields import Fields
 from hakika_simulator.ledger import ACCOUNT_NAMES
-from hakika_simulator.oauth import consumer_key_of
+from hakika_simulator.questions import read_question
 from hakika_simulator.refusals import invalid_field, invalid_token_of_balance
 from hakika_simulator.simulation import Simulation, simulation_of
 from hakika_simulator.sms import plain_shillings
@@ -19,12 +20,9 @@ EMPTY_ACCOUNT = "Organization Settlement Account"
 async def query(request: Request) -> Response:
     """POST /mpesa/accountbalance/v1/query."""
     simulation = simulation_of(request)
-    consumer_key_of(request, invalid_token_of_balance)
+    fields = Fields(await body_from(request, "balance", invalid_token_of_balance), invalid_field)
     question = read_question(
-        await json_body(request),
-        command="AccountBalance",
-        refuse=invalid_field,
-        production=simulation.settings.production,
+        fields, command="AccountBalance", production=simulation.settings.production
     )
 
     def answer() -> Answer:
@@ -35,9 +33,10 @@ async def query(request: Request) -> Response:
                 {"Key": "AccountBalance", "Value": told},
                 {"Key": "BOCompletedTime", "Value": stamp(simulation.clock.now())},
             ),
+            in_strings=True,
         )
 
-    return converse(simulation, question, answer, in_strings=True)
+    return await converse(simulation, "balance", question, answer)
 
 
 def _told(simulation: Simulation, shortcode: str) -> str:

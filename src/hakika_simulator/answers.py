@@ -11,19 +11,19 @@ from starlette.types import Receive, Scope, Send
 
 from hakika_simulator.numbers import Answer
 from hakika_simulator.outages import Outage
-from hakika_simulator.refusals import Refused, failed, invalid_token
+from hakika_simulator.refusals import (
+    Refused,
+    TooFast,
+    failed,
+    internal_error,
+    invalid_field,
+    invalid_token,
+)
 from hakika_simulator.server import transport_of
 from hakika_simulator.simulation import simulation_of
 
 HANG_SECONDS = 90.0  # real seconds: a client's patience does not run faster
 HUGE_BYTES = 10 * 1024 * 1024
-SPIKE_ARREST = {
-    "fault": {
-        "faultstring": "Spike arrest violation. Allowed rate : MessageRate{messagesPerPeriod=5,"
-        " periodInMicroseconds=60000000, maxBurstMessageCount=1.0}",
-        "detail": {"errorcode": "policies.ratelimit.SpikeArrestViolation"},
-    }
-}
 ENVELOPE = {
     "Envelope": {
         "Body": {
@@ -42,12 +42,19 @@ FIREWALL_PAGE = (
     " 1215000420241014-94308920931847437</body></html>"
 )
 ACCEPTED = "Success. Request accepted for processing"
+IDS = ("CheckoutRequestID", "ConversationID")
 
 
 async def answer_refusal(request: Request, refusal: Exception) -> Response:
     """Answer a request with the refusal it ran into."""
     assert isinstance(refusal, Refused)
     return _e1(request, refusal.status, refusal.code, refusal.message)
+
+
+async def answer_too_fast(_: Request, problem: Exception) -> Response:
+    """Answer an app that calls operators' APIs faster than it may."""
+    assert isinstance(problem, TooFast)
+    return spike_arrest(calls=problem.per_second, seconds=1, burst=problem.burst)
 
 
 async def answer_not_found(request: Request, _: Exception) -> Response:
@@ -65,9 +72,14 @@ def outage_page(status: int) -> Response:
     return HTMLResponse(FIREWALL_PAGE, status)
 
 
-def spike_arrest() -> Response:
-    """Return the gateway's 429."""
-    return JSONResponse(SPIKE_ARREST, 429)
+def spike_arrest(*, calls: float = 5, seconds: int = 60, burst: float = 1) -> Response:
+    """Return the gateway's 429, which tells the limit that was passed."""
+    text = (
+        f"Spike arrest violation. Allowed rate : MessageRate{{messagesPerPeriod={calls:g},"
+        f" periodInMicroseconds={seconds * 1_000_000}, maxBurstMessageCount={burst:.1f}}}"
+    )
+    detail = {"errorcode": "policies.ratelimit.SpikeArrestViolation"}
+    return JSONResponse({"fault": {"faultstring": text, "detail": detail}}, 429)
 
 
 def during_outage(outage: Outage) -> Response:
@@ -87,14 +99,12 @@ def push_outage(mode: str) -> Response:
 
 
 def answer_unexecuted(answer: Answer) -> Response:
-    """Return the answer to a push that rings no phone.
+    """Return the answer to a call that is not executed, or so it says.
 
     Raises:
         Refused: the answer is a plain refusal.
     """
     match answer:
-        case Answer.BUSY | Answer.NO_MERCHANT | Answer.STALE_TOKEN:
-            raise _refusal(answer)
         case Answer.CLOSED:
             return Disconnection(reset=False)
         case Answer.SPIKE_ARREST:
@@ -106,13 +116,14 @@ def answer_unexecuted(answer: Answer) -> Response:
             return JSONResponse(ENVELOPE, 500)
         case Answer.FORBIDDEN_HTML:
             return outage_page(403)
-        case _:
-            assert answer is Answer.EMPTY, answer
+        case Answer.EMPTY:
             return Response(status_code=500)
+        case _:
+            raise _refusal(answer)
 
 
 def answer_executed(answer: Answer, ack: dict[str, str]) -> Response:
-    """Return the answer to a push that was executed, whose good answer would be `ack`."""
+    """Return the answer to a call that was executed, whose good answer would be `ack`."""
     match answer:
         case Answer.RESET:
             return Disconnection(reset=True)
@@ -131,9 +142,18 @@ def _refusal(answer: Answer) -> Refused:
         case Answer.BUSY:
             text = "System is busy. Please try again in few minutes."
             return Refused(500, "500.003.02", text)
+        case Answer.QUOTA:
+            return Refused(500, "500.003.03", "Quota Violation")
+        case Answer.MAINTENANCE:
+            return Refused(500, "500.002.1001", "Service is currently under maintenance")
+        case Answer.INTERNAL_ERROR:
+            return internal_error()
+        case Answer.REFUSED:
+            return invalid_field("PartyB")
         case Answer.NO_MERCHANT:
             return failed("Merchant does not exist")
         case _:
+            assert answer is Answer.STALE_TOKEN, answer
             return invalid_token()
 
 
@@ -145,7 +165,7 @@ def _ack_body(answer: Answer, ack: dict[str, str]) -> str:
         case Answer.HUGE:
             return json.dumps(ack | {"CustomerMessage": ACCEPTED.ljust(HUGE_BYTES, ".")})
         case Answer.WITHOUT_ID:
-            return json.dumps({k: v for k, v in ack.items() if k != "CheckoutRequestID"})
+            return json.dumps({k: v for k, v in ack.items() if k not in IDS})
         case _:
             return good
 

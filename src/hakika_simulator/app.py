@@ -18,18 +18,22 @@ from hakika_simulator import (
     account_balance,
     answers,
     asked,
+    b2b,
+    b2c,
     c2b,
     control,
     history,
     oauth,
     phone_page,
+    planned_faults,
     portal,
     pull,
+    reversals,
     statement_page,
     status,
     stk,
 )
-from hakika_simulator.refusals import Refused
+from hakika_simulator.refusals import Refused, TooFast
 from hakika_simulator.server import serving
 from hakika_simulator.settings import Settings
 from hakika_simulator.simulation import build, simulation_of
@@ -60,6 +64,10 @@ DARAJA = [
     _daraja("/mpesa/c2b/v2/registerurl", c2b.register_v2),
     _daraja("/mpesa/c2b/v1/simulate", c2b.simulate),
     _daraja("/mpesa/c2b/v2/simulate", c2b.simulate),
+    _daraja("/mpesa/b2c/v1/paymentrequest", b2c.pay_v1),
+    _daraja("/mpesa/b2c/v3/paymentrequest", b2c.pay_v3),
+    _daraja("/mpesa/b2b/v1/paymentrequest", b2b.pay),
+    _daraja("/mpesa/reversal/v1/request", reversals.request_reversal),
     _daraja("/mpesa/transactionstatus/v1/query", status.query),
     _daraja("/mpesa/accountbalance/v1/query", account_balance.query),
     _daraja("/pulltransactions/v1/register", pull.register),
@@ -106,6 +114,9 @@ CONTROL = [
     Route("/_simulator/certificate", control.show_certificate),
     Route("/_simulator/operators/{name}", control.put_operator, methods=["PUT"]),
     Route("/_simulator/operators/{name}/unlock", control.unlock_operator, methods=["POST"]),
+    Route("/_simulator/faults", planned_faults.plan, methods=["POST"]),
+    Route("/_simulator/faults", planned_faults.show, methods=["GET"]),
+    Route("/_simulator/faults", planned_faults.clear, methods=["DELETE"]),
     Route("/_simulator/forge", control.forge_callback, methods=["POST"]),
     Route("/_simulator/tokens/expire", control.expire_tokens, methods=["POST"]),
     Route("/_simulator/reset", control.reset, methods=["POST"]),
@@ -126,6 +137,7 @@ def create_app(settings: Settings) -> Starlette:
         lifespan=lifespan,
         exception_handlers={
             Refused: answers.answer_refusal,
+            TooFast: answers.answer_too_fast,
             asked.Misasked: asked.answer_misasked,
             404: answers.answer_not_found,
             405: answers.answer_wrong_method,

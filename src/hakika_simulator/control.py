@@ -49,6 +49,7 @@ async def show_settled(request: Request) -> Response:
         {
             "open_prompts": simulation.payments.count_open(),
             "open_c2b": simulation.arrivals.count_waiting(),
+            "open_instructions": simulation.instructions.count_open(),
             "pending_callbacks": simulation.callbacks.count_pending(),
         }
     )

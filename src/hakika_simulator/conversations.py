@@ -1,155 +1,135 @@
 """Calls that are answered twice: an ack at once, and the result later at a ResultURL.
 
-Transaction Status and Account Balance are such calls (daraja.md 5.8, 5.9, 6.2, 7.2). Every id is
-fresh: the result bears those of its ack. What a QueueTimeOutURL gets is documented nowhere; here
-it is a `Result` whose ResultType 1 says that more may come.
+All calls under an operator's name are such: here are those that ask something (Transaction
+Status, Account Balance; daraja.md 5.8, 5.9), and what they share with those that move money
+(`commands.py`): the limit on their rate, and the ack. Every id is fresh: the result bears those
+of its ack.
 """
 
-import json
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 
-from starlette.responses import JSONResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
-from hakika_simulator import results
-from hakika_simulator.callback_plans import PlannedCallback
-from hakika_simulator.fields import SHORTCODE, Fields
-from hakika_simulator.refusals import Refused
-from hakika_simulator.simulation import Simulation
+from hakika_simulator import answers, results
+from hakika_simulator.envelopes import Answer, Conversation
+from hakika_simulator.faults import ANSWERS, NO_FAULT, Fault
+from hakika_simulator.fields import json_body
+from hakika_simulator.numbers import NOT_EXECUTED
+from hakika_simulator.numbers import Answer as Reaction
+from hakika_simulator.oauth import consumer_key_of
+from hakika_simulator.questions import Question
+from hakika_simulator.refusals import Refused, TooFast, spike_arrested
+from hakika_simulator.result_plans import (
+    RESULT_AFTER_TIMEOUT_SECONDS,
+    RESULT_SECONDS,
+    Told,
+    plan_notice,
+    plan_results,
+)
+from hakika_simulator.simulation import Simulation, simulation_of
 
-RESULT_SECONDS = 1.0
-RESULT_AFTER_TIMEOUT_SECONDS = 5.0
-NAME_LENGTH_MAX = 100
-REMARKS_LENGTH_MAX = 100
-CREDENTIAL_LENGTH_MAX = 1000
-IDENTIFIER_TYPES = re.compile("[124]")
 ACCEPTED = "Accept the service request successfully."
-TIMEOUT_ADDRESS = "https://internalapi.safaricom.co.ke/mpesa/abresults/v1/submit"
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What both calls have in common."""
-
-    initiator: str
-    credential: str
-    shortcode: str
-    result_url: str
-    timeout_url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A result's own part: a code, and the parameters if all went well."""
-
-    code: str
-    parameters: tuple[dict[str, Any], ...] = ()
-    reference: dict[str, Any] | None = None
-    text: str | None = None
-
-
-def read_question(
-    body: dict[str, Any], *, command: str, refuse: Callable[[str], Refused], production: bool
-) -> Question:
-    """Return what a body asks.
+async def body_from(request: Request, api: str, stale: Callable[[], Refused]) -> dict[str, Any]:
+    """Return the body of an operator's call, if its app may call now.
 
     Raises:
-        Refused: a field is wrong; nothing was asked.
+        Refused: its token is no good, or it calls too fast.
+        TooFast: the same, to be answered 429.
     """
-    fields = Fields(body, refuse)
-    initiator = fields.short("Initiator", NAME_LENGTH_MAX)
-    credential = fields.short("SecurityCredential", CREDENTIAL_LENGTH_MAX)
-    fields.text("CommandID", re.compile(command))
-    shortcode = fields.text("PartyA", SHORTCODE)
-    fields.text("IdentifierType", IDENTIFIER_TYPES)
-    result_url = fields.url("ResultURL", production=production)
-    timeout_url = fields.url("QueueTimeOutURL", production=production)
-    fields.short("Remarks", REMARKS_LENGTH_MAX)
-    return Question(initiator, credential, shortcode, result_url, timeout_url)
+    simulation = simulation_of(request)
+    app = consumer_key_of(request, stale)
+    body = await json_body(request)
+    switches = simulation.switchboard.now
+    if switches.calls_per_second is None:
+        return body
+    per_second, burst = switches.calls_per_second, switches.calls_burst
+    now = simulation.clock.real_now()
+    if simulation.call_rates.admits(app, api, per_second=per_second, burst=burst, now=now):
+        return body
+    if switches.spike_answer == "429":
+        raise TooFast(per_second=per_second, burst=burst)
+    raise spike_arrested()
 
 
-def converse(
-    simulation: Simulation, question: Question, answer: Callable[[], Answer], *, in_strings: bool
+async def converse(
+    simulation: Simulation,
+    api: str,
+    question: Question,
+    answer: Callable[[], Answer],
+    *,
+    originator_id: str | None = None,
 ) -> Response:
     """Acknowledge a question and have its result sent, a second from now.
 
-    `answer` is asked only if the operator may ask. `in_strings` writes codes as JSON strings.
+    `answer` is asked only if the operator may ask. An `originator_id` takes the place of a fresh
+    one.
     """
     now = simulation.clock.now()
-    originator_id = simulation.identifiers.gateway_request_id()
-    conversation_id = simulation.identifiers.conversation_id(now)
-    forced = simulation.switchboard.now.result_code
-    with simulation.storage.transaction():
-        checked = simulation.operators.check(question.initiator, question.credential)
-        code = checked if checked != results.PAID or forced is None else forced
-        found = answer() if code == results.PAID else Answer(code)
-        envelope = {
-            "ResultType": 0,
-            "ResultCode": int(found.code) if found.code.isdigit() else found.code,
-            "ResultDesc": found.text or results.text_of_operator_call(found.code),
-            "OriginatorConversationID": originator_id,
-            "ConversationID": conversation_id,
-            "TransactionID": simulation.identifiers.placeholder_receipt(now),
-        }
-        if in_strings and found.code == results.PAID:
-            envelope |= {"ResultType": "0", "ResultCode": "0"}
-        told = PlannedCallback(
-            checkout_request_id=conversation_id,
-            url=question.result_url,
-            body=_body(envelope, found, spaced=simulation.switchboard.now.result_keys_spaced),
-            kind="result",
-            due_at=now + simulation.clock.seconds(RESULT_SECONDS),
-        )
-        kept = simulation.callbacks.keep(_planned(simulation, question, told, envelope))
-    simulation.callbacks.arm(kept)
-    return JSONResponse(
-        {
-            "OriginatorConversationID": originator_id,
-            "ConversationID": conversation_id,
-            "ResponseCode": "0",
-            "ResponseDescription": ACCEPTED,
-        }
+    fault = simulation.faults.planned(api, None) or NO_FAULT
+    fault = fault.filled_by(simulation.switchboard.now)
+    conversation = Conversation(
+        conversation_id=simulation.identifiers.conversation_id(now),
+        originator_id=originator_id or simulation.identifiers.gateway_request_id(),
+        result_url=question.result_url,
+        timeout_url=question.timeout_url,
+        placeholder=simulation.identifiers.placeholder_receipt(now),
     )
+    if fault.is_accepted:
+        with simulation.storage.transaction():
+            checked = simulation.operators.check(question.initiator, question.credential)
+            if checked == results.PAID:
+                forced = fault.result_code
+                told = Told(answer(), None if forced is None else Answer(forced))
+            else:
+                told = Told(Answer(checked))
+            kept = simulation.callbacks.keep(_plan(simulation, conversation, told, fault, now))
+        if fault.is_told_before_answer:
+            await simulation.callbacks.wait_for(kept)
+        else:
+            simulation.callbacks.arm(kept)
+    return acknowledge(simulation, fault, conversation.conversation_id, conversation.originator_id)
 
 
-def _planned(
-    simulation: Simulation, question: Question, told: PlannedCallback, envelope: dict[str, Any]
-) -> list[PlannedCallback]:
-    switch = simulation.switchboard.now.queue_timeout
-    if switch is None:
-        return [told]
-    waiting = envelope | {
-        "ResultType": 1,
-        "ResultCode": int(results.TRAFFIC_BLOCKED),
-        "ResultDesc": results.text_of_operator_call(results.TRAFFIC_BLOCKED),
+def acknowledge(
+    simulation: Simulation, fault: Fault, conversation_id: str, originator_id: str
+) -> Response:
+    """Return what the caller gets to read, whatever became of the call.
+
+    Raises:
+        Refused: a refusal is what the fault has the caller read.
+    """
+    ack = {
+        "ConversationID": conversation_id,
+        "OriginatorConversationID": originator_id,
+        "ResponseCode": "0",
+        "ResponseDescription": ACCEPTED,
     }
-    notice = replace(
+    reaction = ANSWERS[fault.answer]
+    luck = simulation.identifiers.chance(f"answer {conversation_id}")
+    if reaction is Reaction.ACK and luck * 100 < simulation.switchboard.now.answers_off:
+        reaction = Reaction.RESET
+    if reaction in NOT_EXECUTED:
+        return answers.answer_unexecuted(reaction)
+    return answers.answer_executed(reaction, ack)
+
+
+def _plan(
+    simulation: Simulation, conversation: Conversation, told: Told, fault: Fault, now: float
+) -> list[Any]:
+    clock = simulation.clock
+    at = now + clock.seconds(RESULT_SECONDS if fault.seconds is None else fault.seconds)
+    queued = RESULT_AFTER_TIMEOUT_SECONDS if fault.queue_timeout is not None else 0.0
+    planned = plan_results(
+        conversation,
         told,
-        url=question.timeout_url,
-        body=json.dumps({"Result": waiting}, separators=(",", ":")),
-        kind="timeout",
+        fault,
+        simulation.switchboard.now,
+        clock,
+        at=at + clock.seconds(queued),
+        luck=simulation.identifiers.chance(f"result {conversation.conversation_id}"),
     )
-    if switch == "only":
-        return [notice]
-    later = told.due_at + simulation.clock.seconds(RESULT_AFTER_TIMEOUT_SECONDS)
-    return [notice, replace(told, due_at=later)]
-
-
-def _body(envelope: dict[str, Any], answer: Answer, *, spaced: bool) -> str:
-    told = dict(envelope)
-    if answer.parameters:
-        listed = [_spaced(item) if spaced else item for item in answer.parameters]
-        told["ResultParameters"] = {"ResultParameter": listed}
-    told["ReferenceData"] = {
-        "ReferenceItem": answer.reference
-        or {"Key": "QueueTimeoutURL", "Value": TIMEOUT_ADDRESS}
-    }
-    return json.dumps({"Result": told}, separators=(",", ":"))
-
-
-def _spaced(item: dict[str, Any]) -> dict[str, Any]:
-    """Return an item whose key is written in words, as older payloads have it."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", item["Key"])
-    return item | {"Key": words}
+    return plan_notice(conversation, fault, at=at) + planned

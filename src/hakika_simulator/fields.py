@@ -15,8 +15,10 @@ from starlette.requests import Request
 
 from hakika_simulator.refusals import Refused
 
+RECEIPT = re.compile(r"[A-Z0-9]{10}")
 SHORTCODE = re.compile(r"\d{5,7}")
 WHOLE = re.compile(r"[0-9]{1,9}")
+POSITIVE = re.compile(r"[1-9][0-9]{0,8}")
 AMOUNT_SHILLINGS_MAX = 250_000
 BANNED_WORDS = re.compile(r"m-?pesa|safaricom|exe|cmd|sql|sequel|quer(y|ies)", re.IGNORECASE)
 TUNNELS = re.compile(r"ngrok|mockbin|requestbin", re.IGNORECASE)
@@ -37,13 +39,21 @@ class Fields:
             raise self.refuse(name)
         return text
 
-    def short(self, name: str, length_max: int) -> str:
-        """Return a field that must be there and no longer than `length_max`."""
+    def short(self, name: str, length_max: int, *, length_min: int = 1) -> str:
+        """Return a field that must be there, from `length_min` to `length_max` signs long."""
         value = self.body.get(name)
         text = str(value).strip() if type(value) in (str, int) else ""
-        if not 0 < len(text) <= length_max:
+        if not length_min <= len(text) <= length_max:
             raise self.refuse(name)
         return text
+
+    def optional(self, name: str, length_max: int) -> str:
+        """Return a field that may be missing or empty, but not longer than `length_max`."""
+        return "" if self.body.get(name) in (None, "") else self.short(name, length_max)
+
+    def cents(self, name: str) -> int:
+        """Return an amount of whole shillings, in cents, whatever limits M-Pesa itself has."""
+        return int(self.text(name, POSITIVE)) * 100
 
     def shillings(self, name: str) -> int:
         """Return an amount of whole shillings within M-Pesa's limits."""

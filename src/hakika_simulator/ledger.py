@@ -25,15 +25,19 @@ ACCOUNT_NAMES = {
     MERCHANT: "Merchant Account",
 }
 CHARGE_TO_PAYBILL, CHARGE_TO_TILL = "Pay Bill Charge", "Pay merchant Charge"
-GIVERS = (UTILITY, MERCHANT, WORKING)
-TAKERS = (WORKING, CHARGES_PAID, BANK)
+CHARGE_OF_PAYOUT = "Business Payment Charge"
+GIVERS = (UTILITY, MERCHANT, WORKING, BANK)
+TAKERS = (WORKING, UTILITY, CHARGES_PAID, BANK)
+# The portal brings money in from a bank to these only.
+DEPOSITED_ON = (WORKING, UTILITY)
 
 COLUMNS = (
-    "number, receipt, kind, shortcode, account, cents, started_at, at, phone, reference, linked"
+    "number, receipt, kind, shortcode, account, cents, started_at, at, phone, reference, linked,"
+    " command, other_party"
 )
 ADD = (
     "insert into movements (receipt, kind, shortcode, account, cents, started_at, at, phone,"
-    " reference, linked) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " reference, linked, command, other_party) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 SELECT = f"select {COLUMNS} from movements"
 
@@ -46,13 +50,17 @@ class CannotMove(ValueError):
     """The money is not there, or may not go that way; nothing moved."""
 
 
+class ReversedBefore(CannotMove):
+    """The payment was given back before; nothing moved."""
+
+
 @dataclass(frozen=True, slots=True)
 class Movement:
     """One line on one account. Times are seconds since 1970."""
 
     number: int
     receipt: str
-    kind: str  # stk, c2b, charge, reversal or float
+    kind: str  # stk, c2b, b2c, b2b, charge, reversal or float
     shortcode: str  # whose account: the pay bill or the till
     account: str
     cents: int  # in if positive, out if negative
@@ -61,6 +69,8 @@ class Movement:
     phone: str | None
     reference: str  # the payer's account number, a charge's name, or a float's other account
     linked: str | None  # the receipt that a reversal undoes
+    command: str | None  # the CommandID of a B2C or B2B
+    other_party: str | None  # the other business of a B2B: "600123 - DUKA"
 
     @property
     def is_to_till(self) -> bool:
@@ -85,6 +95,24 @@ class Collection:
     def account(self) -> str:
         """The receiver's account that it goes to."""
         return MERCHANT if self.is_to_till else UTILITY
+
+
+@dataclass(frozen=True, slots=True)
+class Disbursement:
+    """Money that a business sends to a person, or to another business."""
+
+    command: str
+    shortcode: str
+    account: str  # of the business that sends
+    cents: int
+    charge_cents: int
+    reference: str
+    started_at: float
+    at: float
+    phone: str | None = None
+    taker: tuple[str, str] | None = None  # the other business's short code, and its account
+    taker_name: str = ""
+    giver_name: str = ""
 
 
 class Ledger:
@@ -114,26 +142,48 @@ class Ledger:
                   it.phone, it.reference, None)
         charge = round(it.cents * self._switchboard.now.charge_percent / 100)
         if charge:
-            off = it.account if self._switchboard.now.charges_off_collections else CHARGES_PAID
-            self._balances.open((it.shortcode, off), "shortcode")
-            self._balances.move((it.shortcode, off), THE_TREASURY, charge)
-            self._add(receipt, "charge", it.shortcode, off, -charge, it.at, it.at,
-                      None, _charge_name(it), None)
+            self._charge(receipt, it.shortcode, it.account, charge, _charge_name(it), at=it.at)
         return receipt
 
+    def disburse(self, disbursement: Disbursement) -> Movement:
+        """Send money out, and take M-Pesa's charge; return the sender's line.
+
+        Raises:
+            CannotMove: the account has too little.
+        """
+        it = disbursement
+        off_account = self._switchboard.now.charges_off_collections
+        self._require(it.shortcode, it.account, it.cents + it.charge_cents * off_account)
+        receipt = self._identifiers.receipt(it.at)
+        kind = "b2b" if it.phone is None else "b2c"
+        taker = it.taker or self._wallets.open(it.phone or "")
+        if it.taker is not None:
+            self._balances.open(it.taker, "shortcode")
+        self._balances.move((it.shortcode, it.account), taker, it.cents)
+        number = self._add(receipt, kind, it.shortcode, it.account, -it.cents, it.started_at, it.at,
+                           it.phone, it.reference, None, it.command, it.taker_name or None)
+        if it.taker is not None:
+            self._add(receipt, kind, *it.taker, it.cents, it.started_at, it.at,
+                      None, it.reference, None, it.command, it.giver_name)
+        if it.charge_cents:
+            self._charge(receipt, it.shortcode, it.account, it.charge_cents, CHARGE_OF_PAYOUT,
+                         at=it.at)
+        return self._numbered(number)
+
     def reverse(self, receipt: str, *, at: float) -> Movement:
-        """Give a collection back to its payer, as a person does on the portal; return the line.
+        """Give a collection back to its payer; return the line.
 
         Raises:
             NoSuchReceipt: it is no collection's.
-            CannotMove: it was given back before, or the account has too little.
+            ReversedBefore: it was given back before.
+            CannotMove: the account has too little.
         """
         found = self.collection(receipt)
         if found is None:
             raise NoSuchReceipt(f"no collection has the receipt {receipt}")
         assert found.phone is not None
         if self.reversal_of(receipt) is not None:
-            raise CannotMove(f"{receipt} was reversed before")
+            raise ReversedBefore(f"{receipt} was reversed before")
         self._require(found.shortcode, found.account, found.cents)
         self._balances.move(
             (found.shortcode, found.account), self._wallets.open(found.phone), found.cents
@@ -145,15 +195,21 @@ class Ledger:
         return self._numbered(number)
 
     def move_float(self, shortcode: str, giver: str, taker: str, cents: int, *, at: float) -> str:
-        """Move a business's own money to another of its accounts or its bank; return the receipt.
+        """Move a business's own money between its accounts and its bank; return the receipt.
 
         Raises:
             CannotMove: the account has too little, or such money never goes that way.
         """
-        if giver not in GIVERS or taker not in TAKERS or giver == taker:
+        may_not = giver == BANK and taker not in DEPOSITED_ON
+        if giver not in GIVERS or taker not in TAKERS or giver == taker or may_not:
             raise CannotMove(f"money does not go from {giver} to {taker}")
-        self._require(shortcode, giver, cents)
         receipt = self._identifiers.receipt(at)
+        if giver == BANK:
+            self._balances.open((shortcode, taker), "shortcode")
+            self._balances.move(THE_TREASURY, (shortcode, taker), cents)
+            self._add(receipt, "float", shortcode, taker, cents, at, at, None, BANK, None)
+            return receipt
+        self._require(shortcode, giver, cents)
         self._add(receipt, "float", shortcode, giver, -cents, at, at, None, taker, None)
         if taker == BANK:
             self._balances.move((shortcode, giver), THE_TREASURY, cents)
@@ -168,18 +224,20 @@ class Ledger:
         sql = f"{SELECT} where receipt = ? and kind in ('stk', 'c2b')"
         return _movement(self._storage.row(sql, receipt))
 
-    def find(self, receipt: str) -> Movement | None:
-        """Return the first line with this receipt, or None."""
-        return _movement(
-            self._storage.row(f"{SELECT} where receipt = ? order by number limit 1", receipt)
+    def find(self, receipt: str, shortcodes: Sequence[str]) -> Movement | None:
+        """Return the first line with this receipt on an account of these short codes, or None."""
+        sql = (
+            f"{SELECT} where receipt = ? and shortcode in ({_marks(shortcodes)})"
+            " order by number limit 1"
         )
+        return _movement(self._storage.row(sql, receipt, *shortcodes))
 
     def reversal_of(self, receipt: str) -> Movement | None:
         """Return the line that gave a collection back, or None."""
         return _movement(self._storage.row(f"{SELECT} where linked = ?", receipt))
 
     def charge_cents(self, receipt: str) -> int:
-        """Return what M-Pesa charged for a payment."""
+        """Return what M-Pesa charged for a payment or a payout."""
         sql = "select coalesce(-sum(cents), 0) from movements where receipt = ? and kind = 'charge'"
         return self._storage.number(sql, receipt)
 
@@ -252,8 +310,17 @@ class Ledger:
         if self.balance_cents(shortcode, account) < cents:
             raise CannotMove(f"{shortcode} has less than {cents} cents on {account}")
 
+    def _charge(
+        self, receipt: str, shortcode: str, account: str, cents: int, name: str, *, at: float
+    ) -> None:
+        off = account if self._switchboard.now.charges_off_collections else CHARGES_PAID
+        self._balances.open((shortcode, off), "shortcode")
+        self._balances.move((shortcode, off), THE_TREASURY, cents)
+        self._add(receipt, "charge", shortcode, off, -cents, at, at, None, name, None)
+
     def _add(self, *values: Any) -> int:
-        return self._storage.insert(ADD, *values)
+        missing = ADD.count("?") - len(values)
+        return self._storage.insert(ADD, *values, *[None] * missing)
 
     def _numbered(self, number: int) -> Movement:
         found = _movement(self._storage.row(f"{SELECT} where number = ?", number))

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from hakika_simulator.ledger import Collection, Movement
 from hakika_simulator.payments import Payment
 from hakika_simulator.settings import Settings
-from hakika_simulator.sms import message_after, message_of_payment, message_of_reversal
+from hakika_simulator.sms import (
+    message_after,
+    message_of_payment,
+    message_of_payout,
+    message_of_reversal,
+)
 from hakika_simulator.storage import Storage
 from hakika_simulator.wallets import Wallets
 
@@ -49,6 +54,16 @@ class Messages:
             balance_cents=self._wallets.balance_cents(payment.phone),
         )
         self.write(payment.phone, text, at=payment.at)
+
+    def write_payout(self, payout: Movement) -> None:
+        """Tell the payee what a business sent, inside the caller's transaction."""
+        assert payout.phone is not None
+        text = message_of_payout(
+            payout,
+            organisation=self._settings.organisation(payout.shortcode),
+            balance_cents=self._wallets.balance_cents(payout.phone),
+        )
+        self.write(payout.phone, text, at=payout.at)
 
     def write_reversal(self, reversal: Movement) -> None:
         """Tell the payer that a payment came back, inside the caller's transaction."""

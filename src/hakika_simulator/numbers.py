@@ -16,7 +16,7 @@ NUMBER_AS_TYPED = re.compile(r"(?:\+?254|0)?([17]\d{8})")
 
 
 class Answer(Enum):
-    """What the push's caller gets to read. Those in `NOT_EXECUTED` ring no phone."""
+    """What a caller gets to read. Those in `NOT_EXECUTED` ring no phone and move no money."""
 
     ACK = auto()
     RESET = auto()
@@ -35,6 +35,11 @@ class Answer(Enum):
     STALE_TOKEN = auto()
     NO_MERCHANT = auto()
     FORBIDDEN_HTML = auto()
+    # These only happen to operators' calls.
+    REFUSED = auto()
+    INTERNAL_ERROR = auto()
+    MAINTENANCE = auto()
+    QUOTA = auto()
 
 
 NOT_EXECUTED = frozenset(
@@ -48,6 +53,10 @@ NOT_EXECUTED = frozenset(
         Answer.STALE_TOKEN,
         Answer.NO_MERCHANT,
         Answer.FORBIDDEN_HTML,
+        Answer.REFUSED,
+        Answer.INTERNAL_ERROR,
+        Answer.MAINTENANCE,
+        Answer.QUOTA,
     }
 )
 

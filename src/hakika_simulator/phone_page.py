@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.templating import Jinja2Templates
 
-from hakika_simulator import numbers
+from hakika_simulator import numbers, payees
 from hakika_simulator.c2b import BILL_REFERENCE_LENGTH_MAX
 from hakika_simulator.clock import in_nairobi
 from hakika_simulator.fields import AMOUNT_SHILLINGS_MAX, SHORTCODE, WHOLE
@@ -55,6 +55,7 @@ async def show_index(request: Request) -> Response:
     context = {
         "prompts": simulation.payments.prompts(limit=PROMPTS_LISTED),
         "guide": numbers.guide(),
+        "payees": payees.guide(),
         "name_of": simulation.settings.organisation,
         "notice": NOTICES.get(request.query_params.get("notice", "")),
     }

@@ -27,7 +27,8 @@ async def reverse(request: Request) -> Response:
 async def move_float(request: Request) -> Response:
     """POST /_simulator/portal/floats with {"shortcode", "from", "to", "amount_cents"}, maybe "at".
 
-    From utility, merchant or working to working, charges_paid or bank.
+    From utility, merchant or working to working, utility, charges_paid or bank, and from bank to
+    utility or working.
     """
     simulation = simulation_of(request)
     body = await body_of(request)

@@ -14,6 +14,14 @@ class Refused(Exception):
         super().__init__(message)
 
 
+class TooFast(Exception):
+    """An app passed its limit of calls. Let it reach the app: it answers 429."""
+
+    def __init__(self, *, per_second: float, burst: int) -> None:
+        self.per_second, self.burst = per_second, burst
+        super().__init__(f"more than {per_second:g} calls a second")
+
+
 def invalid_field(field: str) -> Refused:
     """Return the refusal for one field that is missing, misspelt or wrong."""
     return Refused(400, "400.002.02", f"Bad Request - Invalid {field}")
@@ -43,7 +51,7 @@ def invalid_token_of_c2b() -> Refused:
 
 
 def invalid_token_of_balance() -> Refused:
-    """Return the same from Account Balance."""
+    """Return the same from Account Balance and B2C."""
     return Refused(401, "401.002.01", "Error Occurred - Invalid Access Token")
 
 
@@ -65,6 +73,22 @@ def urls_are_registered() -> Refused:
 def internal_error() -> Refused:
     """Return the plain failure of Daraja itself."""
     return Refused(500, "500.003.1001", "Internal Server Error")
+
+
+def duplicate_originator() -> Refused:
+    """Return the refusal of an order whose OriginatorConversationID was used before."""
+    return Refused(500, "500.002.1001", "Duplicate OriginatorConversationID.")
+
+
+def not_authorized() -> Refused:
+    """Return the refusal of B2C v3 to a short code that has only v1."""
+    text = "You are not authorized to initiate this transaction"
+    return Refused(403, "403.002.1001", text)
+
+
+def spike_arrested() -> Refused:
+    """Return the refusal of a caller who is too fast, in the form that is not a 429."""
+    return Refused(500, "500.003.02", "Error Occurred: Spike Arrest Violation")
 
 
 def invalid_header() -> Refused:

@@ -18,11 +18,15 @@ STILL_PROCESSING = "4999"
 PIN_LOCKED = "8006"
 WRONG_RECEIVER = "SFC_IC0003"
 
+TOO_LITTLE, TOO_MUCH = "2", "3"
+RECEIVER_FULL = "8"
 NO_SUCH_OPERATOR = "20"
 INVALID_PARAMETERS = "25"
 TRAFFIC_BLOCKED = "26"
 WRONG_CREDENTIAL = "2001"
 OPERATOR_LOCKED = "8006"
+REVERSED_BEFORE = "R000001"
+NO_SUCH_ORIGINAL = "R000002"
 
 TEXTS = {
     PAID: "The service request is processed successfully.",
@@ -56,15 +60,32 @@ TEXTS = {
 
 OPERATOR_CALL_TEXTS = {
     PAID: TEXTS[PAID],
+    NOT_ENOUGH_MONEY: TEXTS[NOT_ENOUGH_MONEY],
+    TOO_LITTLE: TEXTS[TOO_LITTLE],
+    TOO_MUCH: TEXTS[TOO_MUCH],
+    "4": TEXTS["4"],
+    RECEIVER_FULL: TEXTS[RECEIVER_FULL],
+    "11": "The DebitParty is in an invalid state.",
+    "12": "The CreditParty is in an invalid state.",
+    "15": "Duplicate detected.",
     "17": "Internal failure.",
     "18": "Initiator credential check failure.",
+    "19": "Message sequencing failure.",
     NO_SUCH_OPERATOR: TEXTS[NO_SUCH_OPERATOR],
     "21": TEXTS["21"],
     "22": "Initiator to receiver permission failure.",
     INVALID_PARAMETERS: "The format of parameter null is invalid.",
     TRAFFIC_BLOCKED: TEXTS[TRAFFIC_BLOCKED],
     WRONG_CREDENTIAL: "The initiator information is invalid.",
+    "2006": TEXTS["2006"],
+    "2028": TEXTS["2028"],
+    "2040": "Credit Party customer type (Unregistered or Registered Customer) can't be supported by"
+    " the service.",
     OPERATOR_LOCKED: "The security credential is locked.",
+    "100000000": "Request was cached, waiting for resending.",
+    WRONG_RECEIVER: "The operator does not exist.",
+    REVERSED_BEFORE: "The transaction has already been reversed.",
+    NO_SUCH_ORIGINAL: "The OriginalTransactionID is invalid.",
 }
 
 

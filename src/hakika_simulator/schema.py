@@ -29,7 +29,8 @@ create table if not exists wrong_pins (
 create table if not exists movements (
     number integer primary key,
     receipt text not null,
-    kind text not null check (kind in ('stk', 'c2b', 'charge', 'reversal', 'float')),
+    kind text not null
+        check (kind in ('stk', 'c2b', 'charge', 'reversal', 'float', 'b2c', 'b2b')),
     shortcode text not null,
     account text not null,
     cents integer not null check (cents <> 0),
@@ -37,7 +38,9 @@ create table if not exists movements (
     at real not null,
     phone text,
     reference text not null,
-    linked text
+    linked text,
+    command text,
+    other_party text
 );
 create index if not exists movements_receipt on movements (receipt);
 create index if not exists movements_linked on movements (linked) where linked is not null;
@@ -116,6 +119,42 @@ create table if not exists callbacks (
 );
 create index if not exists callbacks_payment on callbacks (checkout_request_id);
 create index if not exists callbacks_pending on callbacks (due_at) where sent_at is null;
+
+create table if not exists instructions (
+    number integer primary key,
+    conversation_id text not null unique,
+    originator_id text not null unique,
+    told_originator_id text not null unique,
+    api text not null check (api in ('b2c', 'b2b', 'reversal')),
+    command text not null,
+    shortcode text not null,
+    receiver text not null,
+    cents integer not null check (cents > 0),
+    reference text not null,
+    occasion text not null,
+    result_url text not null,
+    timeout_url text not null,
+    fault text not null,
+    due_code text not null,
+    due_at real not null,
+    asked_times integer not null,
+    asked_at real not null,
+    state text not null check (state in ('initiated', 'completed', 'declined', 'expired')),
+    result_code text,
+    transaction_id text unique,
+    charge_cents integer not null,
+    finished_at real
+);
+create index if not exists instructions_open on instructions (state) where state = 'initiated';
+create index if not exists instructions_asked on instructions (asked_at);
+
+create table if not exists faults (
+    number integer primary key,
+    api text,
+    receiver text,
+    times_left integer check (times_left > 0),
+    fault text not null
+);
 
 create table if not exists messages (
     number integer primary key, phone text not null, at real not null, text text not null

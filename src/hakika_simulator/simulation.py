@@ -13,14 +13,17 @@ from hakika_simulator.balances import Balances
 from hakika_simulator.callbacks import Callbacks
 from hakika_simulator.clock import Clock
 from hakika_simulator.confirmations import Confirmations
+from hakika_simulator.executions import Executions
+from hakika_simulator.faults import Faults
 from hakika_simulator.identifiers import Identifiers
+from hakika_simulator.instructions import Instructions
 from hakika_simulator.ledger import Ledger
 from hakika_simulator.messages import Messages
 from hakika_simulator.operators import Operators
 from hakika_simulator.outages import Outages
 from hakika_simulator.payments import Payments
 from hakika_simulator.prompts import Prompts
-from hakika_simulator.rates import QueryRates
+from hakika_simulator.rates import CallRates, QueryRates
 from hakika_simulator.registrations import Registrations
 from hakika_simulator.settings import Settings
 from hakika_simulator.storage import Storage
@@ -42,6 +45,7 @@ class Simulation:
     identifiers: Identifiers
     tokens: Tokens
     rates: QueryRates
+    call_rates: CallRates
     balances: Balances
     wallets: Wallets
     ledger: Ledger
@@ -53,6 +57,9 @@ class Simulation:
     registrations: Registrations
     arrivals: Arrivals
     prompts: Prompts
+    faults: Faults
+    instructions: Instructions
+    executions: Executions
     answered_stale: set[str]  # phones whose last push got 404.001.03 as a fault
 
     @asynccontextmanager
@@ -61,11 +68,13 @@ class Simulation:
         await self.callbacks.start()
         self.prompts.start()
         self.arrivals.start()
+        self.executions.start()
         try:
             yield
         finally:
             self.prompts.stop()
             self.arrivals.stop()
+            self.executions.stop()
             self.outages.stop()
             await self.callbacks.stop()
             self.storage.close()
@@ -73,10 +82,13 @@ class Simulation:
     def reset(self) -> None:
         """Forget all pushes, money, messages and switches. Tokens stay, and ids never repeat."""
         self.prompts.stop()
+        self.executions.stop()
         with self.storage.transaction():
             self.callbacks.reset()
             self.payments.reset()
             self.arrivals.reset()
+            self.instructions.reset()
+            self.faults.reset()
             self.registrations.reset()
             self.operators.reset()
             self.messages.reset()
@@ -84,6 +96,7 @@ class Simulation:
             self.ledger.reset()
             self.balances.reset()
         self.outages.end()
+        self.call_rates.reset()
         self.switchboard.turn(Switches())
         self.set_clock(self.clock.real_now())
         self.answered_stale.clear()
@@ -112,6 +125,7 @@ def build(settings: Settings) -> Simulation:
     outages = Outages()
     callbacks = Callbacks(storage, clock, settings, outages)
     registrations = Registrations(storage)
+    instructions = Instructions(storage, identifiers)
     confirmations = Confirmations(
         registrations=registrations,
         ledger=ledger,
@@ -127,7 +141,6 @@ def build(settings: Settings) -> Simulation:
         "wallets": wallets,
         "messages": messages,
         "callbacks": callbacks,
-        "confirmations": confirmations,
     }
     return Simulation(
         settings=settings,
@@ -137,6 +150,7 @@ def build(settings: Settings) -> Simulation:
         identifiers=identifiers,
         tokens=Tokens(storage, identifiers),
         rates=QueryRates(),
+        call_rates=CallRates(),
         balances=balances,
         wallets=wallets,
         ledger=ledger,
@@ -146,8 +160,15 @@ def build(settings: Settings) -> Simulation:
         outages=outages,
         operators=Operators(storage, settings),
         registrations=registrations,
-        arrivals=Arrivals(ledger=ledger, **shared),
-        prompts=Prompts(settings=settings, payments=payments, **shared),
+        arrivals=Arrivals(ledger=ledger, confirmations=confirmations, **shared),
+        prompts=Prompts(
+            settings=settings, payments=payments, confirmations=confirmations, **shared
+        ),
+        faults=Faults(storage),
+        instructions=instructions,
+        executions=Executions(
+            settings=settings, ledger=ledger, instructions=instructions, **shared
+        ),
         answered_stale=set(),
     )
 

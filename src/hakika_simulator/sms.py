@@ -63,6 +63,15 @@ def message_of_payment(
     )
 
 
+def message_of_payout(payout: Movement, *, organisation: str, balance_cents: int) -> str:
+    """Return the message about money that a business sent."""
+    return (
+        f"{payout.receipt} Confirmed. You have received Ksh{shillings(-payout.cents)} from"
+        f" {payout.shortcode} - {organisation} on {_when(payout.at)}. New M-PESA balance is"
+        f" Ksh{shillings(balance_cents)}."
+    )
+
+
 def message_of_reversal(reversal: Movement, *, balance_cents: int) -> str:
     """Return the message about a payment that came back."""
     return (

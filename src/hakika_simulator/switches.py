@@ -10,9 +10,22 @@ CHOICES: dict[str, tuple[str | None, ...]] = {
     "push_outage": (None, "refuse", "503html", "hang"),
     "queue_timeout": (None, "only", "then_result"),
     "pull_fault": (None, "error_code", "stuck", "short_page", "500", "reset"),
+    "spike_answer": ("429", "500.003.02"),
 }
 PERCENT_MAX = 100
+PERCENTS = {"callbacks_off", "confirmations_off", "charge_percent", "results_off", "answers_off"}
 RETRIES_MAX = 20
+NO_LIMIT = float("inf")
+WHOLE_FROM_TO = {
+    "callback_retries": (0, RETRIES_MAX),
+    "confirmation_copies": (1, RETRIES_MAX),
+    "query_limit_per_minute": (1, NO_LIMIT),
+    "calls_burst": (1, NO_LIMIT),
+    "payout_charge_cents": (0, NO_LIMIT),
+}
+MAY_BE_NONE = {
+    "payers_answer_seconds", "query_limit_per_minute", "result_code", "calls_per_second",
+}  # fmt: skip
 
 
 class SwitchUnknown(ValueError):
@@ -38,13 +51,21 @@ class Switches:
     register_once: bool = False  # C2B URLs, as in production
     confirmations_off: float = 0.0  # percent of C2B confirmations that are never sent
     confirmation_copies: int = 1  # how often each one is sent
-    result_code: str | None = None  # every result of Status and Balance ends with it
+    result_code: str | None = None  # every result of an operator's call ends with it
     queue_timeout: str | None = None  # only, or then_result: the QueueTimeOutURL is called
+    results_off: float = 0.0  # percent of operators' calls whose result is never sent
+    answers_off: float = 0.0  # percent of them reset unanswered although M-Pesa took them
+    calls_per_second: float | None = None  # of each app to each operators' API; real seconds
+    calls_burst: int = 1  # how many of them may come at once
+    spike_answer: str = "429"  # or 500.003.02: what a faster caller hears
+    b2c_v3_refused: bool = False  # 403.002.1001: this app has v1 only
+    payout_charge_cents: int = 0  # for each B2C and B2B, charged to the business
     result_keys_spaced: bool = False  # "Receipt No" for "ReceiptNo", as older payloads have it
     status_debit_party_twice: bool = False  # the credit party under the debit party's key
+    status_echoes_originator: bool = False  # its ack and result bear the id that was asked about
     pull_fault: str | None = None  # what Pull's query does wrong: see pull.py
     charge_percent: float = 0.0  # of each collection, charged to the business
-    charges_off_collections: bool = False  # charged to the account that collected
+    charges_off_collections: bool = False  # charged to the account that collected or paid
 
     def changed(self, wanted: dict[str, Any]) -> "Switches":
         """Return these switches with `wanted` applied.
@@ -64,31 +85,24 @@ class Switches:
 def _fits(name: str, value: object) -> bool:
     if name in CHOICES:
         return value in CHOICES[name]
+    if value is None:
+        return name in MAY_BE_NONE
+    if name in PERCENTS:
+        return _is_number(value, at_most=PERCENT_MAX)
+    if name in WHOLE_FROM_TO:
+        least, most = WHOLE_FROM_TO[name]
+        return isinstance(value, int) and _is_number(value, most) and value >= least
     match name:
-        case "callbacks_off" | "confirmations_off" | "charge_percent":
-            return _is_number(value, at_most=PERCENT_MAX)
-        case "callback_delay_seconds":
-            return _is_number(value)
-        case "callback_retries" | "confirmation_copies":
-            least = 1 if name == "confirmation_copies" else 0
-            return isinstance(value, int) and _is_number(value, RETRIES_MAX) and value >= least
+        case "callback_delay_seconds" | "payers_answer_seconds" | "calls_per_second":
+            return _is_number(value) and (name != "calls_per_second" or value != 0)
         case "external_validation":
             return isinstance(value, list) and all(isinstance(code, str) for code in value)
-        case "payers_answer_seconds" | "query_limit_per_minute" | "result_code":
-            return value is None or _fits_if_given(name, value)
+        case "result_code":
+            return isinstance(value, str)
     return isinstance(value, bool)
 
 
-def _fits_if_given(name: str, value: object) -> bool:
-    match name:
-        case "query_limit_per_minute":
-            return isinstance(value, int) and value > 0 and _is_number(value)
-        case "result_code":
-            return isinstance(value, str)
-    return _is_number(value)
-
-
-def _is_number(value: object, at_most: float = float("inf")) -> bool:
+def _is_number(value: object, at_most: float = NO_LIMIT) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     return 0 <= value <= at_most

@@ -3,6 +3,7 @@
 from typing import Any
 
 from hakika_simulator.arrivals import Arrival
+from hakika_simulator.instructions import Instruction
 from hakika_simulator.ledger import Movement
 from hakika_simulator.payments import Payment
 from hakika_simulator.simulation import Simulation
@@ -20,6 +21,12 @@ def truth(
         checkout_request_id=checkout_request_id, phone=phone, since=since
     )
     sent = simulation.callbacks.sent_for(payment.checkout_request_id for payment in payments)
+    instructions = simulation.instructions.matching(receiver=phone, since=since)
+    told = simulation.callbacks.sent_for(each.conversation_id for each in instructions)
+    orders = [
+        (each.api, _instruction_told(each) | {"callbacks_sent": told[each.conversation_id]})
+        for each in instructions
+    ]
     accounts = simulation.balances.shortcodes()
     return {
         "now": simulation.clock.now(),
@@ -34,6 +41,12 @@ def truth(
         "c2b": [
             _arrival_told(arrival)
             for arrival in simulation.arrivals.since(since or 0.0, phone=phone)
+        ],
+        "payouts": [order for api, order in orders if api != "reversal"],
+        "reversals": [
+            order | {"original_receipt": order["receiver"]}
+            for api, order in orders
+            if api == "reversal"
         ],
         "receipts": [
             _movement_told(movement)
@@ -68,6 +81,28 @@ def _movement_told(movement: Movement) -> dict[str, Any]:
         "started_at": movement.started_at,
         "at": movement.at,
         "linked": movement.linked,
+        "other_party": movement.other_party,
+    }
+
+
+def _instruction_told(instruction: Instruction) -> dict[str, Any]:
+    return {
+        "conversation_id": instruction.conversation_id,
+        "originator_conversation_id": instruction.originator_id,
+        "told_originator_conversation_id": instruction.told_originator_id,
+        "kind": instruction.api,
+        "command": instruction.command,
+        "shortcode": instruction.shortcode,
+        "receiver": instruction.receiver,
+        "amount_cents": instruction.cents,
+        "charge_cents": instruction.charge_cents,
+        "reference": instruction.reference,
+        "state": instruction.state,
+        "result_code": instruction.result_code,
+        "receipt": instruction.receipt,
+        "asked_times": instruction.asked_times,
+        "asked_at": instruction.asked_at,
+        "finished_at": instruction.finished_at,
     }
 
 

@@ -2,11 +2,13 @@
 
 from hakika_simulator.balances import THE_TREASURY, WALLET, Account, Balances
 from hakika_simulator.numbers import behaviour_of
+from hakika_simulator.payees import ANYBODY, payee_of
 from hakika_simulator.storage import Storage
 
 PERSON_OPENS_WITH_CENTS = 100_000_00
 # A magic number must not run dry in a load test: 100,000,000 shillings.
 MAGIC_OPENS_WITH_CENTS = 100_000_000_00
+PERSON_HOLDS_CENTS_MAX = 500_000_00
 PIN_FAILURES_MAX = 3
 
 
@@ -25,6 +27,12 @@ class Wallets:
         """Return what the payer has, or will open with."""
         found = self._balances.cents((phone, WALLET))
         return _opens_with_cents(phone) if found is None else found
+
+    def can_take(self, phone: str, cents: int) -> bool:
+        """Tell whether the payee's wallet has room for so much; a magic one always has."""
+        if behaviour_of(phone).is_magic or payee_of(phone) is not ANYBODY:
+            return True
+        return self.balance_cents(phone) + cents <= PERSON_HOLDS_CENTS_MAX
 
     def open(self, phone: str) -> Account:
         """Return the payer's account, opened with its first money if it is new."""

@@ -41,6 +41,8 @@ def line(
         (IN, "", "Reversal of TKL4PAID01", LineKind.REVERSAL),
         (OUT, "Business Payment to Customer via API", "to 254712345678 - JANE", LineKind.PAYOUT),
         (OUT, "Salary Payment", "", LineKind.PAYOUT),
+        (OUT, "Promotion Payment via API", "to 254712345678 - JANE", LineKind.PAYOUT),
+        (OUT, "Business Payment Charge", "Business Payment Charge", LineKind.CHARGE),
         (
             OUT, "Business Payment to Customer Withdrawal Charge Paid", "", LineKind.PAYEE_CHARGE,
         ),

@@ -46,6 +46,7 @@ async def test_a_receipt_is_told_in_full(daraja: Daraja) -> None:
             "started_at": payment["pushed_at"],
             "at": payment["finished_at"],
             "linked": None,
+            "other_party": None,
         }
     ]
 

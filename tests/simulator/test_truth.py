@@ -93,6 +93,7 @@ async def test_a_reset_leaves_nothing(daraja: Daraja) -> None:
     assert (await daraja.control("GET", "switches")).json["push_outage"] is None
     assert (await daraja.control("GET", "settled")).json == {
         "open_c2b": 0,
+        "open_instructions": 0,
         "open_prompts": 0,
         "pending_callbacks": 0,
     }
