@@ -5,6 +5,8 @@ a movement's `cents` are positive when money comes in. A charge bears the receip
 as on M-Pesa's own statements; every other movement of one moment shares one receipt of its own.
 """
 
+# To be raised with any change below: a data folder of another version is not opened.
+SCHEMA_VERSION = 1
 SCHEMA = """
 create table if not exists kept (name text primary key, value text not null) without rowid;
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from hakika_simulator.schema import SCHEMA
+from hakika_simulator.schema import SCHEMA, SCHEMA_VERSION
 
 FILE_NAME = "simulator.sqlite"
 CHECKPOINT_PAGES = 8_000  # 32 MB: a checkpoint stops everything, so seldom and not too long
@@ -26,6 +26,11 @@ class Storage:
     """The open database. One event loop uses it, and no query waits for anything but sqlite."""
 
     def __init__(self, data: Path | None) -> None:
+        """Open `data`, or memory if None.
+
+        Raises:
+            sqlite3.OperationalError: another simulator holds it, or another version made it.
+        """
         if data is not None:
             data.mkdir(parents=True, exist_ok=True)
         path = ":memory:" if data is None else str(data / FILE_NAME)
@@ -37,7 +42,12 @@ class Storage:
         self._connection.execute("pragma journal_mode = wal")
         self._connection.execute("pragma synchronous = off")
         self._connection.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        tables = self.number("select count(*) from sqlite_master")
+        if tables and self.number("pragma user_version") != SCHEMA_VERSION:
+            self._connection.close()
+            raise sqlite3.OperationalError(f"another version's data is in {data}: remove it")
         self._connection.executescript(SCHEMA)
+        self._connection.execute(f"pragma user_version = {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Close the file; the storage cannot be used afterwards."""

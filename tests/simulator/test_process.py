@@ -117,6 +117,16 @@ def test_two_simulators_cannot_share_their_data(tmp_path: Path) -> None:
     first.close()
 
 
+def test_another_versions_data_is_not_opened(tmp_path: Path) -> None:
+    """Its tables lack what is written now: better not to start than to fail in the middle."""
+    first = Storage(tmp_path)
+    first.write("pragma user_version = 0")
+    first.close()
+
+    with pytest.raises(sqlite3.OperationalError, match="another version"):
+        Storage(tmp_path)
+
+
 def test_the_clock_and_the_operators_key_are_kept(tmp_path: Path) -> None:
     """A certificate that changed with each restart would make every stored credential wrong."""
     first = build(Settings(data=tmp_path))
