@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -13,8 +13,11 @@ import psycopg
 import pytest
 import pytest_asyncio
 
+from hakika.domain.ids import MerchantId
+from hakika.domain.merchant import Owner
 from hakika.domain.times import NAIROBI
 from hakika.services import witnesses
+from hakika.store import closing as closings
 from tests.api.test_exports import file_of
 from tests.api.test_exports import lines as lines_of
 from tests.api.world import Shop
@@ -284,3 +287,97 @@ async def test_a_balance_of_before_the_books_began_is_held_against_nothing(shop,
     )
     assert len(opened) == 1
     assert await open_kinds(shop, before) == ["unproven"]
+
+
+PAYOUT = {
+    "Receipt No.": "UKPAYOUT01", "Reason Type": "Business Payment to Customer via API",
+    "Details": "Business Payment to Customer to 2547****002 - JANE DOE", "Paid In": "",
+    "Withdrawn": "-100.00",
+}
+
+
+async def test_a_payout_that_stands_there_twice_is_red_on_the_very_first_day(shop, listed, day):
+    """Before the books of the account began, a statement's own balances must fit together."""
+    listed.add(listed.lines[0], **PAYOUT)
+    listed.add(listed.lines[0], **PAYOUT)
+    await imported(shop, listed.file())
+    await settled(shop)
+
+    data = await closed(shop, day)
+
+    assert data["result"] == "red"
+    assert await open_kinds(shop, day) == ["doubled", "float_differs"]
+
+
+async def test_a_posting_that_was_moved_to_another_day_is_missed_on_its_own(shop, listed, day):
+    """Its chain says that it was changed, and not of which day it was: the last closing does."""
+    listed.add(listed.lines[0], **PAYOUT | {"Receipt No.": "UKMOVED001"})
+    await imported(shop, listed.file())
+    await settled(shop)
+    assert (await closed(shop, day))["result"] == "green", await discrepancies(shop, day)
+    change_books(
+        shop, "update postings set happened_at = happened_at - interval '20 days'"
+        " where receipt = %(receipt)s", "UKMOVED001",
+    )
+
+    data = await closed(shop, day)
+
+    assert data["result"] == "red"
+    assert "posting_edited" in await open_kinds(shop, day) or (
+        "posting_deleted" in await open_kinds(shop, day)
+    )
+
+
+async def test_a_payment_that_nobody_told_the_receipt_of_keeps_its_day_open(shop, listed, day):
+    """The shop was told that it is completed; the statement has no such money."""
+    await imported(shop, listed.file())
+    await settled(shop)
+    change_books(
+        shop, f"update payments set state = 'receipt_awaited', completed_at = '{day} 12:00+03'"
+        " where receipt = %(receipt)s", listed.lines[0]["Receipt No."],
+    )
+
+    data = await closed(shop, day)
+
+    assert data["result"] == "red"
+    assert await open_kinds(shop, day) == ["awaiting_receipt"]
+
+
+async def test_one_who_agrees_does_not_hide_another_who_does_not(shop, listed, day):
+    """C2B says what the books say, a status says more: both of them are M-Pesa."""
+    await imported(shop, listed.file())
+    await settled(shop)
+    receipt = listed.lines[0]["Receipt No."]
+    for source, cents in (("c2b", 10_000), ("status", 12_000)):
+        change_books(
+            shop, "insert into witnesses select receipt, shortcode, livemode,"
+            f" '{source}', merchant_id, {cents}, happened_at, heard_at, private, payment_id, null"
+            " from witnesses where receipt = %(receipt)s and source = 'pull'", receipt,
+        )
+
+    data = await closed(shop, day)
+
+    (found,) = await discrepancies(shop, day)
+    assert (data["result"], found["kind"], found["theirs"]) == ("red", "amount_differs", "120.00")
+
+
+async def test_a_green_day_is_looked_at_again_when_a_later_file_tells_of_it(shop, listed, day):
+    """The list at night, the statement once a week: what the statement says must be heard."""
+    world, owner = shop.world, Owner(MerchantId(shop.merchant_id), livemode=False)
+    date_ = datetime.fromisoformat(day).date()
+
+    async def again() -> list[date]:
+        async with world.rt.store.autocommit() as tx:
+            return await closings.to_close_again(
+                tx, owner, first=date_, tonight=datetime.now(NAIROBI) + timedelta(hours=1),
+            )
+
+    await imported(shop, listed.file())
+    await settled(shop)
+    assert (await closed(shop, day))["result"] == "green"
+    assert await asyncio.to_thread(world.in_api, again()) == []
+    listed.add(listed.lines[0], **PAYOUT)
+
+    await imported(shop, listed.file())
+
+    assert await asyncio.to_thread(world.in_api, again()) == [date_]

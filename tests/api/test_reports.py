@@ -259,10 +259,11 @@ async def test_only_what_is_over_can_be_closed(shop):
     assert (await shop.get(DAYS)).data == []
 
 
-async def test_a_day_on_which_nothing_happened_is_green_and_has_a_report(shop):
+async def test_a_day_of_which_nothing_is_known_is_red_and_has_a_report(shop):
+    """Nothing happened, or nobody told us: without a record of M-Pesa's it looks the same."""
     answer = await shop.send("POST", f"{DAYS}/{DAY}")
 
-    assert (answer.data["result"], answer.data["moved"]) == ("green", [])
+    assert (answer.data["result"], answer.data["moved"]) == ("red", [])
     for form in FORMS:
         report = await shop.get(f"{DAYS}/{DAY}/report?format={form}")
         assert examine(report.raw).flaws == (), form

@@ -138,13 +138,23 @@ async def bear(url: str) -> dict[str, str]:
 
 
 async def _close_days(rt: Runtime, owner: MerchantId, url: str) -> None:
-    """Let M-Pesa tell what lies on the short code, and close two days."""
+    """Let M-Pesa tell what lies on the short code and that nothing moved, and close two days."""
     with psycopg.connect(url) as connection:
         connection.execute(
             "insert into balances select merchant_id, livemode, split_part(account, ':', 2),"
             " account, %s, 'balance', 100 from account_sums"
             " where merchant_id = %s and account like 'float:%%'",
             (rt.now() - timedelta(days=1), owner),
+        )
+        connection.execute(
+            "insert into statements select %(id)s, merchant_id, livemode,"
+            " split_part(account, ':', 2), account, '', 'csv', 0, %(start)s, %(end)s, %(start)s,"
+            " %(end)s, null, null, '{}', %(end)s from account_sums"
+            " where merchant_id = %(owner)s and account like 'float:%%'",
+            {
+                "id": rt.new_id("stm"), "owner": owner, "start": rt.now() - timedelta(days=4),
+                "end": rt.now(),
+            },
         )
     for days in (2, 1):
         await closing.close(rt, Owner(owner, livemode=False), day_of(rt.now() - timedelta(days)))

@@ -8,7 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from hakika.domain.closing import Result, day_of
+from hakika.domain.discrepancy import Kind
 from hakika.domain.errors import Invalid, NotFound
+from hakika.domain.merchant import Owner
 from hakika.domain.times import NAIROBI
 from hakika.services import closing, ledger, runtime
 from hakika.services.closing import close_nightly
@@ -81,7 +83,31 @@ async def test_a_red_day_is_closed_again_the_next_night_and_nights_that_were_mis
 
     days = [first + timedelta(days=each) for each in range(4)]
     assert [day for day, _ in closings(world)] == [first, *days]
-    assert {result for _, result in closings(world)[2:]} == {"green"}  # nothing happened on them
+    assert {result for _, result in closings(world)[2:]} == {"red"}  # nobody proved them
+
+
+async def test_a_day_that_was_passed_over_is_closed_all_the_same(world, clock):
+    """The worker was away for days, and somebody closed only the last of them by hand."""
+    await world.completed()
+    clock.to_night()
+    clock.on(4)
+    last = day_of(world.rt.now()) - timedelta(days=1)
+    await closing.close(world.rt, world.key.owner, last)
+
+    await close_nightly(world.rt)
+
+    days = [day for day, _ in closings(world)]
+    assert sorted(days) == [last - timedelta(days=each) for each in (4, 3, 2, 1, 0)]
+
+
+async def test_a_day_with_no_record_of_m_pesas_at_all_is_not_green(world, clock):
+    """An outage day without a callback looks just like a quiet one: covered comes before equal."""
+    for livemode in (False, True):
+        owner = Owner(world.key.merchant_id, livemode)
+        closed = await closing.close(world.rt, owner, day_of(world.rt.now()) - timedelta(days=2))
+
+        assert closed.closing.result is Result.RED
+        assert [each.difference.kind for each in closed.discrepancies] == [Kind.UNPROVEN]
 
 
 async def test_two_workers_at_once_close_a_day_once(world, clock):

@@ -58,13 +58,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A line of a statement that took something back, or that nobody understands."""
+    """A line of a statement, or a payment, that a person has to look at."""
 
     kind: Kind
+    subject: str
     receipt: str
     amount: Money
     words: str
-    linked_receipt: str = ""
     payment_id: PaymentId | None = None
 
 
@@ -158,13 +158,17 @@ def of_day(day: Day, found: Sequence[Difference]) -> Iterator[Difference]:
     """Yield what else is wrong with the day; `found` is what is wrong with its receipts."""
     for taken in day.taken:
         yield Difference(
-            taken.kind, day.shortcode, taken.receipt, taken.words, receipt=taken.receipt,
+            taken.kind, day.shortcode, taken.subject, taken.words, receipt=taken.receipt,
             payment_id=taken.payment_id, theirs=taken.amount,
         )
     yield from _of_charges(day)
     explained = _explained(found)
+    off: set[str] = set()
     for reported in day.reported:
-        yield from _of_float(day, reported, explained)
+        if reported.account not in off:
+            for each in _of_float(day, reported, explained):
+                off.add(reported.account)
+                yield each
     if not _is_covered(day):
         yield _unproven(day)
 
@@ -182,6 +186,25 @@ def _explained(found: Sequence[Difference]) -> frozenset[int]:
 def _off(each: Difference) -> int:
     theirs = each.theirs.cents if each.theirs else 0
     return theirs - (each.ours.cents if each.ours else 0)
+
+
+def nothing_known(day: date) -> Difference:
+    """Return why a day is not proven on which no short code was there."""
+    return Difference(
+        Kind.UNPROVEN, "", day.isoformat(),
+        f"No short code had credentials here on {day}, so nothing of M-Pesa's was held against "
+        "the books. Put them (PUT /v1/merchant/providers), or import a statement of the day.",
+    )
+
+
+def unlike_signed(day: date, *, number: int, signed: int, count: int) -> Difference:
+    """Return what is wrong with movements that are not those that closing `number` signed."""
+    kind = Kind.POSTING_DELETED if count < signed else Kind.POSTING_EDITED
+    return Difference(
+        kind, "", f"closing {number}",
+        f"Closing {number} of {day} signed {signed} postings; of these the books have {count} now, "
+        "or other ones. Somebody deleted or changed postings behind Hakika's back.",
+    )
 
 
 def damages(damage: Sequence[Damage], found: Sequence[Difference]) -> Iterator[Difference]:

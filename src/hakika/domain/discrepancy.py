@@ -25,6 +25,7 @@ class Kind(StrEnum):
     AMOUNT_DIFFERS = "amount_differs"
     DOUBLED = "doubled"                    # a statement has it more than once
     REVERSED_OUTSIDE = "reversed_outside"  # taken back on M-Pesa's portal, and not by us
+    AWAITING_RECEIPT = "awaiting_receipt"  # paid, says a query, and no receipt is known
     UNEXPLAINED = "unexplained"            # a line whose words say nothing to us
     POSTING_DELETED = "posting_deleted"
     POSTING_EDITED = "posting_edited"

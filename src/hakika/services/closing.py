@@ -26,7 +26,7 @@ from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
 from hakika.domain.times import written
 from hakika.services import days as days_
-from hakika.services import ledger, merchants
+from hakika.services import ledger, merchants, witnesses
 from hakika.services.discrepancies import keep
 from hakika.services.runtime import Runtime
 from hakika.store import closing as store
@@ -38,6 +38,9 @@ from hakika.store.events import Told
 from hakika.store.transaction import Overtaken, StatementRefused, Transaction
 
 log = structlog.get_logger(__name__)
+
+# A closing waits for as many of them at most.
+HEARINGS_MAX = 20
 
 # What lay there at some moment lay there before anything that happened at it.
 _JUST_BEFORE = timedelta(microseconds=1)
@@ -67,6 +70,7 @@ async def close(
             hint="Close it after midnight; after 03:20 M-Pesa's list of it is whole.",
         )
     merchant = await merchants.read(rt, owner.merchant_id)
+    await _hear_what_waits(rt)
     await ledger.chain(rt, owner.merchant_id, livemode=owner.livemode)
     try:
         made, kept = await _close(rt, owner, day, merchant.name, unless_since)
@@ -98,6 +102,13 @@ async def _close(
             raise _taken(day)
         await _tell(rt, tx, owner, made)
     return made, kept
+
+
+async def _hear_what_waits(rt: Runtime) -> None:
+    """Judge witnesses whose turn it is: a file that was just imported may have brought them."""
+    for _ in range(HEARINGS_MAX):
+        if not await witnesses.hear_again(rt):
+            return
 
 
 def _taken(day: date) -> Conflict:
@@ -140,25 +151,21 @@ async def _close_surely(rt: Runtime, owner: Owner, today: date) -> int:
 async def _due(
     rt: Runtime, owner: Owner, today: date, tonight: datetime,
 ) -> list[date]:
-    """Return the days that were never closed since the last one, and those to be closed again.
+    """Return the days that were never closed, and those to be closed again tonight.
 
-    Yesterday comes last: once it was closed, tonight's work is done, and looking costs nothing.
+    Every day since the books began, of the last AGAIN_DAYS: a worker may have been away.
     """
     yesterday = today - timedelta(days=1)
+    first = yesterday - timedelta(days=closing.AGAIN_DAYS)
     async with rt.store.autocommit() as tx:
-        last = await store.days(tx, owner, before=None, limit=1)
-        if last and last[0].day >= yesterday and last[0].closed_at >= tonight:
+        began = await store.began(tx, owner)
+        if began is None or day_of(began) > yesterday:
             return []
-        began = None if last else await store.began(tx, owner)
-        again = await store.to_close_again(
-            tx, owner, first=yesterday - timedelta(days=closing.AGAIN_DAYS), tonight=tonight,
-        )
-    if not last and (began is None or day_of(began) > yesterday):
-        return []
-    first = last[0].day + timedelta(days=1) if last else yesterday
-    first = max(first, yesterday - timedelta(days=closing.AGAIN_DAYS))
-    never = [first + timedelta(days=each) for each in range((yesterday - first).days + 1)]
-    return sorted({*again, *never})
+        first = max(first, day_of(began))
+        closed = await store.closed(tx, owner, first)
+        again = await store.to_close_again(tx, owner, first=first, tonight=tonight)
+    every = {first + timedelta(days=each) for each in range((yesterday - first).days + 1)}
+    return sorted({*again, *(every - closed)})
 
 
 async def days(rt: Runtime, owner: Owner, *, before: date | None, limit: int) -> list[Closing]:

@@ -9,9 +9,10 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 from hakika.domain import closing
+from hakika.domain.checkpoint import MovementsDigest
 from hakika.domain.closing import Damage, Day, Span, span_of
 from hakika.domain.discrepancy import Difference
-from hakika.domain.ledger import COLLECTING, Chain, Flaw, float_accounts
+from hakika.domain.ledger import COLLECTING, Chain, Flaw, float_accounts, posted_data
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
 from hakika.domain.provider import Provider
@@ -35,12 +36,15 @@ async def found(
     """Return everything that is wrong with a day."""
     span = span_of(day)
     damage = await _damage(tx, owner, span)
-    found: list[Difference] = []
+    found = [] if damage else await _unlike_signed(tx, owner, day)
     providers_ = {
         each.shortcode.number: each
         for each in await providers.of(tx, owner.merchant_id, livemode=owner.livemode)
     }
-    for shortcode in await store.shortcodes(tx, owner, span):
+    shortcodes = await store.shortcodes(tx, owner, span)
+    if not shortcodes:
+        found.append(closing.nothing_known(day))
+    for shortcode in shortcodes:
         read = await _day(tx, owner, day, shortcode)
         provider = providers_.get(shortcode)
         if provider is not None and provider.tariff and read.stated:
@@ -76,11 +80,12 @@ async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
     ]
     return Day(
         day, shortcode,
-        await store.taken(tx, owner, span, accounts),
+        await store.taken(tx, owner, span, shortcode, accounts),
         [
-            reported for account in accounts if account in opened
-            and (reported := await _reported(tx, owner, span, account, account in covered))
-            and reported.at >= opened[account]
+            each for account in accounts
+            for each in await _reported(
+                tx, owner, span, account, is_stated=account in covered, since=opened.get(account),
+            )
         ],
         closing.covered_to(listed, span), any(account.endswith(COLLECTING) for account in covered),
     )
@@ -99,14 +104,37 @@ async def _of_receipts(
 
 
 async def _reported(
-    tx: Transaction, owner: Owner, span: Span, account: str, is_stated: bool,
-) -> Reported | None:
-    """Return what M-Pesa says lies on an account at a day's end, beside what the books say."""
+    tx: Transaction, owner: Owner, span: Span, account: str, *, is_stated: bool,
+    since: datetime | None,
+) -> list[Reported]:
+    """Return what M-Pesa says lies on an account at a day's end, beside what the books say.
+
+    A statement and M-Pesa's own answer are held against the books each by itself. `since` is when
+    the books of the account began; before that only a statement can be held against itself.
+    """
     last = await store.last_line(tx, owner, span, account) if is_stated else None
-    if last is not None:
-        return await held_against(tx, owner, replace(last, at=span.end))
+    if since is None:
+        return await _first_day(tx, owner, span, account, last)
+    told = [replace(last, at=span.end)] if last is not None else []
     after = await store.first_balance_after(tx, owner, span, account)
-    return None if after is None else await held_against(tx, owner, after)
+    told += [after] if after is not None else []
+    return [await held_against(tx, owner, each) for each in told if each.at >= since]
+
+
+async def _first_day(
+    tx: Transaction, owner: Owner, span: Span, account: str, last: ToldBalance | None,
+) -> list[Reported]:
+    """Return a statement's last balance beside its first one and what moved in between."""
+    first = next((
+        each for each in await closings.unopened(tx, owner, span)
+        if each.account == account and each.is_exact
+    ), None)
+    if first is None or last is None:
+        return []
+    ours = (await store.balances_at(tx, owner, span.end)).get(account, Money(0))
+    before = await closings.moved_before(tx, owner, first)
+    began = first.balance.cents - before.cents
+    return [Reported(account, span.end, last.balance, Money(began + ours.cents), ())]
 
 
 async def held_against(tx: Transaction, owner: Owner, told: ToldBalance) -> Reported:
@@ -138,7 +166,9 @@ async def _damage(tx: Transaction, owner: Owner, span: Span) -> list[Damage]:
             expected = chain.sequence + 1
             flaw = chain.flaw(posted)
             happened = posted.posting.happened_at if posted.posting else last
-            is_here = happened is None or span.start <= happened < span.end
+            is_here = happened is None or any(
+                each is not None and span.start <= each < span.end for each in (happened, last)
+            )
             if flaw is Flaw.LOST and is_here:
                 found += [Damage(each, "") for each in range(expected, posted.sequence)]
             elif flaw is not None and is_here:
@@ -149,6 +179,27 @@ async def _damage(tx: Transaction, owner: Owner, span: Span) -> list[Damage]:
                 ))
             last = happened
     return found
+
+
+async def _unlike_signed(tx: Transaction, owner: Owner, day: date) -> list[Difference]:
+    """Return what differs between a day's movements and those that its last closing signed.
+
+    Whoever deletes a posting, or lets one have happened on another day, is found here: the chain
+    alone cannot tell of which day it was.
+    """
+    before = await closings.of_day(tx, owner, day)
+    if before is None:
+        return []
+    digest, count = MovementsDigest(), 0
+    movements = store.movements(tx, owner, span_of(day), sequence=before.sequence)
+    async with aclosing(movements):
+        async for each in movements:
+            digest.add(posted_data(each))
+            count += 1
+    if digest.hexdigest() == before.signed.checkpoint.movements_sha256:
+        return []
+    signed = sum(each["count"] for each in before.summary["moved"])
+    return [closing.unlike_signed(day, number=before.number, signed=signed, count=count)]
 
 
 async def sources(tx: Transaction, owner: Owner, span: Span, shortcode: str) -> dict[str, Any]:

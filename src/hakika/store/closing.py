@@ -105,20 +105,37 @@ _DAYS: LiteralString = (
 """
 )
 
-# Days whose newest closing is of before tonight, and red, or whose books have changed since.
+# Days whose newest closing is of before tonight, and red, or of which something was heard since: a
+# posting, a statement, a witness, a balance.
 _AGAIN: LiteralString = """
     select day from (
         select distinct on (day) day, result, sequence, closed_at from day_closings
          where merchant_id = %(merchant_id)s and livemode = %(livemode)s and day >= %(first)s
          order by day, number desc
     ) as newest
+      cross join lateral (select (day::timestamp at time zone 'Africa/Nairobi') as starts,
+                                 ((day + 1)::timestamp at time zone 'Africa/Nairobi') as ends)
      where closed_at < %(tonight)s and (result = 'red' or exists (
         select from postings join posting_links l using (merchant_id, livemode, position)
          where merchant_id = %(merchant_id)s and livemode = %(livemode)s
-           and happened_at >= (day::timestamp at time zone 'Africa/Nairobi')
-           and happened_at < ((day + 1)::timestamp at time zone 'Africa/Nairobi')
-           and l.sequence > newest.sequence))
+           and happened_at >= starts and happened_at < ends and l.sequence > newest.sequence)
+      or exists (
+        select from statements where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+           and imported_at >= closed_at and coalesce(starts_at, first_at) < ends
+           and coalesce(ends_at, last_at) >= starts)
+      or exists (
+        select from witnesses where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+           and happened_at >= starts and happened_at < ends and heard_at >= closed_at)
+      or exists (
+        select from balances where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+           and source = 'balance' and observed_at >= ends and observed_at >= closed_at
+           and observed_at < ends + interval '12 hours'))
      order by day
+"""
+
+_CLOSED: LiteralString = """
+    select distinct day from day_closings
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and day >= %(first)s
 """
 
 _ADD: LiteralString = """
@@ -135,6 +152,11 @@ async def owners(tx: Transaction) -> list[Owner]:
     return [
         Owner(MerchantId(row["merchant_id"]), row["livemode"]) for row in await tx.rows(_OWNERS)
     ]
+
+
+async def closed(tx: Transaction, owner: Owner, first: date) -> set[date]:
+    """Return every day since `first` that was ever closed."""
+    return {row["day"] for row in await tx.rows(_CLOSED, _whose(owner) | {"first": first})}
 
 
 async def unopened(tx: Transaction, owner: Owner, span: Span) -> list[ToldBalance]:

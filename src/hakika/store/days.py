@@ -33,9 +33,8 @@ _SHORTCODES: LiteralString = """
     select shortcode from statements where merchant_id = %(merchant_id)s
        and livemode = %(livemode)s and last_at >= %(start)s and first_at < %(end)s
     union
-    select p.shortcode from watermarks join providers p on p.id = provider_id
-     where p.merchant_id = %(merchant_id)s and p.livemode = %(livemode)s
-       and p.created_at < %(end)s
+    select shortcode from providers where merchant_id = %(merchant_id)s
+       and livemode = %(livemode)s and created_at < %(end)s
     order by 1
 """
 
@@ -60,8 +59,8 @@ _ROWS: LiteralString = """
         ) as each group by receipt
     )
     select told.receipt, coalesce(ours.happened_at, told.happened_at) as happened_at, ours.cents,
-           ours.payment_id, witnessed.pulled, witnessed.told, lines.line, lines.count as lines,
-           paid.id as paid_id
+           ours.payment_id, witnessed.pulled, witnessed.told, witnessed.told_most, lines.line,
+           lines.line_most, lines.count as lines, paid.id as paid_id
       from told
       left join lateral (
         select min(happened_at) filter (where move = 'collection') as happened_at,
@@ -75,13 +74,15 @@ _ROWS: LiteralString = """
       ) ours on true
       left join lateral (
         select min(amount_cents) filter (where source = 'pull') as pulled,
-               min(amount_cents) filter (where source not in ('pull', 'statement')) as told
+               min(amount_cents) filter (where source not in ('pull', 'statement')) as told,
+               max(amount_cents) filter (where source not in ('pull', 'statement')) as told_most
           from witnesses w
          where w.receipt = told.receipt and w.shortcode = %(shortcode)s
            and w.livemode = %(livemode)s and w.merchant_id = %(merchant_id)s
       ) witnessed on true
       left join lateral (
-        select min(amount_cents) as line, count(*)::int as count from statement_lines l
+        select min(amount_cents) as line, max(amount_cents) as line_most, count(*)::int as count
+          from statement_lines l
          where l.receipt = told.receipt and l.merchant_id = %(merchant_id)s
            and l.livemode = %(livemode)s and l.account = any(%(accounts)s)
            and l.kind = 'collection' and l.fate <> 'failed'
@@ -94,10 +95,10 @@ _ROWS: LiteralString = """
      order by told.receipt
 """
 
-# What was taken back of a payment and not by us, and what nobody understands. The payment may have
-# been found, or made, after the line.
+# What was taken back and not by us, what nobody understands, and what stands there twice. The
+# payment may have been found, or made, after the line. A collection that is doubled is in _ROWS.
 _TAKEN: LiteralString = """
-    select kind, line.receipt, line.amount_cents, linked_receipt,
+    select kind, fate, line.receipt, line.amount_cents, linked_receipt,
            coalesce(line.payment_id, taken.payment_id) as payment_id
       from statement_lines line left join lateral (
         select payment_id from postings p
@@ -107,9 +108,18 @@ _TAKEN: LiteralString = """
      where line.merchant_id = %(merchant_id)s and line.livemode = %(livemode)s
        and account = any(%(accounts)s)
        and completed_at >= %(start)s and completed_at < %(end)s
-       and (fate = 'unexplained' or kind = 'reversal' and fate = 'explained'
-            and coalesce(line.payment_id, taken.payment_id) is not null)
+       and (fate = 'unexplained' or fate = 'doubled' and kind <> 'collection'
+            or kind = 'reversal' and fate = 'explained'
+            and (line.amount_cents < 0 or coalesce(line.payment_id, taken.payment_id) is not null))
      order by line.receipt
+"""
+
+# Paid, says a query, and nobody has told under which receipt.
+_AWAITED: LiteralString = """
+    select id, amount_cents from payments
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and state = 'receipt_awaited'
+       and shortcode = %(shortcode)s and completed_at >= %(start)s and completed_at < %(end)s
+     order by id
 """
 
 # Collections of the day, each with the charge that has its receipt.
@@ -264,17 +274,18 @@ async def rows(
         async for row in found:
             yield Row(
                 row["receipt"], row["happened_at"], _money(row["cents"]), _money(row["pulled"]),
-                _money(row["told"]), _money(row["line"]), row["lines"] or 0,
+                _other(row, "told"), _other(row, "line"), row["lines"] or 0,
                 _payment_id(row["payment_id"] or row["paid_id"]), row["paid_id"] is not None,
             )
 
 
 async def taken(
-    tx: Transaction, owner: Owner, span: Span, accounts: Sequence[str],
+    tx: Transaction, owner: Owner, span: Span, shortcode: str, accounts: Sequence[str],
 ) -> list[Taken]:
-    """Return the lines of a day that a person has to look at."""
+    """Return the lines and payments of a day that a person has to look at."""
     found = await tx.rows(_TAKEN, _within(owner, span) | {"accounts": list(accounts)})
-    return [_taken_of(row) for row in found]
+    awaited = await tx.rows(_AWAITED, _within(owner, span) | {"shortcode": shortcode})
+    return [*(_taken_of(row) for row in found), *(_awaited_of(row) for row in awaited)]
 
 
 async def charged(
@@ -389,20 +400,46 @@ async def chain_after(
 
 
 def _taken_of(row: Mapping[str, Any]) -> Taken:
-    amount = Money(abs(row["amount_cents"]))
+    amount, receipt = Money(abs(row["amount_cents"])), row["receipt"]
+    payment_id = _payment_id(row["payment_id"])
+    if row["fate"] == "doubled":
+        words = (
+            f"The statement has the {row['kind'].replace('_', ' ')} of {amount} with receipt "
+            f"{receipt} more than once. It was booked once."
+        )
+        return Taken(Kind.DOUBLED, f"{row['kind']} {receipt}", receipt, amount, words, payment_id)
     if row["kind"] == "reversal":
+        whose = (
+            f"Payment {payment_id} still says that it is paid." if payment_id
+            else "Nobody knows which payment it was of."
+        )
+        of = f" of receipt {row['linked_receipt']}" if row["linked_receipt"] else ""
         return Taken(
-            Kind.REVERSED_OUTSIDE, row["receipt"], amount,
-            f"{amount} of receipt {row['linked_receipt']} was reversed on M-Pesa's portal, with "
-            f"receipt {row['receipt']}. Payment {row['payment_id']} still says that it is paid.",
-            row["linked_receipt"], _payment_id(row["payment_id"]),
+            Kind.REVERSED_OUTSIDE, receipt, receipt, amount,
+            f"{amount}{of} was reversed on M-Pesa's portal, with receipt {receipt}. {whose}",
+            payment_id,
         )
     way = "came in" if row["amount_cents"] > 0 else "went out"
     return Taken(
-        Kind.UNEXPLAINED, row["receipt"], amount,
-        f"{amount} {way} with receipt {row['receipt']}, in a kind of line that Hakika does not "
-        "know. It is in suspense.",
+        Kind.UNEXPLAINED, receipt, receipt, amount,
+        f"{amount} {way} with receipt {receipt}, in a kind of line that Hakika does not know. It "
+        "is in suspense.",
     )
+
+
+def _awaited_of(row: Mapping[str, Any]) -> Taken:
+    amount = Money(row["amount_cents"])
+    return Taken(
+        Kind.AWAITING_RECEIPT, row["id"], "", amount,
+        f"Payment {row['id']} of {amount} is paid, says a query, and nobody has told under which "
+        "receipt. It is not in the books.", PaymentId(row["id"]),
+    )
+
+
+def _other(row: Mapping[str, Any], name: str) -> Money | None:
+    """Return what one side says: of several amounts, one that is not what the books have."""
+    least, most = row[name], row[f"{name}_most"]
+    return _money(most if least == row["cents"] else least)
 
 
 def _payment_id(text: str | None) -> PaymentId | None:
