@@ -115,7 +115,8 @@ async def discrepancies(shop: Shop, day: str) -> list[dict[str, Any]]:
 class Written:
     """A statement in CSV that is written anew: the oldest line first, its totals made right."""
 
-    def __init__(self, file: bytes) -> None:
+    def __init__(self, file: bytes, paybill: str) -> None:
+        self.paybill = paybill
         rows = list(csv.reader(io.StringIO(file.decode())))
         at = next(number for number, row in enumerate(rows) if row[0].startswith("Receipt"))
         self._head, names = rows[:at], rows[at]
@@ -158,7 +159,7 @@ async def listed(shop: Shop, paybill: str) -> Written:
     run = (await shop.send("POST", "/v1/payments/mpesa/reconcile", json={})).data
     assert run["error"] is None and run["not_found"] == PAYMENTS
     day = f"{datetime.now(NAIROBI) - timedelta(days=1):%Y-%m-%d}"
-    return Written(await statement(shop, paybill, day))
+    return Written(await statement(shop, paybill, day), paybill)
 
 
 def change_books(shop: Shop, statement_: str, receipt: str) -> None:
@@ -381,3 +382,29 @@ async def test_a_green_day_is_looked_at_again_when_a_later_file_tells_of_it(shop
     await imported(shop, listed.file())
 
     assert await asyncio.to_thread(world.in_api, again()) == [date_]
+
+
+async def test_what_people_settled_does_not_redden_every_day_after(shop, listed, day):
+    """It moved no money, so M-Pesa's balance stays off by it for ever."""
+    await imported(shop, listed.file())
+    await settled(shop)
+    assert (await closed(shop, day))["result"] == "green"
+    account = f"float:{listed.paybill}:utility"
+    whose = [shop.merchant_id, listed.paybill]
+    with psycopg.connect(shop.world.database_url) as connection:
+        connection.execute(
+            "insert into balances values (%s, false, %s, %s, %s::date + time '21:00:05' at time"
+            " zone 'UTC', 'balance', %s)", [*whose, account, day, 100 * (100 * PAYMENTS + 30)],
+        )
+    assert (await closed(shop, day))["result"] == "red"
+    assert await open_kinds(shop, day) == ["float_differs"]
+
+    with psycopg.connect(shop.world.database_url) as connection:
+        connection.execute(
+            "insert into discrepancies select 'dsc_' || id, merchant_id, livemode, 'missing',"
+            " shortcode, 'x', day - 3, 'x', null, null, 3000, '', found_at, '', 'Paid back.',"
+            " 'Ann', now() from discrepancies where merchant_id = %s and shortcode = %s", whose,
+        )
+    data = await closed(shop, day)
+
+    assert data["result"] == "green", await discrepancies(shop, day)

@@ -6,7 +6,7 @@ Read `differences`. A day is one of Nairobi's, from midnight to midnight; times 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Any
@@ -315,7 +315,10 @@ def _of_float(
     day: Day, reported: Reported, explained: frozenset[int],
 ) -> Iterator[Difference]:
     off = reported.theirs.cents - reported.ours.cents
-    if off in explained or agrees(reported):
+    settled = replace(
+        reported, theirs=Money(reported.theirs.cents - reported.settled), settled=0,
+    )
+    if {off, off - reported.settled} & explained or agrees(reported) or agrees(settled):
         return
     yield Difference(
         Kind.FLOAT_DIFFERS, day.shortcode, f"{reported.account} {day.day}",

@@ -37,6 +37,7 @@ class Reported:
     theirs: Money
     ours: Money
     nearby: tuple[Movement, ...] = ()      # within IN_FLIGHT of it, in their order
+    settled: int = 0                       # cents that they differ by for reasons people settled
 
 
 def agrees(reported: Reported) -> bool:

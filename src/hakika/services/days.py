@@ -10,7 +10,7 @@ from typing import Any
 
 from hakika.domain import closing
 from hakika.domain.checkpoint import MovementsDigest
-from hakika.domain.closing import Damage, Day, Span, span_of
+from hakika.domain.closing import Damage, Day, Span, day_of, span_of
 from hakika.domain.discrepancy import Difference
 from hakika.domain.ledger import COLLECTING, Chain, Flaw, float_accounts, posted_data
 from hakika.domain.merchant import Owner
@@ -22,7 +22,7 @@ from hakika.domain.tariff import COLLECTED_ON, Tariffs
 from hakika.domain.times import written
 from hakika.store import closing as closings
 from hakika.store import days as store
-from hakika.store import providers
+from hakika.store import discrepancies, providers
 from hakika.store.days import ToldBalance
 from hakika.store.transaction import Transaction
 
@@ -118,7 +118,12 @@ async def _reported(
     told = [replace(last, at=span.end)] if last is not None else []
     after = await store.first_balance_after(tx, owner, span, account)
     told += [after] if after is not None else []
-    return [await held_against(tx, owner, each) for each in told if each.at >= since]
+    shortcode = account.split(":")[1]
+    settled = await discrepancies.settled(tx, owner, shortcode, account, day_of(span.start))
+    return [
+        replace(await held_against(tx, owner, each), settled=settled)
+        for each in told if each.at >= since
+    ]
 
 
 async def _first_day(

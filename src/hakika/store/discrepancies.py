@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, LiteralString
 
-from hakika.domain.discrepancy import OF_A_DAY, Difference, Discrepancy, Kind
+from hakika.domain.discrepancy import OF_A_DAY, OFF_THE_FLOAT, Difference, Discrepancy, Kind
 from hakika.domain.ids import DiscrepancyId, MerchantId, PaymentId
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
@@ -49,6 +49,24 @@ _FIND: LiteralString = (
 )
 
 # Resolved by nobody: what it told of is not there any more.
+_SETTLED: LiteralString = """
+    with balance as (
+        select day, theirs_cents - ours_cents as cents from discrepancies
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+           and kind = 'float_differs' and shortcode = %(shortcode)s
+           and starts_with(subject, %(account)s || ' ')
+           and resolved_at is not null and resolved_by <> %(nobody)s and day < %(day)s
+         order by day desc limit 1
+    )
+    select (coalesce((select cents from balance), 0) + coalesce(sum(
+               coalesce(theirs_cents, 0) - coalesce(ours_cents, 0)), 0))::bigint as cents
+      from discrepancies
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and kind = any(%(kinds)s) and shortcode = %(shortcode)s
+       and resolved_at is not null and resolved_by <> %(nobody)s and day < %(day)s
+       and day > coalesce((select day from balance), '-infinity')
+"""
+
 _VANISH: LiteralString = """
     update discrepancies set resolved_at = %(now)s, resolved_by = %(nobody)s,
            resolution = 'It was found no more when the day was closed again.'
@@ -136,6 +154,20 @@ async def find(
     })
     assert row is not None, "it is written or found"
     return discrepancy_of(row), row["is_news"]
+
+
+async def settled(tx: Transaction, owner: Owner, shortcode: str, account: str, day: date) -> int:
+    """Return by how many cents M-Pesa's balance of an account is off for settled reasons.
+
+    What people settled moved no money, so it stands on every day after. A balance that they let be
+    holds everything before it.
+    """
+    row = await tx.row(_SETTLED, _whose(owner) | {
+        "shortcode": shortcode, "account": account, "day": day, "nobody": NOBODY,
+        "kinds": [each.value for each in OFF_THE_FLOAT],
+    })
+    assert row is not None, "a sum is one row"
+    return int(row["cents"])
 
 
 async def vanish(
