@@ -43,6 +43,9 @@ class Sources(BaseModel):
 
     shortcode: str
     listed_to: str | None = Field(description="Up to when M-Pesa's own list covers the day.")
+    balances: list[str] = Field(
+        description="Accounts whose balance, as M-Pesa tells it, was held against the books.",
+    )
     stated: list[str] = Field(description="The accounts whose statement covers the day.")
 
 

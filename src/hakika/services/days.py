@@ -215,11 +215,17 @@ async def sources(tx: Transaction, owner: Owner, span: Span, shortcode: str) -> 
             for each in await store.pulled(tx, owner, span, shortcode)
         ], span,
     )
-    stated = await store.stated(tx, owner, span, shortcode)
+    stated = sorted(
+        account for account, spans in (await store.stated(tx, owner, span, shortcode)).items()
+        if closing.covered_to(spans, span) == span.end
+    )
+    opened = await closings.opened(tx, owner)
     return {
         "shortcode": shortcode, "listed_to": written(listed) if listed else None,
-        "stated": sorted(
-            account for account, spans in stated.items()
-            if closing.covered_to(spans, span) == span.end
-        ),
+        "stated": stated,
+        "balances": [
+            account for account in float_accounts(shortcode) if await _reported(
+                tx, owner, span, account, is_stated=account in stated, since=opened.get(account),
+            )
+        ],
     }
