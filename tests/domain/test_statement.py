@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
 from hakika.domain.money import Money
-from hakika.domain.statement import LineKind, StatementLine, kind_of
+from hakika.domain.statement import LineKind, StatementLine, is_status, kind_of, taken_back
 
 NOON = datetime(2026, 11, 21, 9, tzinfo=UTC)
 
@@ -80,6 +81,44 @@ def test_a_movement_is_the_same_in_every_file():
     assert here.identity == there.identity
     assert here.identity != line(OUT, reason="Pay Bill Online").identity
     assert here.identity != line(IN, reason="Pay Bill Online", receipt="TKL4PAID02").identity
+
+
+def test_a_line_is_another_once_money_moved():
+    """Of equal lines of one file each is its own; and none is taken for what it was before."""
+    done = line(IN, reason="Pay Bill Online")
+
+    assert done.identity != replace(done, status="Pending").identity
+    assert replace(done, status="Failed").identity == replace(done, status="Pending").identity
+    assert done.identity != replace(done, nth=2).identity
+
+
+@pytest.mark.parametrize("status", ["Completed", "COMPLETED", "Failed", "Cancelled", "Pending"])
+def test_words_of_the_portal_are_known(status):
+    assert is_status(status)
+
+
+@pytest.mark.parametrize("status", ["", "Successful", "Paid", "Reversed", "Incomplete"])
+def test_nothing_is_guessed_of_other_words(status):
+    assert not is_status(status)
+
+
+@pytest.mark.parametrize(
+    ("linked", "details", "found"),
+    [
+        ("TKL4PAID09", "Reversal of TKL4PAID02", "TKL4PAID09"),
+        ("", "Reversal of TKL4PAID02", "TKL4PAID02"),
+        ("N/A", "Reversal of TKL4PAID02 to 25471****001", "TKL4PAID02"),
+        ("", "Pay Bill Reversal TKL4PAID01 of tkl4paid02", "TKL4PAID02"),
+        ("", "Reversal of COLLECTION from 2547 - TKL4PAID02", ""),
+    ],
+)
+def test_what_a_reversal_takes_back_is_read_of_its_details_too(linked, details, found):
+    """And never of what a stranger could type, who could have any payment named reversed."""
+    back = replace(line(OUT, reason="Reversal", details=details), linked_receipt=linked)
+
+    assert taken_back(back) == found
+    paid = replace(back, reason_type="Pay Bill Online", details="of TKL4PAID02")
+    assert taken_back(paid) == linked
 
 
 def test_people_are_not_shown():

@@ -46,7 +46,8 @@ MEND = "".join(
     alter table deliveries drop constraint if exists deliveries_once,
         add constraint deliveries_once unique (endpoint_id, event_id);
     alter table postings drop constraint if exists postings_receipt_key,
-        add constraint postings_receipt_key unique (receipt, shortcode, livemode, move);
+        add constraint postings_receipt_key
+            unique nulls not distinct (receipt, shortcode, livemode, move, line);
 """
 
 PHONE = "254708374149"

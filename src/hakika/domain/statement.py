@@ -32,6 +32,15 @@ class StatementHead:
     withdrawn: Money | None = None                  # positive
 
 
+# What M-Pesa says of a transaction that moved money, and of one that did not, or not yet. Nothing
+# is guessed of any other word: taken for a failure, it would leave real money out of the books.
+COMPLETED = frozenset({"completed"})
+NOT_COMPLETED = frozenset({
+    "failed", "cancelled", "canceled", "declined", "rejected", "expired", "initiated", "authorized",
+    "authorised", "pending", "pending authorized", "pending authorised",
+})
+
+
 @dataclass(frozen=True, slots=True)
 class StatementLine:
     """One movement on an account. Exactly one of `paid_in` and `withdrawn` is there, and positive.
@@ -43,7 +52,7 @@ class StatementLine:
     #                                   line of its table over all pages
     receipt: str
     completed_at: datetime
-    status: str                       # "Completed"; a line that failed moved nothing
+    status: str                       # one of COMPLETED or NOT_COMPLETED
     paid_in: Money | None = None
     withdrawn: Money | None = None
     initiated_at: datetime | None = None
@@ -54,11 +63,12 @@ class StatementLine:
     details: str = field(default="", repr=False)            # names and numbers of people
     other_party: str = field(default="", repr=False)        # "2547…123 - JANE DOE"
     account_reference: str = field(default="", repr=False)  # what the payer typed
+    nth: int = 1                      # of the lines of its file that are otherwise the same
 
     @property
     def is_completed(self) -> bool:
         """Whether money moved."""
-        return self.status.casefold() == "completed"
+        return _words(self.status) in COMPLETED
 
     @property
     def amount(self) -> Money:
@@ -69,13 +79,17 @@ class StatementLine:
         return Money(-self.withdrawn.cents)
 
     @property
-    def identity(self) -> tuple[str, str, int, int | None]:
+    def identity(self) -> tuple[str, str, int, int | None, bool, int]:
         """The same for one movement in whichever file and format it is met; no personal data.
 
         Without the time, of which Excel drops the seconds, and without what a PDF wraps or cuts.
+        Once it is completed it is another than while it was not: only then money moved.
         """
         after = None if self.balance is None else self.balance.cents
-        return self.receipt, " ".join(self.reason_type.casefold().split()), self.amount.cents, after
+        return (
+            self.receipt, _words(self.reason_type), self.amount.cents, after, self.is_completed,
+            self.nth,
+        )
 
 
 class LineKind(StrEnum):
@@ -128,18 +142,47 @@ _STRANGERS_WORDS = re.compile(
     r"\b\d|\*|\bfrom\b(?! (your )?bank)|\bby\b|\bacc\b| - ", re.IGNORECASE,
 )
 
+# Every receipt has a digit; "COLLECTION" is none.
+_RECEIPT = re.compile(r"\b(?=[A-Z]*[0-9])[A-Z]{2}[A-Z0-9]{8}\b", re.ASCII)
+
 
 def kind_of(line: StatementLine) -> LineKind:
     """Return what `line` is about, by its Reason Type; by the head of its Details if that is mute.
 
     A charge may carry the reason of the payment it is for, so its Details are asked as well.
     """
-    head = line.details
-    cut = _STRANGERS_WORDS.search(head)
-    if cut is not None:
-        head = head[:cut.start()]
     way = _Way.OUT if line.paid_in is None else _Way.IN
-    return _kind(line.reason_type, head, way)
+    return _kind(line.reason_type, _head(line.details), way)
+
+
+def name_of(reason_type: str, details: str) -> str:
+    """Return what a line calls itself, without what a stranger wrote: "pay bill charge"."""
+    return _words(f"{reason_type} {_head(details)}")
+
+
+def is_status(text: str) -> bool:
+    """Say whether it is known what a line with this status moved."""
+    return _words(text) in COMPLETED | NOT_COMPLETED
+
+
+def taken_back(line: StatementLine) -> str:
+    """Return the receipt that a reversal takes back, or nothing.
+
+    By its own column; older exports have it in the head of Details alone: "Reversal of TKL4PAID01".
+    """
+    if _RECEIPT.fullmatch(line.linked_receipt) or kind_of(line) is not LineKind.REVERSAL:
+        return line.linked_receipt
+    found = (each for each in _RECEIPT.findall(_head(line.details).upper()) if each != line.receipt)
+    return next(found, line.linked_receipt)
+
+
+def _head(details: str) -> str:
+    cut = _STRANGERS_WORDS.search(details)
+    return details if cut is None else details[:cut.start()]
+
+
+def _words(text: str) -> str:
+    return " ".join(text.casefold().split())
 
 
 @lru_cache(maxsize=1024)
@@ -151,7 +194,7 @@ def _kind(reason: str, head: str, way: _Way) -> LineKind:
 
 
 def _said(text: str, way: _Way) -> LineKind:
-    words = " ".join(text.casefold().split())
+    words = _words(text)
     for kind, ways, pattern in _COMPILED:
         if way in ways and pattern.search(words):
             return kind

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import pairwise
+from typing import NamedTuple
 
 from hakika.domain import msisdn
 from hakika.domain.errors import Invalid
@@ -28,7 +29,7 @@ from hakika.domain.ledger import (
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.shortcode import Shortcode
-from hakika.domain.statement import LineKind, StatementHead, StatementLine, kind_of
+from hakika.domain.statement import LineKind, StatementHead, StatementLine, kind_of, name_of
 from hakika.domain.witness import Witness
 
 
@@ -39,7 +40,7 @@ class Fate(StrEnum):
     EXPLAINED = "explained"        # no payment: a charge, a payout, a reversal, a move of own money
     WAITING = "waiting"            # money that nobody told of: a payment is being made of it
     DIFFERS = "differs"            # the payment with this receipt is of another amount
-    DOUBLED = "doubled"            # a line with this receipt and kind is there already
+    DOUBLED = "doubled"            # a line of its `Role` is there already
     UNEXPLAINED = "unexplained"    # its words say nothing to us
     FAILED = "failed"              # it was not completed: nothing moved
 
@@ -76,6 +77,14 @@ class Sheet:
     account: str             # of the books: `float:600966:utility`
 
 
+class Role(NamedTuple):
+    """What a line may be once on an account: what comes in a second time is doubled."""
+
+    receipt: str
+    kind: LineKind
+    name: str       # of a charge, of which one receipt may have several; of others nothing
+
+
 @dataclass(frozen=True, slots=True)
 class Held:
     """Money of one receipt in the books, and whose it is."""
@@ -96,19 +105,27 @@ class Filed:
     witness: Witness | None = None
 
 
+# Safaricom's price and the state's duty on it are two lines of one receipt and one kind.
+_NAMED = {LineKind.CHARGE, LineKind.PAYEE_CHARGE, LineKind.OTHER}
+
+
+def role(receipt: str, kind: LineKind, *, reason_type: str, details: str) -> Role:
+    """Return what a line is on its account."""
+    return Role(receipt, kind, name_of(reason_type, details) if kind in _NAMED else "")
+
+
 def filed(
-    sheet: Sheet, line: StatementLine, *, held: Mapping[str, Held],
-    seen: Collection[tuple[str, LineKind]],
+    sheet: Sheet, line: StatementLine, *, held: Mapping[str, Held], seen: Collection[Role],
 ) -> Filed:
     """Return what becomes of a line that no file told of before.
 
-    `held` is what the books have of its receipt and of the one that it takes back; `seen` are the
-    receipts and kinds of all lines of this account so far.
+    `held` is what the books have of its receipt and of the one that it takes back; `seen` is what
+    all completed lines of this account so far are.
     """
     kind = kind_of(line)
     if not line.is_completed:
         return Filed(line, kind, Fate.FAILED)
-    if (line.receipt, kind) in seen:
+    if role(line.receipt, kind, reason_type=line.reason_type, details=line.details) in seen:
         return Filed(line, kind, Fate.DOUBLED)
     if kind is LineKind.COLLECTION:
         return _collected(sheet, line, held.get(line.receipt))

@@ -37,6 +37,7 @@ from hakika.domain.statement_books import (
     ends,
     filed,
     is_newest_first,
+    role,
 )
 from hakika.services import witnesses
 from hakika.services.runtime import Runtime
@@ -252,7 +253,9 @@ async def _file(
             continue
         each = filed(sheet, line, held=held, seen=seen)
         if line.is_completed:
-            seen.add((line.receipt, each.kind))
+            seen.add(role(
+                line.receipt, each.kind, reason_type=line.reason_type, details=line.details,
+            ))
         new[known] = ordinal, each
     return new
 

@@ -7,7 +7,9 @@ is the head; a row is passed over only when nothing in it could be a line.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from hakika.domain.errors import (
@@ -17,7 +19,7 @@ from hakika.domain.errors import (
     StatementLineWrong,
 )
 from hakika.domain.money import Money
-from hakika.domain.statement import StatementHead, StatementLine
+from hakika.domain.statement import StatementHead, StatementLine, is_status, taken_back
 from hakika.sheets import cells as reads
 from hakika.sheets import columns
 from hakika.sheets.rows import Cell, Row
@@ -47,6 +49,7 @@ class Checked:
         self._span: tuple[datetime, datetime] | None = None
         self._in = self._out = 0
         self._turned = _TurnedDates()
+        self._known: Counter[tuple[object, ...]] = Counter()
 
     def line(self, row: Row) -> StatementLine | None:
         """Return the line that `row` is, or None when it is of the head, the foot or empty.
@@ -152,9 +155,9 @@ class Checked:
         paid_in, withdrawn = _amounts(cell, place)
         if "shortcode" in where:
             self._take_shortcodes(reads.text(cell("shortcode")))
-        return StatementLine(
+        line = StatementLine(
             place=place, receipt=receipt, completed_at=completed_at,
-            status=reads.text(cell("status")), paid_in=paid_in, withdrawn=withdrawn,
+            status=_status(cell("status"), place), paid_in=paid_in, withdrawn=withdrawn,
             initiated_at=reads.moment(cell("initiated_at"), line=place, name="Initiation Time"),
             balance=reads.money(cell("balance"), line=place, name="Balance"),
             balance_confirmed=reads.claim(cell("balance_confirmed")),
@@ -163,6 +166,8 @@ class Checked:
             details=reads.text(cell("details")), other_party=reads.text(cell("other_party")),
             account_reference=reads.text(cell("account_reference")),
         )
+        self._known[line.identity] += 1
+        return replace(line, nth=self._known[line.identity], linked_receipt=taken_back(line))
 
     def _counted(self, line: StatementLine) -> None:
         self.lines += 1
@@ -279,6 +284,21 @@ def _amounts(
     if withdrawn is not None and has_out:
         return None, Money(abs(withdrawn.cents))
     raise StatementLineWrong("the line has neither Paid In nor Withdrawn.", line=place)
+
+
+def _status(cell: Cell, place: int) -> str:
+    said = reads.text(cell)
+    if is_status(said):
+        return said
+    raise StatementLineWrong(
+        "nobody knows whether money moved with what stands under Transaction Status." if said
+        else "the line has no Transaction Status.",
+        hint="M-Pesa writes Completed of money that moved; else Failed, Cancelled, Declined, "
+             "Expired or Pending. Download the statement again and send it unopened. Does the "
+             "portal itself write another word? Ask Safaricom what it means, and tell Hakika's "
+             "makers.",
+        line=place,
+    )
 
 
 def _cell(cells: Sequence[Cell], at: int) -> Cell:

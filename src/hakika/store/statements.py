@@ -14,7 +14,7 @@ from hakika.domain.ids import MerchantId, PaymentId, StatementId
 from hakika.domain.ledger import Posting
 from hakika.domain.money import Money
 from hakika.domain.statement import LineKind, StatementLine
-from hakika.domain.statement_books import Fate, Filed, Held, Imported, Sheet
+from hakika.domain.statement_books import Fate, Filed, Held, Imported, Role, Sheet, role
 from hakika.domain.witness import Witness
 from hakika.store import witnesses
 from hakika.store.keyring import Sealer
@@ -66,7 +66,8 @@ _LIST: LiteralString = (
 # in a first import, PostgreSQL takes any index for as good as another, and may read all of it.
 _SEEN: LiteralString = """
     select line.* from unnest(%(receipts)s::text[]) as each (receipt) cross join lateral (
-        select receipt, identity, kind, merchant_id, livemode, account from statement_lines l
+        select receipt, identity, kind, fate, private, merchant_id, livemode, account
+          from statement_lines l
          where l.receipt = each.receipt offset 0
      ) line
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s and account = %(account)s
@@ -89,14 +90,15 @@ _COPY_LINES: LiteralString = """
         private) from stdin
 """
 
+# No posting is left out in silence: one that cannot be made fails the whole import.
 _POST: LiteralString = """
     with posted as (
         insert into postings (merchant_id, livemode, posted_at, shortcode, move, debit, credit,
-            amount_cents, receipt, payment_id, happened_at)
+            amount_cents, receipt, payment_id, happened_at, line)
         select %(merchant_id)s, %(livemode)s, %(now)s, %(shortcode)s, each.* from unnest(
             %(moves)s::text[], %(debits)s::text[], %(credits)s::text[], %(amounts)s::bigint[],
-            %(receipts)s::text[], %(payment_ids)s::text[], %(happened)s::timestamptz[]) as each
-        on conflict do nothing
+            %(receipts)s::text[], %(payment_ids)s::text[], %(happened)s::timestamptz[],
+            %(lines)s::bytea[]) as each
         returning position, merchant_id, livemode
     )
     insert into unchained (position, merchant_id, livemode)
@@ -190,12 +192,13 @@ async def listed(
 
 async def seen(
     tx: Transaction, sheet: Sheet, receipts: Sequence[str],
-) -> tuple[set[bytes], set[tuple[str, LineKind]]]:
-    """Return which lines with these receipts are kept: their identities; receipts and kinds."""
+) -> tuple[set[bytes], set[Role]]:
+    """Return of kept lines with these receipts the identities, and what completed ones are."""
     rows = await tx.rows(_SEEN, _whose(sheet) | {"receipts": receipts})
+    sealer = await tx.sealer(sheet.merchant_id)
     return (
         {bytes(row["identity"]) for row in rows},
-        {(row["receipt"], LineKind(row["kind"])) for row in rows},
+        {_role_of(row, sealer) for row in rows if row["fate"] != Fate.FAILED.value},
     )
 
 
@@ -229,7 +232,10 @@ async def add_lines(
         )
         for known, (ordinal, filed) in lines.items()
     ))
-    await _post(tx, sheet, [filed.posting for _, filed in lines.values() if filed.posting], now=now)
+    await _post(
+        tx, sheet, {known: filed.posting for known, (_, filed) in lines.items() if filed.posting},
+        now=now,
+    )
     heard: list[Witness] = [filed.witness for _, filed in lines.values() if filed.witness]
     if heard:
         await witnesses.add_many(tx, heard, now=now)
@@ -250,10 +256,11 @@ def identity(line: StatementLine) -> bytes:
 
 
 async def _post(
-    tx: Transaction, sheet: Sheet, postings: Sequence[Posting], *, now: datetime,
+    tx: Transaction, sheet: Sheet, made: Mapping[bytes, Posting], *, now: datetime,
 ) -> None:
-    if not postings:
+    if not made:
         return
+    postings = made.values()
     await tx.execute(_POST, _whose(sheet) | {
         "shortcode": sheet.shortcode.number, "now": now,
         "moves": [each.move.value for each in postings],
@@ -263,7 +270,19 @@ async def _post(
         "receipts": [each.receipt for each in postings],
         "payment_ids": [each.payment_id for each in postings],
         "happened": [each.happened_at for each in postings],
+        "lines": [_line_key(sheet, known) for known in made],
     })
+
+
+def _line_key(sheet: Sheet, known: bytes) -> bytes:
+    """Return 16 bytes that one line of one account of one merchant has alone."""
+    whose = f"{sheet.merchant_id} {sheet.account} ".encode()
+    return hashlib.sha256(whose + known).digest()[:16]
+
+
+def _role_of(row: Mapping[str, Any], sealer: Sealer) -> Role:
+    reason_type, details, *_ = _opened(row, sealer)
+    return role(row["receipt"], LineKind(row["kind"]), reason_type=reason_type, details=details)
 
 
 def _whose(sheet: Sheet) -> dict[str, Any]:
@@ -290,6 +309,14 @@ def _private(line: StatementLine) -> bytes:
     )
 
 
+def _opened(row: Mapping[str, Any], sealer: Sealer) -> tuple[str, str, str, str]:
+    """Return what `_private` made: the reason, the details, the other party, the reference."""
+    found: tuple[str, str, str, str] = tuple(orjson.loads(
+        sealer.open(_place(bytes(row["identity"])), row["private"]),
+    ))
+    return found
+
+
 def _imported_of(row: Mapping[str, Any]) -> Imported:
     return Imported(
         StatementId(row["id"]), MerchantId(row["merchant_id"]), row["livemode"], row["shortcode"],
@@ -301,9 +328,7 @@ def _imported_of(row: Mapping[str, Any]) -> Imported:
 
 
 def _line_of(row: Mapping[str, Any], sealer: Sealer) -> Line:
-    reason_type, details, other_party, account_reference = orjson.loads(
-        sealer.open(_place(bytes(row["identity"])), row["private"]),
-    )
+    reason_type, details, other_party, account_reference = _opened(row, sealer)
     return Line(
         row["place"], row["receipt"], LineKind(row["kind"]), Fate(row["fate"]),
         row["completed_at"], Money(row["amount_cents"]), _money(row["balance_cents"]),

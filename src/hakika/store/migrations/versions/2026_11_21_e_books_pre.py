@@ -9,7 +9,8 @@ down_revision = "2026_11_21_d"
 
 SQL = """\
 -- Each moves an amount from one account to another: the books balance, whatever is in them.
--- Not by month: books are kept whole, and a receipt is unique in all of them.
+-- Not by month: books are kept whole, and a receipt is unique in all of them. One receipt may
+-- stand in several lines of statements: `line` is null of what no line of a statement made.
 create table postings (
     position     bigint generated always as identity primary key,
     merchant_id  text not null,
@@ -23,8 +24,10 @@ create table postings (
     payment_id   text,
     happened_at  timestamptz not null,
     posted_at    timestamptz not null,
+    line         bytea,
     constraint postings_accounts_check check (debit <> credit),
-    constraint postings_receipt_key unique (receipt, shortcode, livemode, move)
+    constraint postings_receipt_key
+        unique nulls not distinct (receipt, shortcode, livemode, move, line)
 );
 
 create index postings_payment on postings (payment_id);
