@@ -15,7 +15,7 @@ from tests.sheets.samples import COLUMNS, as_csv
 from tests.statement_files import paid, receipt, statement, yesterday
 
 DAY = yesterday()
-_shortcodes = count(613_000)
+_shortcodes = count(618_500)
 
 CHARGE = {
     "Reason Type": "Pay Bill Charge", "Details": "Pay Bill Charge", "Paid In": "",

@@ -59,6 +59,14 @@ def changed(line: Sequence[object], **cells: object) -> tuple[object, ...]:
     return tuple(found)
 
 
+def several(count: int, start: int = 1_000) -> list[tuple[object, ...]]:
+    """Return `count` payments of 1,500 shillings, the balance of each above the one before."""
+    return [
+        changed(PAID, Receipt_No=f"TKL4P{n:05d}", Balance=f"{start + 1_500 * (n + 1)}.00")
+        for n in range(count)
+    ]
+
+
 def as_csv(rows: Rows = WHOLE, *, separator: str = ",") -> bytes:
     """Return a CSV file of `rows`, in UTF-8."""
     written = io.StringIO(newline="")

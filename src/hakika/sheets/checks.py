@@ -22,6 +22,7 @@ from hakika.domain.money import Money
 from hakika.domain.statement import StatementHead, StatementLine, is_status, taken_back
 from hakika.sheets import cells as reads
 from hakika.sheets import columns
+from hakika.sheets.balances import Balances
 from hakika.sheets.rows import Cell, Row
 
 # The clocks of Safaricom and of this machine differ by less.
@@ -49,6 +50,7 @@ class Checked:
         self._span: tuple[datetime, datetime] | None = None
         self._in = self._out = 0
         self._turned = _TurnedDates()
+        self._balances = Balances()
         self._known: Counter[tuple[object, ...]] = Counter()
 
     def line(self, row: Row) -> StatementLine | None:
@@ -91,8 +93,8 @@ class Checked:
             raise StatementEmpty("The statement has no lines.")
         self._turned.refuse()
         head = self._head()
-        self._refuse_incomplete(head)
         self._refuse_beside(head, self._span)
+        self._refuse_incomplete(head)
         return head, self._span
 
     def _above(self, row: Row) -> None:
@@ -178,6 +180,7 @@ class Checked:
             self._span = when, self._span[1]
         elif when > self._span[1]:
             self._span = self._span[0], when
+        self._balances.add(line)
         if line.is_completed:
             if line.paid_in is not None:
                 self._in += line.paid_in.cents
@@ -226,6 +229,8 @@ class Checked:
                     f"From {head.opening} the lines lead to {ends}; the head closes with "
                     f"{head.closing}.",
                 )
+        if wrong := self._balances.wrong(head.opening, head.closing):
+            raise StatementIncomplete(wrong)
 
     @staticmethod
     def _refuse_beside(head: StatementHead, span: tuple[datetime, datetime]) -> None:
