@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from itertools import count
 from typing import Any
 
@@ -174,3 +175,47 @@ async def test_a_reversal_that_names_its_payment_in_its_details_finds_it(shop, p
     payment, reversal = (await shop.get(f"{PATH}/{data['id']}/lines")).data
     assert reversal["linked_receipt"] == receipt(paybill, 0)
     assert reversal["payment_id"] == payment["payment_id"]
+
+
+async def test_one_file_is_of_one_account(shop, paybill):
+    """Sent again as that of another account, every movement of it would be booked twice."""
+    file = as_csv((COLUMNS, paid(paybill, DAY, 0, **CHARGE, Withdrawn="-5.00")))
+    other = str(next(_shortcodes))
+    await shop.put_paybill(other)
+    first = await imported(shop, file, shortcode=paybill)
+    before = kept(shop)
+
+    for query in ({"shortcode": paybill, "account": "Working Account"}, {"shortcode": other}):
+        answer = await send(shop, file, **query)
+        assert (answer.status, answer.body["code"]) == (400, "statement_of_another")
+        assert first["id"] in answer.body["detail"]
+    assert (await imported(shop, file, shortcode=paybill))["again"]
+    assert kept(shop) == before
+
+
+async def test_a_file_knows_nothing_of_the_time_after_it_was_made(shop, paybill):
+    """A day whose statement was made at noon is not proven by it."""
+    head, lines = statement(paybill, DAY, [])[:4], [paid(paybill, DAY, 0)]
+    noon = f"{datetime.fromisoformat(DAY):%d-%m-%Y} 12:00:00"
+
+    data = await imported(shop, as_csv((*head, ("Date of Report:", noon), COLUMNS, *lines)))
+
+    assert (data["starts_at"], data["ends_at"]) == (f"{_before(DAY)}T21:00:00Z", f"{DAY}T09:00:00Z")
+
+
+async def test_a_quiet_day_is_proven(shop, paybill):
+    """The whole head and no lines: nothing happened, and M-Pesa says so."""
+    head = statement(paybill, DAY, [])[:4]
+    sums = ("Opening Balance:", "70.00", "Closing Balance:", "70.00", "Total Paid In:", "0.00",
+            "Total Withdrawn:", "0.00")
+
+    data = await imported(shop, as_csv((*head, sums, COLUMNS)))
+    day = await shop.send("POST", f"/v1/reconciliation/days/{DAY}")
+
+    assert (data["lines"], data["opening"], data["closing"]) == (0, "70.00", "70.00")
+    assert (day.data["result"], day.data["open"]) == ("green", 0)
+    assert (await floats(shop))["utility"] == "70.00"
+
+
+def _before(day: str) -> str:
+    return f"{datetime.fromisoformat(day) - timedelta(days=1):%Y-%m-%d}"

@@ -208,6 +208,33 @@ BAD: dict[str, tuple[bytes, str, str]] = {
     "some days and months changed places": (
         as_xlsx(TURNED), "statement_line_wrong", "changed places",
     ),
+    "a line of before M-Pesa": (
+        as_csv(lines({"Completion_Time": "21-11-1999 10:00:00"})), "statement_line_wrong",
+        "Line 3: the line is older than M-Pesa",
+    ),
+    "the first of all days": (
+        as_csv(lines({"Completion_Time": "01-01-0001 00:00:00"})), "statement_line_wrong",
+        "Line 3: what stands under Completion Time is not a date",
+    ),
+    "the last of all days": (
+        as_csv((("Time Period:", "From 21-11-2026 to 31-12-9999"), *lines())),
+        "statement_line_wrong", "Time Period is not a date",
+    ),
+    "a day past all numbers": (
+        as_xlsx(lines({"Completion_Time": 1e300})), "statement_line_wrong", "not a date",
+    ),
+    "an amount that no book can hold": (
+        as_csv(lines({"Paid_In": "99,999,999,999,999,999,999.00"})), "statement_line_wrong",
+        "under Paid In",
+    ),
+    "a long amount that no book can hold": (
+        as_csv(lines({"Paid_In": "99999999999999999999"})), "statement_line_wrong",
+        "under Paid In",
+    ),
+    "a date of report that is none": (
+        as_csv((("Date of Report:", "31-31-2026"), *lines())), "statement_line_wrong",
+        "Date of Report is not a date",
+    ),
     "tomorrow": (
         as_csv(lines({"Completion_Time": f"{NOW + timedelta(days=1):%d-%m-%Y} 15:00:00"})),
         "statement_line_wrong", "Line 3: the line is dated in the future",
@@ -283,6 +310,18 @@ def test_a_workbook_that_unpacks_to_too_much_is_refused(monkeypatch):
         read(bomb)
 
     assert len(bomb) < 20_000
+    assert refused.value.code == "statement_too_large"
+
+
+def test_a_workbook_that_says_that_it_is_a_bomb_is_not_unpacked(monkeypatch):
+    """620 KB that unpack to 600 MB took 10 s of a processor to be refused by unpacking."""
+    monkeypatch.setattr(xlsx_rows, "_UNPACKED_FREE", 1 << 20)
+    monkeypatch.setattr(xlsx_rows, "_measure_part", None)
+    bomb = with_sheet(sheet_of(b" " * (2 << 20)))
+
+    with pytest.raises(StatementUnreadable) as refused:
+        read(bomb)
+
     assert refused.value.code == "statement_too_large"
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hakika.domain.errors import StatementEmpty, StatementIncomplete
 from hakika.domain.money import Money
 from hakika.domain.statement import StatementLine
 from hakika.sheets.statements import FileKind, Statement, read_statement
@@ -193,6 +194,56 @@ def test_a_line_that_failed_is_read_and_moves_nothing():
     found = lines_of(read(as_csv((*HEAD, COLUMNS, failed, PAID, CHARGE))))
 
     assert [line.is_completed for line in found] == [False, True, True]
+
+
+QUIET_HEAD = (
+    *HEAD[:5], ("Opening Balance:", "1,000.00"), ("Closing Balance:", "1,000.00"),
+    ("Total Paid In:", "0.00"), ("Total Withdrawn:", "0.00"), (),
+)
+
+
+@pytest.mark.parametrize("save", [as_csv, as_xlsx, as_pdf])
+@pytest.mark.parametrize("sums", [slice(0, 9), slice(0, 7)], ids=["totals", "balances"])
+def test_a_statement_of_a_quiet_day_proves_that_nothing_happened(save, sums):
+    """Without it a day on which the shop was closed stays unproven for ever."""
+    statement = read(save((*QUIET_HEAD[sums], COLUMNS)))
+
+    assert (statement.lines, statement.ends()) == (0, None)
+    assert (statement.first_at, statement.last_at) == (
+        statement.head.starts_at, statement.head.ends_at,
+    )
+
+
+@pytest.mark.parametrize("without", [1, 3, 8])
+def test_what_does_not_say_whose_and_when_proves_no_quiet_day(without):
+    head = [row for at, row in enumerate(QUIET_HEAD[:9]) if at not in {without, 5, 6}]
+
+    with pytest.raises(StatementEmpty):
+        read(as_csv((*head, COLUMNS)))
+
+
+def test_a_day_without_lines_must_add_up_too():
+    with pytest.raises(StatementIncomplete):
+        read(as_csv((*HEAD, COLUMNS)))
+
+
+@pytest.mark.parametrize(
+    ("written", "covered"),
+    [
+        (None, "20:59:59"), ("21-11-2026 12:00:00", "09:00:00"),
+        ("22-11-2026 08:00:00", "20:59:59"), ("01-12-2026 08:00:00", "20:59:59"), ("", "20:59:59"),
+    ],
+)
+def test_a_report_covers_no_more_than_until_it_was_made(written, covered):
+    """Downloaded at noon with the period of a whole day, it knows nothing of the afternoon."""
+    made = () if written is None else (("Operator:", "x", "Date of Report:", written),)
+
+    head = read(as_csv((*HEAD[:4], *made, COLUMNS, PAID))).head
+
+    assert f"{head.covers_until(NOW):%H:%M:%S}" == covered
+    assert head.covers_until(datetime(2026, 11, 21, 6, tzinfo=UTC)) == datetime(
+        2026, 11, 21, 6, tzinfo=UTC,
+    )
 
 
 def test_it_tells_how_far_it_is():

@@ -55,7 +55,9 @@ class StatementData(BaseModel):
     new: int = Field(description="Lines that no file had told of before.")
     fates: dict[str, int] = Field(description="What came of the new lines, when it was imported.")
     starts_at: str | None = Field(description="Its period, when the file tells it.")
-    ends_at: str | None
+    ends_at: str | None = Field(
+        description="Its period's end; or when the file was made, when that was before.",
+    )
     first_at: str
     last_at: str
     opening: str | None

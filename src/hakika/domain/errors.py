@@ -117,7 +117,10 @@ class StatementEmpty(StatementUnreadable):
     """The file has no line to import."""
 
     code = "statement_empty"
-    hint = "Choose a period in which something happened, and download it again."
+    hint = (
+        "Download it again with its whole head: its period, short code, balances and totals. Then "
+        "a day on which nothing happened is proven, too."
+    )
 
 
 class StatementTooLarge(StatementUnreadable):
@@ -134,7 +137,7 @@ class StatementLineWrong(StatementUnreadable):
 
 
 class StatementIncomplete(StatementUnreadable):
-    """The lines do not add up to the totals that the file itself states."""
+    """The lines do not add up to the totals or balances that the file itself states."""
 
     code = "statement_incomplete"
     hint = "Lines are missing or changed. Download it again, unfiltered, and send it unopened."

@@ -25,11 +25,22 @@ class StatementHead:
     operator: str = field(default="", repr=False)   # who downloaded it
     starts_at: datetime | None = None
     ends_at: datetime | None = None                 # still inside the period
+    reported_at: datetime | None = None             # when M-Pesa made it
     opening: Money | None = None
     closing: Money | None = None
     available: Money | None = None
     paid_in: Money | None = None                    # totals, as the file states them
     withdrawn: Money | None = None                  # positive
+
+    def covers_until(self, now: datetime) -> datetime | None:
+        """Return up to when the file can know of everything, still inside; None: it does not say.
+
+        Of a period that is not over it knows what happened before it was made, and no more.
+        """
+        if self.starts_at is None or self.ends_at is None:
+            return None
+        known = min(now, self.ends_at, self.reported_at or now)
+        return max(known, self.starts_at)
 
 
 # What M-Pesa says of a transaction that moved money, and of one that did not, or not yet. Nothing

@@ -27,6 +27,7 @@ from hakika.domain.errors import (
 from hakika.domain.ids import StatementId
 from hakika.domain.ledger import float_account, named_account
 from hakika.domain.merchant import Owner
+from hakika.domain.money import Money
 from hakika.domain.shortcode import Shortcode
 from hakika.domain.statement import StatementLine
 from hakika.domain.statement_books import (
@@ -84,21 +85,32 @@ async def take(
 
     Raises:
         StatementUnreadable: or one of its kinds. Nothing of the file was kept.
-        StatementOfAnother: it is of a short code that is none of this merchant and mode.
+        StatementOfAnother: it is of a short code that is none of this merchant and mode; or the
+            same file was imported as that of another account.
         StatementAccountUnknown: it is of an account of which Hakika keeps no books.
         StoreUnavailable: it is imported whole or not at all. Send it again.
     """
     statement = await _read(rt, sent, progress)
     sheet = await _sheet(rt, owner, statement, sent)
     async with rt.store.transaction() as tx:
-        await store.hold(tx, sheet.account)
+        await store.hold(tx, sheet, statement.sha256)
         before = await store.same_file(tx, sheet, statement.sha256)
         if before is not None:
-            return replace(before, again=True)
+            return _again(before, sheet)
         imported = await _keep(rt, tx, sheet, statement, progress)
     if progress is not None:
         await _match(rt, imported, progress)
     return imported
+
+
+def _again(before: Imported, sheet: Sheet) -> Imported:
+    """Return what a file was the first time. Raises: StatementOfAnother, were it two accounts'."""
+    if before.account != sheet.account:
+        raise StatementOfAnother(
+            f"This very file was imported before, as statement {before.id} of {before.account}.",
+            hint=f"A file is of one account. Download that of {sheet.account} and send it.",
+        )
+    return replace(before, again=True)
 
 
 async def listed(
@@ -263,19 +275,28 @@ async def _file(
 def _imported(
     rt: Runtime, sheet: Sheet, statement: Statement, fates: Counter[Fate],
 ) -> Imported:
-    oldest, newest = statement.ends()
-    if is_newest_first((oldest, newest)):
-        oldest, newest = newest, oldest
-    opening, closing = ends(
+    opening, closing = _ends(statement)
+    head, now = statement.head, rt.now()
+    ends_at = head.covers_until(now)
+    # What has no lines knows no more than its period.
+    last_at = statement.last_at if statement.lines else ends_at or statement.last_at
+    return Imported(
+        sheet.id, sheet.merchant_id, sheet.livemode, sheet.shortcode.number, sheet.account,
+        statement.sha256, statement.kind.value, statement.lines, head.starts_at, ends_at,
+        statement.first_at, last_at, opening, closing, now, dict(fates),
+    )
+
+
+def _ends(statement: Statement) -> tuple[Money | None, Money | None]:
+    """Return what lay on the account before and after, where it is told."""
+    both = statement.ends()
+    if both is None:
+        return statement.head.opening, statement.head.closing
+    oldest, newest = reversed(both) if is_newest_first(both) else both
+    return ends(
         statement.head, oldest, newest, is_in_time_order=(
             (oldest.completed_at, newest.completed_at) == (statement.first_at, statement.last_at)
         ),
-    )
-    return Imported(
-        sheet.id, sheet.merchant_id, sheet.livemode, sheet.shortcode.number, sheet.account,
-        statement.sha256, statement.kind.value, statement.lines, statement.head.starts_at,
-        statement.head.ends_at, statement.first_at, statement.last_at, opening, closing, rt.now(),
-        dict(fates),
     )
 
 

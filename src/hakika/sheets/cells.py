@@ -30,12 +30,16 @@ _DAY_FIRST = re.compile(r"(\d{1,2})[-/.](\d{1,2})[-/.](\d{4})" + _CLOCK, re.ASCI
 _EXCEL_DAY_ZERO = datetime(1899, 12, 30, tzinfo=NAIROBI)
 _EXCEL_DAYS = range(36_526, 73_051)
 
+# Beyond lies what a typist or Excel makes up, and what Python cannot add a day to.
+_YEARS = range(1900, 2200)
+
 # An amount as people write it: thousands by commas, apostrophes or spaces, or the other way round.
 _PLAIN = re.compile(r"(-?)(\d{1,3}(?:,\d{3})+|\d{1,12})(?:\.(\d\d))?", re.ASCII)
 _EUROPEAN = re.compile(r"-?(\d{1,3}(\.\d{3})+|\d+),\d{1,2}", re.ASCII)
 _CURRENCY = re.compile(r"^(kes|kshs?|sh)\.?\s*|\s*(kes|kshs?)$", re.IGNORECASE)
 _SPACES = re.compile(r"[\s'’]")
 _CENTS_MAX = 10**14  # Excel keeps 15 digits
+_AMOUNT_MAX = len("-999,999,999,999.99")
 
 
 def text(cell: Cell) -> str:
@@ -94,7 +98,7 @@ def money(cell: Cell, *, line: int | None, name: str) -> Money | None:
 
 @lru_cache(maxsize=4096)
 def _money_of_text(said: str) -> Money | None:
-    if usual := _PLAIN.fullmatch(said):
+    if len(said) <= _AMOUNT_MAX and (usual := _PLAIN.fullmatch(said)):
         cents = int(usual[2].replace(",", "")) * 100 + int(usual[3] or 0)
         return Money(-cents if usual[1] else cents)
     bare = _SPACES.sub("", _CURRENCY.sub("", said.strip())).replace("\u2212", "-")
@@ -109,9 +113,10 @@ def _money_of_text(said: str) -> Money | None:
     if bare in {"", "-"}:
         return None
     try:
-        return parse(bare)
+        found = parse(bare)
     except Invalid:
         return None
+    return found if abs(found.cents) <= _CENTS_MAX else None
 
 
 def _money_of_number(said: float) -> Money | None:
@@ -139,17 +144,17 @@ def moment(cell: Cell, *, line: int | None, name: str) -> datetime | None:
             return None
         found = _moment_of_text(" ".join(cell.split()))
     elif isinstance(cell, datetime):
-        found = _to_the_second(cell)
+        found = cell
     elif isinstance(cell, date):
         found = datetime.combine(cell, time())
-    elif isinstance(cell, int | float) and int(cell) in _EXCEL_DAYS:
-        found = _to_the_second(_EXCEL_DAY_ZERO + timedelta(days=cell))
-    if found is None:
+    elif isinstance(cell, int | float) and _EXCEL_DAYS[0] <= cell <= _EXCEL_DAYS[-1]:
+        found = _EXCEL_DAY_ZERO + timedelta(days=cell)
+    if found is None or found.year not in _YEARS:
         raise StatementLineWrong(
             f"what stands under {name} is not a date such as 21-11-2026 10:15:00.",
             hint=f"{UNOPENED} Dates are day-month-year or year-month-day.", line=line,
         )
-    return found.replace(tzinfo=NAIROBI).astimezone(UTC)
+    return _to_the_second(found).replace(tzinfo=NAIROBI).astimezone(UTC)
 
 
 @lru_cache(maxsize=4096)

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from hakika.domain.errors import (
     StatementEmpty,
@@ -30,6 +30,9 @@ _AHEAD = timedelta(hours=1)
 
 # The period is asked for in days, and a movement may complete just after the last.
 _BESIDE_PERIOD = timedelta(days=1)
+
+# 6 March 2007, in Nairobi.
+_MPESA_BEGAN = datetime(2007, 3, 5, 21, tzinfo=UTC)
 
 _SHORTCODE = re.compile(r"(?<!\d)\d{5,7}(?!\d)", re.ASCII)
 _DIGIT = re.compile(r"\d", re.ASCII)
@@ -82,6 +85,8 @@ class Checked:
     def whole(self) -> tuple[StatementHead, tuple[datetime, datetime]]:
         """Return the head, and when the earliest and the latest line were completed.
 
+        Without lines, of a head that proves that nothing happened: its period.
+
         Raises:
             StatementForeign: no row had the names of the columns. StatementEmpty: no lines.
             StatementLineWrong: days and months have changed places.
@@ -89,13 +94,12 @@ class Checked:
         """
         if self._where is None:
             raise StatementForeign("The file has no row with the names of a statement's columns.")
-        if self._span is None:
-            raise StatementEmpty("The statement has no lines.")
         self._turned.refuse()
         head = self._head()
-        self._refuse_beside(head, self._span)
+        span = self._span or _quiet(head)
+        self._refuse_beside(head, span)
         self._refuse_incomplete(head)
-        return head, self._span
+        return head, span
 
     def _above(self, row: Row) -> None:
         """Take a row above the columns."""
@@ -148,6 +152,8 @@ class Checked:
         receipt = reads.receipt(cell("receipt"), line=place)
         if completed_at is None:
             raise StatementLineWrong("the line has no Completion Time.", line=place)
+        if completed_at < _MPESA_BEGAN:
+            raise StatementLineWrong("the line is older than M-Pesa.", line=place)
         if completed_at > self._latest:
             raise StatementLineWrong(
                 "the line is dated in the future.", line=place,
@@ -200,8 +206,8 @@ class Checked:
         return StatementHead(
             holder=said("holder"), shortcode=self._shortcode, account=said("account"),
             operator=said("operator"), starts_at=starts_at, ends_at=ends_at,
-            opening=amount("opening"), closing=amount("closing"), available=amount("available"),
-            paid_in=amount("paid_in"),
+            reported_at=self._reported_at(), opening=amount("opening"),
+            closing=amount("closing"), available=amount("available"), paid_in=amount("paid_in"),
             withdrawn=None if withdrawn is None else Money(abs(withdrawn.cents)),
         )
 
@@ -213,6 +219,13 @@ class Checked:
             start, end = (reads.text(self._labels[label][0]) for label in ("starts_at", "ends_at"))
             found = reads.period(f"{start} to {end}")
         return found or (None, None)
+
+    def _reported_at(self) -> datetime | None:
+        """Return when the file was made. Of a day without a clock it knows nothing."""
+        cell, place = self._labels.get("reported_at", (None, 0))
+        if not _DIGIT.search(reads.text(cell)):
+            return None
+        return reads.moment(cell, line=place, name="Date of Report")
 
     def _refuse_incomplete(self, head: StatementHead) -> None:
         for name, stated, summed in (
@@ -304,6 +317,16 @@ def _status(cell: Cell, place: int) -> str:
              "makers.",
         line=place,
     )
+
+
+def _quiet(head: StatementHead) -> tuple[datetime, datetime]:
+    """Return the period of a statement without lines, whose sums say that there are none."""
+    has_sums = None not in (head.paid_in, head.withdrawn) or None not in (
+        head.opening, head.closing,
+    )
+    if not (head.shortcode and head.starts_at and head.ends_at and has_sums):
+        raise StatementEmpty("The statement has no lines, and does not say that there are none.")
+    return head.starts_at, head.ends_at
 
 
 def _cell(cells: Sequence[Cell], at: int) -> Cell:

@@ -45,6 +45,9 @@ LABELS: Mapping[str, tuple[str, ...]] = {
     "period": ("timeperiod", "statementperiod", "period", "daterange"),
     "starts_at": ("from", "fromdate", "startdate"),
     "ends_at": ("to", "todate", "enddate"),
+    "reported_at": (
+        "dateofreport", "reportdate", "dategenerated", "generatedon", "reportgeneratedon",
+    ),
     "operator": ("operator", "generatedby", "downloadedby"),
     "opening": ("openingbalance",),
     "closing": ("closingbalance",),

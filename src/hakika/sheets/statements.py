@@ -73,8 +73,8 @@ class Statement:
     sha256: str              # of the file's bytes: the same file again is known by it
     head: StatementHead
     lines: int
-    first_at: datetime       # when the earliest and the latest line were completed, UTC
-    last_at: datetime
+    first_at: datetime       # when the earliest and the latest line were completed, UTC; of a
+    last_at: datetime        # statement without lines its period
     _packed: tuple[bytes, ...] = field(repr=False)
 
     def batches(self) -> Iterator[tuple[StatementLine, ...]]:
@@ -82,8 +82,10 @@ class Statement:
         for packed in self._packed:
             yield _unpacked(packed)
 
-    def ends(self) -> tuple[StatementLine, StatementLine]:
-        """Return the first and the last line of the file."""
+    def ends(self) -> tuple[StatementLine, StatementLine] | None:
+        """Return the first and the last line of the file, or None: it has no lines."""
+        if not self._packed:
+            return None
         return _unpacked(self._packed[0])[0], _unpacked(self._packed[-1])[-1]
 
 

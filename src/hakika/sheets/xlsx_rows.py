@@ -25,6 +25,9 @@ from hakika.sheets.rows import LINES_MAX, Row, too_long
 
 # A sheet of LINES_MAX lines is 100 MB of XML.
 _UNPACKED_MAX = 300 << 20
+# Excel's XML of a statement shrinks to a tenth or so. Small files may be all blank cells.
+_GROWS_MAX = 60
+_UNPACKED_FREE = 16 << 20
 # A sheet is held as the rectangle up to its last cell. A statement has 13 columns.
 _CELLS_MAX = LINES_MAX * 20
 _PARTS_MAX = 1000
@@ -89,11 +92,21 @@ def _measure(file: BinaryIO) -> None:
                     "The ZIP is no XLSX workbook.",
                     hint="Unpack it and send the statement that is inside.",
                 )
+            _refuse_bomb(parts)
             unpacked = 0
             for part in parts:
                 unpacked += _measure_part(archive, part, _UNPACKED_MAX - unpacked)
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise StatementUnreadable("The workbook is cut or broken.") from error
+
+
+def _refuse_bomb(parts: list[zipfile.ZipInfo]) -> None:
+    """Raise StatementTooLarge by the sizes that a workbook states. A part with more is broken."""
+    stated, packed = (sum(sizes) for sizes in zip(
+        *((part.file_size, part.compress_size) for part in parts), strict=True,
+    ))
+    if stated > min(_UNPACKED_MAX, max(_UNPACKED_FREE, packed * _GROWS_MAX)):
+        raise StatementTooLarge("The workbook unpacks to more than any statement.")
 
 
 def _measure_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo, left: int) -> int:

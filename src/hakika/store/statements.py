@@ -23,9 +23,9 @@ from hakika.store.transaction import Transaction
 # Importing takes longer than any other transaction of ours, and nobody waits for its locks.
 _PATIENT: LiteralString = "set local statement_timeout = '600s'"
 
-# One import of an account at a time: the second finds the first one's lines.
+# One import of an account at a time, and of a file: the second finds the first one's lines.
 _HOLD: LiteralString = """
-    select pg_advisory_xact_lock(hashtextextended(%(account)s, 0))
+    select pg_advisory_xact_lock(hashtextextended(%(what)s, 0))
 """
 
 _COLUMNS: LiteralString = """
@@ -43,8 +43,7 @@ _ADD: LiteralString = (
 
 _SAME_FILE: LiteralString = (
     "select " + _COLUMNS + """ from statements
-     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and account = %(account)s
-       and sha256 = %(sha256)s
+     where merchant_id = %(merchant_id)s and livemode = %(livemode)s and sha256 = %(sha256)s
 """
 )
 
@@ -141,10 +140,11 @@ class Line:
     account_reference: str
 
 
-async def hold(tx: Transaction, account: str) -> None:
-    """Be the only one who imports into an account until the transaction ends, and take time."""
+async def hold(tx: Transaction, sheet: Sheet, sha256: str) -> None:
+    """Be the only one who imports this file or into this account, to the end of the transaction."""
     await tx.execute(_PATIENT)
-    await tx.execute(_HOLD, {"account": account})
+    await tx.execute(_HOLD, {"what": sheet.account})
+    await tx.execute(_HOLD, {"what": f"{sheet.merchant_id} {sha256}"})
 
 
 async def add(tx: Transaction, statement: Imported) -> None:
@@ -164,7 +164,7 @@ async def add(tx: Transaction, statement: Imported) -> None:
 
 
 async def same_file(tx: Transaction, sheet: Sheet, sha256: str) -> Imported | None:
-    """Return the statement of this very file, if it was imported before."""
+    """Return the statement of this very file, if it was imported before, of whichever account."""
     row = await tx.row(_SAME_FILE, _whose(sheet) | {"sha256": sha256})
     return None if row is None else _imported_of(row)
 

@@ -136,7 +136,7 @@ create table statements (
     closing_cents bigint,
     fates         jsonb not null,
     imported_at   timestamptz not null,
-    constraint statements_file_key unique (merchant_id, livemode, account, sha256)
+    constraint statements_file_key unique (merchant_id, livemode, sha256)
 );
 
 create index statements_list on statements (merchant_id, livemode, id desc);
