@@ -46,7 +46,7 @@ FIRST_LINK = bytes(32)  # what the first posting of a merchant and mode is chain
 
 
 class Move(StrEnum):
-    """Why money moved in the books. One receipt makes each of them once."""
+    """Why money moved in the books. One receipt makes each once; of statements each line one."""
 
     COLLECTION = "collection"    # it came in
     CLEARING = "clearing"        # it was in suspense, and is explained now

@@ -168,7 +168,7 @@ def kind_of(line: StatementLine) -> LineKind:
 
 def name_of(reason_type: str, details: str) -> str:
     """Return what a line calls itself, without what a stranger wrote: "pay bill charge"."""
-    return _words(f"{reason_type} {_head(details)}")
+    return " ".join(f"{reason_type} {_head(details)}".casefold().split())
 
 
 def is_status(text: str) -> bool:
@@ -181,10 +181,13 @@ def taken_back(line: StatementLine) -> str:
 
     By its own column; older exports have it in the head of Details alone: "Reversal of TKL4PAID01".
     """
-    if _RECEIPT.fullmatch(line.linked_receipt) or kind_of(line) is not LineKind.REVERSAL:
-        return line.linked_receipt
+    linked = line.linked_receipt
+    if _RECEIPT.fullmatch(linked) or "revers" not in f"{line.reason_type}{line.details}".casefold():
+        return linked  # as of nearly every line, without a closer look
+    if kind_of(line) is not LineKind.REVERSAL:
+        return linked
     found = (each for each in _RECEIPT.findall(_head(line.details).upper()) if each != line.receipt)
-    return next(found, line.linked_receipt)
+    return next(found, linked)
 
 
 def _head(details: str) -> str:
@@ -192,6 +195,7 @@ def _head(details: str) -> str:
     return details if cut is None else details[:cut.start()]
 
 
+@lru_cache(maxsize=1024)
 def _words(text: str) -> str:
     return " ".join(text.casefold().split())
 
@@ -205,7 +209,7 @@ def _kind(reason: str, head: str, way: _Way) -> LineKind:
 
 
 def _said(text: str, way: _Way) -> LineKind:
-    words = _words(text)
+    words = " ".join(text.casefold().split())
     for kind, ways, pattern in _COMPILED:
         if way in ways and pattern.search(words):
             return kind

@@ -154,7 +154,9 @@ def moment(cell: Cell, *, line: int | None, name: str) -> datetime | None:
             f"what stands under {name} is not a date such as 21-11-2026 10:15:00.",
             hint=f"{UNOPENED} Dates are day-month-year or year-month-day.", line=line,
         )
-    return _to_the_second(found).replace(tzinfo=NAIROBI).astimezone(UTC)
+    if found.microsecond:
+        found = _to_the_second(found)
+    return found.replace(tzinfo=NAIROBI).astimezone(UTC)
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,6 @@ is the head; a row is passed over only when nothing in it could be a line.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -54,7 +53,7 @@ class Checked:
         self._in = self._out = 0
         self._turned = _TurnedDates()
         self._balances = Balances()
-        self._known: Counter[tuple[object, ...]] = Counter()
+        self._known: dict[tuple[object, ...], int] = {}
 
     def line(self, row: Row) -> StatementLine | None:
         """Return the line that `row` is, or None when it is of the head, the foot or empty.
@@ -174,8 +173,12 @@ class Checked:
             details=reads.text(cell("details")), other_party=reads.text(cell("other_party")),
             account_reference=reads.text(cell("account_reference")),
         )
-        self._known[line.identity] += 1
-        return replace(line, nth=self._known[line.identity], linked_receipt=taken_back(line))
+        known = line.identity
+        self._known[known] = nth = self._known.get(known, 0) + 1
+        linked = taken_back(line)
+        if nth == 1 and linked == line.linked_receipt:
+            return line
+        return replace(line, nth=nth, linked_receipt=linked)
 
     def _counted(self, line: StatementLine) -> None:
         self.lines += 1
