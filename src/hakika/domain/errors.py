@@ -229,6 +229,16 @@ class Conflict(HakikaError):
     code = "conflict"
 
 
+class ReportBroken(Conflict):
+    """What a closed day was signed for is not in the database any more."""
+
+    code = "report_broken"
+    hint = (
+        "Somebody changed the database behind Hakika's back: `hakika verify` says what. Close the "
+        "day again, and its new report names what was changed."
+    )
+
+
 class IdempotencyKeyInProgress(Conflict):
     """The first request with this key is still running."""
 
