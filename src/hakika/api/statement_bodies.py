@@ -90,7 +90,7 @@ class LineData(BaseModel):
     balance: str | None
     linked_receipt: str | None
     reason_type: str
-    details: str = Field(description="Numbers of people are hidden.")
+    details: str = Field(description="Numbers and names of people are hidden.")
     fate: str
     words: str = Field(description="Why, for a person of finance.")
     payment_id: str | None

@@ -14,7 +14,7 @@ from hakika.api.documents import answers, file_body
 from hakika.api.requests import read_bytes
 from hakika.domain import ids
 from hakika.domain.ids import StatementId
-from hakika.domain.masking import mask_text
+from hakika.domain.masking import mask_line
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.statement_books import REASONS, Imported
 from hakika.domain.times import written
@@ -111,11 +111,13 @@ def _statement(imported: Imported) -> dict[str, Any]:
 
 
 def _line(line: Line) -> dict[str, Any]:
+    party = line.other_party
     return {
         "place": line.place, "receipt": line.receipt, "completed_at": written(line.completed_at),
         "kind": line.kind.value, "amount": str(line.amount),
         "balance": None if line.balance is None else str(line.balance),
-        "linked_receipt": line.linked_receipt or None, "reason_type": line.reason_type,
-        "details": mask_text(line.details), "fate": line.fate.value, "words": REASONS[line.fate],
-        "payment_id": line.payment_id,
+        "linked_receipt": line.linked_receipt or None,
+        "reason_type": mask_line(line.reason_type, party=party),
+        "details": mask_line(line.details, party=party), "fate": line.fate.value,
+        "words": REASONS[line.fate], "payment_id": line.payment_id,
     }
