@@ -67,7 +67,7 @@ class EncodingUnsupported(Invalid):
     """The body is compressed."""
 
     code = "encoding_unsupported"
-    hint = "Send the body as it is, without Content-Encoding: a request has 64 KiB at most."
+    hint = "Send the body as it is, without Content-Encoding."
 
 
 class ForwardedMalformed(Invalid):
@@ -81,7 +81,7 @@ class BodyTooLarge(Invalid):
     """The body is longer than this door takes."""
 
     code = "body_too_large"
-    hint = "Send at most 64 KiB."
+    hint = "Send at most 64 KiB; of a statement at most 64 MiB."
 
 
 class StatementUnreadable(Invalid):
