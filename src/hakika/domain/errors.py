@@ -246,6 +246,13 @@ class IdempotencyKeyInProgress(Conflict):
     hint = "Wait a second and send the same request with the same key again."
 
 
+class AssignedAlready(Conflict):
+    """Somebody said before what this payment is for, and said something else."""
+
+    code = "assigned_already"
+    hint = 'Is that wrong? Assign it once more with "replace": true; its facts keep both.'
+
+
 class PromptIsOpen(Conflict):
     """A prompt is on this phone now: a second one would only confuse, or be paid twice."""
 
