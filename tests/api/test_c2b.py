@@ -58,6 +58,13 @@ async def test_a_payer_pays_unasked_and_finance_says_what_it_is_for(shop, paybil
     )
 
     assert assigned.data["assigned_to"] == "ORDER-77"
+    other = {"assigned_to": "ORDER-78"}
+    refused = await shop.send("POST", f"/v1/payments/{payment['id']}/assign", json=other)
+    assert (refused.status, refused.body["code"]) == (409, "assigned_already")
+    replaced = await shop.send(
+        "POST", f"/v1/payments/{payment['id']}/assign", json=other | {"replace": True},
+    )
+    assert replaced.data["assigned_to"] == "ORDER-78"
     assert (await shop.get("/v1/payments?unassigned=true")).data == []
     balance = (await shop.get("/v1/balance")).data
     assert (balance["suspense"], balance["collected"]) == ("0.00", "500.00")

@@ -21,10 +21,19 @@ from python_calamine import CalamineWorkbook
 
 from hakika.domain import checkpoint
 from hakika.sheets.reports import NoReport, as_json, as_pdf, as_xlsx, examine
+from tests.api.test_days import change_books
 from tests.api.test_statements import imported, settled
-from tests.api.world import Shop
+from tests.api.world import Shop, new_person
 from tests.sheets.samples import as_csv
-from tests.statement_files import NAIROBI, paid, payments, reversed_, statement, yesterday
+from tests.statement_files import (
+    NAIROBI,
+    paid,
+    payments,
+    receipt,
+    reversed_,
+    statement,
+    yesterday,
+)
 
 DAY = yesterday()
 DAYS = "/v1/reconciliation/days"
@@ -120,6 +129,8 @@ TAMPERED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "the signature": (lambda w: w.update(signature="00" * 64), SIGNATURE),
     "a signature cut short": (lambda w: w.update(signature=w["signature"][:60]), SIGNATURE),
     "the key": (lambda w: w.update(public_key="11" * 32), SIGNATURE),
+    "all movements": (lambda w: w.pop("movements"), MOVEMENTS),
+    "movements that are null": (lambda w: w.update(movements=None), MOVEMENTS),
     "a remark": (lambda w: w.update(note="approved"), "more in it than was signed"),
 }
 
@@ -194,6 +205,88 @@ def _workbook() -> bytes:
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
         book.add_worksheet("Proof").write_string(0, 0, "nothing")
     return out.getvalue()
+
+
+@pytest.mark.parametrize("place", ["before", "behind", "inside"])
+async def test_a_name_that_stands_twice_is_no_report(closed, place):
+    """A reader that takes the first summary would show another day than the one that was proven."""
+    file = closed.files["json"].strip()
+    fake = b'"summary": {"result": "green"}'
+    twice = {
+        "before": b"{" + fake + b"," + file[1:], "behind": file[:-1] + b"," + fake + b"}",
+        "inside": file.replace(b'"result": "red"', b'"result": "green", "result": "red"'),
+    }[place]
+
+    with pytest.raises(NoReport, match="stands in it twice"):
+        examine(twice)
+
+
+@pytest.mark.parametrize(("name", "value", "words"), [
+    ("checkpoint", 5, "its checkpoint is not an object of JSON"),
+    ("checkpoint", {}, "its checkpoint has no merchant_id"),
+    ("summary", [], "it has no summary that is an object of JSON"),
+    ("signature", "zz", "it has no signature in hex"), ("public_key", 7, "no public_key in hex"),
+    ("movements", 5, "its movements are not a list"), ("movements", [5], "are not a list"),
+])
+async def test_what_is_wrong_with_a_report_is_said_to_people(closed, name, value, words):
+    with pytest.raises(NoReport, match=words) as refused:
+        examine(changed(closed.files["json"], lambda written: written.update({name: value})))
+
+    assert "argument" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("change", "words"), [
+    (lambda point: point.update(number="1"), "the number of its checkpoint is not a number"),
+    (lambda point: point.update(livemode=0), "the livemode of its checkpoint is not true or false"),
+    (lambda point: point.pop("link"), "its checkpoint has no link"),
+    (lambda point: point.update(note=""), "has what no checkpoint has: note"),
+])
+async def test_a_checkpoint_is_said_to_be_wrong_in_words(closed, change, words):
+    with pytest.raises(NoReport, match=words):
+        examine(changed(closed.files["json"], lambda written: change(written["checkpoint"])))
+
+
+async def test_a_report_that_is_not_what_was_signed_is_not_handed_out(closed):
+    """An auditor would call it forged, and the person who sent it in good faith a forger."""
+    change_books(
+        closed.shop, "update postings set amount_cents = 900 where receipt = %(receipt)s",
+        receipt(closed.paybill, 0),
+    )
+
+    for form in FORMS:
+        answer = await closed.shop.get(f"{DAYS}/{DAY}/report?format={form}")
+        assert (answer.status, answer.body["code"]) == (409, "report_broken"), form
+        assert "movements are not those that were signed" in answer.body["detail"]
+        assert "`hakika verify` says what. Close the day again" in answer.body["hint"]
+    again = await closed.shop.send("POST", f"{DAYS}/{DAY}")
+    assert again.data["result"] == "red"
+    assert examine(await closed.report("json")).flaws == ()
+
+
+async def test_a_report_says_that_people_settled_what_differed(closed):
+    """It would claim a proof that nobody has: somebody gave a reason, and that is what it says.
+
+    And whatever they typed into the reason, no number of a person is signed and filed.
+    """
+    shop, person = closed.shop, new_person()
+    (found,) = (await shop.get(f"/v1/reconciliation/discrepancies?day={DAY}")).data
+    path = f"/v1/reconciliation/discrepancies/{found['id']}"
+    assigned = await shop.send("PATCH", path, json={"assigned_to": f"Wanjiku, 0{person[3:]}"})
+    settled_ = await shop.send(
+        "POST", f"{path}/resolve", json={"reason": f"Paid back to {person}, voucher 114"},
+    )
+    again = await shop.send("POST", f"{DAYS}/{DAY}")
+
+    assert again.data["result"] == "green"
+    assert person[3:8] not in str(assigned.data) + str(settled_.data)
+    assert (await shop.get(path)).data == settled_.data
+    json_ = await closed.report("json")
+    assert person[3:8].encode() not in json_ and b"voucher 114" in json_
+    assert ("differences", "0 open, 1 settled, 1 of them by people") in examine(json_).facts
+    pages = pypdfium2.PdfDocument(await closed.report("pdf"))
+    text = " ".join(pages[0].get_textpage().get_text_range().split())
+    assert "The day is proven, with 1 difference settled by people." in text
+    assert "Every shilling" not in text
 
 
 @pytest.mark.parametrize("file", [

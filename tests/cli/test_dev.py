@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -16,7 +17,16 @@ from typing import Any
 
 import pytest
 
-from tests.cli.programs import HAKIKA, Said, asked, environment, hakika, told
+from hakika.cli.api_client import ask
+from tests.cli.programs import (
+    HAKIKA,
+    PATIENCE_SECONDS,
+    Said,
+    asked,
+    environment,
+    hakika,
+    told,
+)
 
 Here = Callable[..., Said]
 
@@ -166,6 +176,29 @@ def test_merchants_are_listed(here: Here, place: Place) -> None:
 
     first = listed["merchants"][0]
     assert (first["id"], first["name"]) == (place["merchant_id"], "Demo shop")
+
+
+def test_the_shop_has_all_that_the_documentation_asks_for(place: Place) -> None:
+    """Every command of docs/books.md works with the key that is printed, and nothing is put first:
+    an operator who is believed, a nominated number, and what is registered with M-Pesa.
+    """
+    api, key = place["api"], place["api_key"]
+    for path in (
+        "merchant/c2b", "payments/mpesa/register-pull", "payments/mpesa/reconcile",
+        "payments/mpesa/check-status/UKL7RT61SV", "balance/check",
+    ):
+        answer = ask(f"{api}/v1/{path}", key=key, body={})
+        assert answer.is_good, (path, answer.body)
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (inquiry := _inquiry(place, answer.body["data"]["id"]))["state"] == "asked":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert inquiry["state"] == "answered", inquiry    # so the operator's password was right
+
+
+def _inquiry(place: Place, inquiry_id: str) -> dict[str, Any]:
+    answer = ask(f"{place['api']}/v1/inquiries/{inquiry_id}", key=place["api_key"])
+    return dict(answer.body["data"])
 
 
 def test_verify_is_green(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -126,11 +127,16 @@ def test_a_locked_statement_asks_for_its_password(
     file = file_of(tmp_path, as_pdf(payments(SHORTCODE, DAY, range(3)), password=PASSWORD))
 
     for password, code in (("kenya-2025", 2), (PASSWORD, 0)):
-        monkeypatch.setattr("typer.prompt", lambda *_, answer=password, **__: answer)
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
         said = here("statements", "import", file, "--locked", **settings)
         assert said.returncode == code, said.stderr
         assert password not in said.stdout + said.stderr
     assert kept(settings)["statement_lines"] == 3
+
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    nobody = here("statements", "import", file, "--locked", **settings)
+    assert nobody.returncode == 2 and "nobody is here to type it" in nobody.stderr
+    assert "Warning" not in nobody.stderr
 
 
 @contextmanager
@@ -179,7 +185,8 @@ def test_a_day_is_closed_its_report_written_and_proven(
     green = here("close", DAY, "--report", reports, **settings)
 
     assert green.returncode == 0, green.stderr
-    assert "green" in green.stdout and "✓" in green.stdout
+    assert "green" in green.stdout and "✓" in green.stdout and "Duka Moja" in green.stdout
+    assert green.stderr == ""    # a table is for a person, and needs no log lines around it
     written = sorted(reports.iterdir())
     assert [each.suffix for each in written] == [".json", ".pdf", ".xlsx"]
     assert all(f"Written: {each}" in green.stdout for each in written)

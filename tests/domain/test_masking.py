@@ -8,7 +8,7 @@ import pytest
 
 from hakika.domain.callback import write_token
 from hakika.domain.ids import PaymentId, write
-from hakika.domain.masking import mask_text
+from hakika.domain.masking import mask_body, mask_line, mask_text
 from hakika.domain.msisdn import Msisdn
 
 KEY = "hk_test_tkhfjh0vqhgn9xxpgc28xf11c0496rce85ea1t7xl2f1tf"
@@ -43,6 +43,35 @@ TOKEN = write_token(PaymentId(write("pay", 2**127)), key=b"k" * 32)
 )
 def test_what_looks_secret_is_masked(text, shown):
     assert mask_text(text) == shown
+
+
+@pytest.mark.parametrize(("text", "shown"), [
+    ("Pay Bill from 254712345678 - JANE DOE Acc. INV-1",
+     "Pay Bill from 2547••••5678 - ••• Acc. INV-1"),
+    ("Pay Bill Online from 25470****126 - JANE 'JJ' \"O\" DOE Acc. 5",
+     "Pay Bill Online from 25470****126 - ••• Acc. 5"),
+    ("Business Payment to Customer to 25470****126 - JANE\nDOE",
+     "Business Payment to Customer to 25470****126 - •••"),
+    ("Customer Payment of JANE DOE", "Customer Payment of •••"),
+    ("Pay Bill from 2547••••0003 - PETER ABDI", "Pay Bill from 2547••••0003 - •••"),
+    ("Mystery 254799000111", "Mystery 2547••••0111"), ("Pay Bill Charge", "Pay Bill Charge"),
+])
+def test_the_words_of_a_line_name_nobody(text, shown):
+    assert mask_line(text, party="25470****126 - Jane Doe") == shown
+
+
+@pytest.mark.parametrize(("body", "shown"), [
+    ('{"Value": "254712345678 - John Doe", "Key": "DebitPartyName"}',
+     '{"Value": "•••", "Key": "DebitPartyName"}'),
+    ('{"Key": "DebitPartyName", "Value": "254712345678 - John Doe"}',
+     '{"Key": "DebitPartyName", "Value": "•••"}'),
+    ('{"words": "from 254712345678 - JOHN DOE Acc. 1", "at": "1"}',
+     '{"words": "from 2547••••5678 - ••• Acc. 1", "at": "1"}'),
+    ('{"words": "from 254712345678 - JOHN DOE", "at": "1"}',
+     '{"words": "from 2547••••5678 - •••", "at": "1"}'),
+])
+def test_a_body_names_nobody(body, shown):
+    assert mask_body(body) == shown
 
 
 @pytest.mark.parametrize("text", [

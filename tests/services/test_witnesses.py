@@ -12,7 +12,7 @@ import pytest
 
 from hakika.domain.callback import Door
 from hakika.domain.customer import Details
-from hakika.domain.errors import Conflict
+from hakika.domain.errors import AssignedAlready, Conflict
 from hakika.domain.ids import CustomerId, PaymentId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -116,12 +116,15 @@ async def test_unasked_money_becomes_a_payment_that_waits_for_its_meaning(world,
 
 
 async def test_what_is_assigned_leaves_suspense(world, receipt):
+    """And nobody takes it for another order by mistake: two people work on one list."""
     await confirm(world, await provider(world), told(receipt))
     (payment,) = await all_of(world)
 
     once = await payments.assign(world.rt, payment, "ORDER-7")
     again = await payments.assign(world.rt, once, "ORDER-7")
-    other = await payments.assign(world.rt, again, "ORDER-8")
+    with pytest.raises(AssignedAlready, match="to ORDER-7 already"):
+        await payments.assign(world.rt, payment, "ORDER-8")    # as it was read before
+    other = await payments.assign(world.rt, again, "ORDER-8", replaces=True)
 
     assert again == once and other.assigned_to == "ORDER-8"
     assert await world.facts(payment.id) == ["paid", "assigned", "assigned"]

@@ -63,7 +63,7 @@ class Assignment(BaseModel):
     }]})
 
     assigned_to: Annotated[str, StringConstraints(max_length=100, strip_whitespace=True)] = Field(
-        description="A name of your own; empty for nobody.",
+        description="A name of your own; empty for nobody. Numbers of people are hidden.",
     )
 
 
@@ -74,7 +74,9 @@ class Resolution(BaseModel):
         "reason": "Reversed at the counter on the customer's word; receipt in the folder.",
     }]})
 
-    reason: Words = Field(description="What you found and did. It is in the day's report.")
+    reason: Words = Field(
+        description="What you found and did. It is in the day's report, numbers of people hidden.",
+    )
 
 
 class DiscrepancyAnswer(BaseModel):

@@ -12,7 +12,7 @@ from hakika.api import day_bodies as bodies
 from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers
-from hakika.domain.checkpoint import fingerprint
+from hakika.domain.checkpoint import fingerprint, genuine
 from hakika.domain.closing import closing_data
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.times import read_day
@@ -33,7 +33,7 @@ _FORMS = {
 }
 
 _REPORTS: dict[int | str, dict[str, Any]] = answers(
-    bodies.ReportDocument, HTTPStatus.OK, 400, 401, 403, 404,
+    bodies.ReportDocument, HTTPStatus.OK, 400, 401, 403, 404, 409,
 )
 _REPORTS[HTTPStatus.OK.value]["content"] = {
     media_type: {"schema": {"type": "string"}}
@@ -62,7 +62,7 @@ async def listed(rt: Rt, key: Reader, wanted: Annotated[bodies.DayQuery, Query()
 async def close(rt: Rt, key: Writer, day: str) -> Response:
     """Close a day of Nairobi (2026-11-03), now and as often as you like. It closes itself at night.
 
-    Green: every shilling is proven. Red: the discrepancies say what differs.
+    Green: every shilling is proven, or people settled what differs. Red: a discrepancy is open.
     """
     closed = await closing.close(rt, key.owner, read_day(day, field="day"))
     return Answer({"success": True, "data": closing_data(closed.closing)})
@@ -72,13 +72,16 @@ async def close(rt: Rt, key: Writer, day: str) -> Response:
 async def report(
     rt: Rt, key: Reader, day: str, wanted: Annotated[bodies.ReportQuery, Query()],
 ) -> Response:
-    """Read the signed report of a closed day, as JSON, XLSX or PDF: the same at any later time."""
+    """Read the signed report of a closed day, as JSON, XLSX or PDF: the same at any later time.
+
+    A report that is not what was signed, because somebody changed the database, is not handed out.
+    """
     found = await closing.report(rt, key.owner, read_day(day, field="day"))
     draw, media_type = _FORMS[wanted.format]
     name = f"hakika-{found.signed.checkpoint.day}.{wanted.format}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return Response(
-        await asyncio.to_thread(draw, found), media_type=media_type,
+        await asyncio.to_thread(lambda: draw(genuine(found))), media_type=media_type,
         headers={} if wanted.format is bodies.Form.JSON else headers,
     )
 

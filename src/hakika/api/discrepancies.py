@@ -74,7 +74,11 @@ async def resolve(request: Request, rt: Rt, key: Writer, discrepancy_id: str) ->
     """Settle it with a reason. It moves no money; close its day again for a new result."""
     said = read_model(bodies.Resolution, read_object(await read_bytes(request)))
     found = await discrepancies.resolve(
-        rt, key.owner, ids.discrepancy_id(discrepancy_id), who=key.label or key.id,
-        reason=said.reason,
+        rt, key.owner, ids.discrepancy_id(discrepancy_id), who=_name(key), reason=said.reason,
     )
     return Answer({"success": True, "data": discrepancy_data(found)})
+
+
+def _name(key: ApiKey) -> str:
+    """Return who a key is, in a report: by its label as well, where it has one."""
+    return f"{key.label} ({key.id})" if key.label else key.id

@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     WithJsonSchema,
 )
@@ -139,6 +140,9 @@ class AssignRequest(BaseModel):
     assigned_to: Annotated[str, StringConstraints(
         min_length=1, max_length=100, strip_whitespace=True,
     )] = Field(description="Your own name for it: an order, an invoice, a customer.")
+    replace: StrictBool = Field(
+        False, description="Put it in the place of what it was assigned to before.",
+    )
 
 
 class PayingCustomer(BaseModel):

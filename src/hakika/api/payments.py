@@ -208,8 +208,13 @@ async def check(rt: Rt, key: Writer, payment_id: str) -> Response:
     responses=answers(schemas.PaymentAnswer, HTTPStatus.OK, 400, 401, 403, 404, 409, 413),
 )
 async def assign(request: Request, rt: Rt, key: Writer, payment_id: str) -> Response:
-    """Say what a payment that came unasked is for. It leaves suspense in the books."""
+    """Say what a payment that came unasked is for. It leaves suspense in the books.
+
+    When somebody said something else before, `replace` must say that you know.
+    """
     wanted = read_model(inputs.AssignRequest, read_object(await read_bytes(request)))
     payment = await payments.read(rt, key, ids.payment_id(payment_id))
-    assigned = await payments.assign(rt, payment, wanted.assigned_to)
+    assigned = await payments.assign(
+        rt, payment, wanted.assigned_to, replaces=wanted.replace,
+    )
     return Answer({"success": True, "data": payment_data(assigned)})

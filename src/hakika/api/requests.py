@@ -95,10 +95,18 @@ async def read_bytes(
     async for chunk in request.stream():
         body += chunk
         if len(body) > bytes_max:
-            raise BodyTooLarge(f"The body is longer than {bytes_max} bytes.")
+            most = _length(bytes_max)
+            raise BodyTooLarge(
+                f"The body is longer than {most}.", hint=f"Send at most {most}.",
+            )
     if is_logged:
         request.state.body = bytes(body)
     return bytes(body)
+
+
+def _length(count: int) -> str:
+    mib, rest = divmod(count, 1024 * 1024)
+    return f"{mib} MiB" if mib and not rest else f"{count // 1024} KiB"
 
 
 def read_object(raw: bytes) -> dict[str, Any]:

@@ -53,7 +53,9 @@ class StatementData(BaseModel):
     sha256: str = Field(description="Of the file.")
     lines: int = Field(description="Of the file.")
     new: int = Field(description="Lines that no file had told of before.")
-    fates: dict[str, int] = Field(description="What came of the new lines, when it was imported.")
+    fates: dict[str, int] = Field(
+        description="What came of the new lines by now; in a list: when each file was imported.",
+    )
     starts_at: str | None = Field(description="Its period, when the file tells it.")
     ends_at: str | None = Field(
         description="Its period's end; or when the file was made, when that was before.",
@@ -92,7 +94,7 @@ class LineData(BaseModel):
     balance: str | None
     linked_receipt: str | None
     reason_type: str
-    details: str = Field(description="Numbers of people are hidden.")
+    details: str = Field(description="Numbers and names of people are hidden.")
     fate: str
     words: str = Field(description="Why, for a person of finance.")
     payment_id: str | None

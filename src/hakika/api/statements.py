@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from hakika.api.documents import answers, file_body
 from hakika.api.requests import read_bytes
 from hakika.domain import ids
 from hakika.domain.ids import StatementId
-from hakika.domain.masking import mask_text
+from hakika.domain.masking import mask_line
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.statement_books import REASONS, Imported
 from hakika.domain.times import written
@@ -28,10 +29,17 @@ router = APIRouter(prefix="/v1/reconciliation/statements", tags=["reconciliation
 Reader = Annotated[ApiKey, Depends(may(Scope.REPORTS_READ))]
 Writer = Annotated[ApiKey, Depends(may(Scope.REPORTS_WRITE))]
 
+_IMPORTS: dict[int | str, dict[str, Any]] = answers(
+    bodies.StatementAnswer, HTTPStatus.CREATED, 400, 401, 403, 413,
+)
+_IMPORTS[HTTPStatus.OK.value] = {
+    "description": "Imported before: nothing changed.", "model": bodies.StatementAnswer,
+}
+
 
 @router.post(
     "", summary="Import a statement", status_code=HTTPStatus.CREATED, openapi_extra=file_body(),
-    responses=answers(bodies.StatementAnswer, HTTPStatus.CREATED, 400, 401, 403, 413),
+    responses=_IMPORTS,
 )
 async def take(
     request: Request, rt: Rt, key: Writer, said: Annotated[bodies.ImportQuery, Query()],
@@ -41,15 +49,17 @@ async def take(
 ) -> Response:
     """Send the file of M-Pesa's portal as it is: CSV, XLSX or PDF, told by its content.
 
-    It is imported whole or not at all, and the same file again changes nothing.
+    It is imported whole or not at all. The same file again changes nothing, and is answered 200.
     """
     async with statements.turn(rt):
         file = await read_bytes(request, bytes_max=FILE_BYTES_MAX, is_logged=False)
         sent = Sent(file, said.shortcode, said.account, password)
         imported = await statements.take(rt, key.owner, sent)
-    return Answer(
-        {"success": True, "data": _statement(imported)}, status_code=HTTPStatus.CREATED,
-    )
+    if not imported.again:
+        created = {"success": True, "data": _statement(imported)}
+        return Answer(created, status_code=HTTPStatus.CREATED)
+    known = await statements.read(rt, key.owner, imported.id)
+    return Answer({"success": True, "data": _statement(replace(known, again=True))})
 
 
 @router.get(
@@ -111,11 +121,13 @@ def _statement(imported: Imported) -> dict[str, Any]:
 
 
 def _line(line: Line) -> dict[str, Any]:
+    party = line.other_party
     return {
         "place": line.place, "receipt": line.receipt, "completed_at": written(line.completed_at),
         "kind": line.kind.value, "amount": str(line.amount),
         "balance": None if line.balance is None else str(line.balance),
-        "linked_receipt": line.linked_receipt or None, "reason_type": line.reason_type,
-        "details": mask_text(line.details), "fate": line.fate.value, "words": REASONS[line.fate],
-        "payment_id": line.payment_id,
+        "linked_receipt": line.linked_receipt or None,
+        "reason_type": mask_line(line.reason_type, party=party),
+        "details": mask_line(line.details, party=party), "fate": line.fate.value,
+        "words": REASONS[line.fate], "payment_id": line.payment_id,
     }

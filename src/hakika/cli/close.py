@@ -14,9 +14,9 @@ from hakika.cli import options, screen
 from hakika.cli.failure import EXIT_RED, CommandFailed
 from hakika.cli.once import on_database
 from hakika.cli.whole_file import whole_file
-from hakika.domain.checkpoint import Report
+from hakika.domain.checkpoint import Report, genuine
 from hakika.domain.closing import Result, closing_data
-from hakika.domain.discrepancy import discrepancy_data
+from hakika.domain.discrepancy import NOBODY, discrepancy_data, proven_words
 from hakika.domain.errors import Invalid
 from hakika.domain.times import read_day
 from hakika.services import closing
@@ -46,7 +46,8 @@ def close(
 ) -> None:
     """Close a day of every merchant and mode. Exits with 0 when all are green, 4 when not.
 
-    Green: every shilling of the day is proven. Red: each difference is named.
+    Green: every shilling of the day is proven, or people settled what differs. Red: a difference
+    is open; each is named.
 
     Example: hakika close 2026-11-03 --report reports
     """
@@ -57,12 +58,12 @@ def close(
         closed = await closing.close_all(rt, day)
         if report is not None:
             for each in closed:
-                made = await closing.report(rt, each.owner, day)
+                made = genuine(await closing.report(rt, each.owner, day))
                 written.extend(_write(report, each, made))
         return closed
 
     with Status(f"Closing {day}", console=screen.margin()):
-        closed = on_database(data, work)
+        closed = on_database(data, work, is_told=True)
     if as_json:
         screen.write_json({
             "days": [_document(each) for each in closed],
@@ -100,11 +101,13 @@ def _show(day: date, closed: list[Closed], written: list[Path]) -> None:
         [
             {
                 "": "✓" if each.closing.result is Result.GREEN else "✗",
-                "merchant": each.owner.merchant_id,
+                "merchant": each.closing.summary["merchant"]["name"],
+                "id": each.owner.merchant_id,
                 "mode": "live" if each.owner.livemode else "test",
                 "result": each.closing.result.value,
                 "movements": str(sum(moved["count"] for moved in each.closing.summary["moved"])),
                 "open": str(sum(one.is_open for one in each.discrepancies)),
+                "settled by people": str(_by_people(each)),
             }
             for each in closed
         ],
@@ -112,9 +115,18 @@ def _show(day: date, closed: list[Closed], written: list[Path]) -> None:
     )
     paper = screen.paper()
     for each in closed:
+        if each.closing.result is Result.GREEN and (by_people := _by_people(each)):
+            name = each.closing.summary["merchant"]["name"]
+            paper.print(f"{name}: {proven_words(by_people)}", soft_wrap=True)
         for found in each.discrepancies:
             if found.is_open:
                 paper.print(f"{found.id} {found.difference.kind}: {found.difference.words}",
                             soft_wrap=True)
     for path in written:
         paper.print(f"Written: {path}", soft_wrap=True)
+
+
+def _by_people(closed: Closed) -> int:
+    return sum(
+        not each.is_open and each.resolved_by != NOBODY for each in closed.discrepancies
+    )

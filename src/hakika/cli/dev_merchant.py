@@ -1,21 +1,41 @@
-"""The merchant of `hakika dev`, and its test key: made once, the same at every start."""
+"""The merchant of `hakika dev`, its test key, and its short code at the simulator.
+
+Made once, the same at every start. With all that the simulator can be asked for, so that every
+command of the documentation works with the key that is printed.
+"""
 
 from __future__ import annotations
 
-from hakika.cli import dev_folder
-from hakika.domain.errors import Unauthenticated
+import asyncio
+import base64
+from urllib.request import ProxyHandler, build_opener
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from hakika.cli import dev_folder, screen
+from hakika.domain.errors import ProviderRefused, Unauthenticated, Unavailable
 from hakika.domain.ids import MerchantId
-from hakika.services import keys, merchants
+from hakika.domain.merchant import ApiKey
+from hakika.domain.provider import Secrets
+from hakika.domain.shortcode import WhenUnheard
+from hakika.services import keys, merchants, providers, registrations
 from hakika.services.keys import Wanted
 from hakika.services.runtime import Runtime, open_runtime
 from hakika.settings import Settings
 
 NAME = "Demo shop"
 
+# The simulator's own API operator; and a Safaricom number, which it does not call.
+OPERATOR, OPERATOR_PASSWORD = "testapi", "Simulated#1"
+NOMINATED_NUMBER = "254722000000"
+
+CERTIFICATE_SECONDS_MAX = 10.0
+
 
 async def key_and_merchant(settings: Settings) -> dict[str, str]:
     """Return `api_key`, a test key that may do everything, and the `merchant_id` it is of."""
-    async with open_runtime(settings) as rt:
+    async with open_runtime(settings, public_url=settings.public_url) as rt:
         text = dev_folder.key(settings.data)
         try:
             key = await keys.authenticate(rt, text)
@@ -24,6 +44,8 @@ async def key_and_merchant(settings: Settings) -> dict[str, str]:
                 rt, await _merchant(rt), Wanted(livemode=False, label="hakika dev"),
             )
             dev_folder.remember_key(settings.data, text)
+        if settings.daraja_sandbox_url == settings.simulator_url:
+            await _shortcode(rt, key, settings)
     return {"api_key": text, "merchant_id": key.merchant_id}
 
 
@@ -32,3 +54,45 @@ async def _merchant(rt: Runtime) -> MerchantId:
         if each.name == NAME:
             return each.id
     return (await merchants.create(rt, NAME)).id
+
+
+async def _shortcode(rt: Runtime, key: ApiKey, settings: Settings) -> None:
+    """Put credentials of the simulator's short code, unless there are some, and register it.
+
+    Registered at each start, since Hakika may be at another port than before.
+    """
+    shortcode = rt.shared_account.shortcode
+    present = [each.shortcode.number for each in await providers.find(rt, key)]
+    if not present:
+        certificate = await asyncio.to_thread(_certificate, settings.simulator_url)
+        await providers.put(rt, key, providers.Wanted(
+            shortcode, Secrets(
+                "simulated", "simulated", rt.shared_account.passkey, OPERATOR,
+                _encrypted(OPERATOR_PASSWORD, certificate),
+            ), nominated_number=NOMINATED_NUMBER,
+        ))
+    elif shortcode.number not in present:
+        return  # a developer's own, who knows what is registered of them
+    try:
+        await registrations.register_c2b(
+            rt, key, shortcode.number, when_unheard=WhenUnheard.COMPLETED,
+        )
+        if not present:
+            await registrations.register_pull(rt, key, shortcode.number)
+    except (ProviderRefused, Unavailable) as error:
+        screen.margin().print(f"{shortcode.number} is not registered: {error.message}")
+
+
+def _certificate(simulator: str) -> bytes:
+    opener = build_opener(ProxyHandler({}))    # it is on this machine, whatever stands before it
+    with opener.open(
+        f"{simulator}/_simulator/certificate", timeout=CERTIFICATE_SECONDS_MAX,
+    ) as answer:
+        return bytes(answer.read())
+
+
+def _encrypted(password: str, certificate: bytes) -> str:
+    """Return a password as Safaricom wants an operator's: encrypted for its certificate."""
+    public = x509.load_pem_x509_certificate(certificate).public_key()
+    assert isinstance(public, rsa.RSAPublicKey), "the simulator's certificate is of RSA"
+    return base64.b64encode(public.encrypt(password.encode(), padding.PKCS1v15())).decode()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TypeVar
 
-from hakika.cli import startup
+from hakika.cli import logs, startup
 from hakika.cli.configured import configured
 from hakika.cli.failure import EXIT_MISASKED, CommandFailed
 from hakika.domain.ids import MerchantId
@@ -20,14 +20,21 @@ Result = TypeVar("Result")
 
 def on_database(
     data: Path | None, work: Callable[[Runtime], Awaitable[Result]], *, may_create: bool = False,
+    is_told: bool = False,
 ) -> Result:
-    """Return what `work` returns, done on the database of the settings and `data`."""
+    """Return what `work` returns, done on the database of the settings and `data`.
+
+    `is_told`: the command itself tells people what was done, so only what goes wrong is logged.
+    """
 
     async def opened(settings: Settings) -> Result:
         async with open_runtime(settings) as rt:
             return await work(rt)
 
-    with startup.database(configured(data), may_create=may_create) as settings:
+    given = configured(data)
+    if is_told and given.log_level == "info":
+        logs.set_up("warning")
+    with startup.database(given, may_create=may_create) as settings:
         return asyncio.run(opened(settings))
 
 

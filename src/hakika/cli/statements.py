@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 from rich.progress import Progress
 
 from hakika.cli import options, screen
-from hakika.cli.failure import CommandFailed
+from hakika.cli.failure import EXIT_MISASKED, CommandFailed
 from hakika.cli.once import on_database, whose
 from hakika.domain.merchant import Owner
 from hakika.domain.statement_books import REASONS, Imported
@@ -35,7 +36,7 @@ def take(
     shortcode: Annotated[str, typer.Option(help="When the file does not name it.")] = "",
     account: Annotated[str, typer.Option(help="When the file does not name it.")] = "",
     locked: Annotated[
-        bool, typer.Option("--locked", help="Ask for the password of the PDF."),
+        bool, typer.Option("--locked", help="Ask for the PDF's password, or read it from a pipe."),
     ] = False,
     data: options.Data = None, as_json: options.Json = False,
 ) -> None:
@@ -43,7 +44,7 @@ def take(
 
     Example: hakika statements import ORG_600966_Utility_20261103.csv --live
     """
-    password = typer.prompt("Password of the PDF", hide_input=True, err=True) if locked else None
+    password = _password() if locked else None
     try:
         sent = Sent(file.read_bytes(), shortcode, account, password)
     except OSError as error:
@@ -64,6 +65,19 @@ def take(
 
         imported = on_database(data, work)
     _show(imported, as_json=as_json)
+
+
+def _password() -> str:
+    """Return the password, asked for on a terminal; else the first line of what is piped in."""
+    if sys.stdin.isatty():
+        return str(typer.prompt("Password of the PDF", hide_input=True, err=True))
+    if password := sys.stdin.readline().rstrip("\r\n"):
+        return password
+    raise CommandFailed(
+        "--locked asks for the password, and nobody is here to type it.",
+        hint="Run it on a terminal, or pipe the password in: --locked < FILE.",
+        exit_code=EXIT_MISASKED,
+    )
 
 
 def _show(imported: Imported, *, as_json: bool) -> None:

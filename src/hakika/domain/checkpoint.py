@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from hakika.domain.errors import ReportBroken
 
 FORMAT = "hakika-day-report/1"
 
@@ -63,10 +65,25 @@ class Signed:
 
 def read(written: bytes) -> Checkpoint:
     """Return the checkpoint in its bytes. Raises: ValueError, when they are none."""
-    try:
-        return Checkpoint(**orjson.loads(written))
-    except TypeError as error:
-        raise ValueError(f"this is no checkpoint: {error}") from None
+    return _checkpoint(orjson.loads(written))
+
+
+_KINDS = {"str": (str, "text"), "int": (int, "a number"), "bool": (bool, "true or false")}
+
+
+def _checkpoint(written: object) -> Checkpoint:
+    """Return the checkpoint in an object of JSON. Raises: ValueError, saying what is wrong."""
+    if not isinstance(written, dict):
+        raise ValueError("its checkpoint is not an object of JSON")
+    expected = {each.name: _KINDS[str(each.type)] for each in fields(Checkpoint)}
+    for name, (kind, words) in expected.items():
+        if name not in written:
+            raise ValueError(f"its checkpoint has no {name}")
+        if type(written[name]) is not kind:
+            raise ValueError(f"the {name} of its checkpoint is not {words}")
+    if more := sorted(set(written) - set(expected)):
+        raise ValueError(f"its checkpoint has what no checkpoint has: {', '.join(more)}")
+    return Checkpoint(**written)
 
 
 def public_of(private_key: bytes) -> bytes:
@@ -147,6 +164,14 @@ def flaws(report: Report) -> Iterator[str]:
         yield "The movements are not those that were signed."
 
 
+def genuine(report: Report) -> Report:
+    """Return a report that is as it was signed. Raises: ReportBroken, when it is not."""
+    if wrong := list(flaws(report)):
+        day = report.signed.checkpoint.day
+        raise ReportBroken(f"The report of {day} is not what was signed. {' '.join(wrong)}")
+    return report
+
+
 def document(report: Report) -> dict[str, Any]:
     """Return a report as JSON carries it."""
     signed = report.signed
@@ -162,13 +187,22 @@ def read_document(written: Mapping[str, Any]) -> Report:
     """Return the report in a document. Raises: ValueError, when it is none."""
     if written.get("format") != FORMAT:
         raise ValueError(f"it does not say that it is a {FORMAT}")
+    summary, movements = written.get("summary"), written.get("movements")
+    if not isinstance(summary, dict):
+        raise ValueError("it has no summary that is an object of JSON")
+    if movements is not None and not (
+        isinstance(movements, list) and all(isinstance(each, dict) for each in movements)
+    ):
+        raise ValueError("its movements are not a list of objects of JSON")
+    signed = Signed(
+        _checkpoint(written.get("checkpoint")), _hex(written, "signature"),
+        _hex(written, "public_key"),
+    )
+    return Report(signed, summary, movements)
+
+
+def _hex(written: Mapping[str, Any], name: str) -> bytes:
     try:
-        return Report(
-            Signed(
-                Checkpoint(**written["checkpoint"]), bytes.fromhex(written["signature"]),
-                bytes.fromhex(written["public_key"]),
-            ),
-            written["summary"], written.get("movements"),
-        )
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"something is not there: {error}") from None
+        return bytes.fromhex(written[name])
+    except (KeyError, TypeError, ValueError):
+        raise ValueError(f"it has no {name} in hex") from None

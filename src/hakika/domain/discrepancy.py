@@ -43,6 +43,9 @@ OF_A_DAY = frozenset(Kind) - {Kind.REVIEW, Kind.LATE_MONEY}
 # By these M-Pesa's balance of what was collected is another than the books', until it is mended.
 OFF_THE_FLOAT = (Kind.MISSING, Kind.FOREIGN, Kind.AMOUNT_DIFFERS, Kind.DOUBLED)
 
+# Who resolves what is found no more when its day is closed again. No person goes by this name.
+NOBODY = "hakika"
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -93,3 +96,11 @@ def discrepancy_data(each: Discrepancy) -> dict[str, Any]:
         "resolved_by": each.resolved_by or None, "found_at": written(each.found_at),
         "resolved_at": written(each.resolved_at) if each.resolved_at else None,
     }
+
+
+def proven_words(by_people: int) -> str:
+    """Return what a green day is, of whose differences people settled so many."""
+    if not by_people:
+        return "Every shilling of the day is proven."
+    differences = "1 difference" if by_people == 1 else f"{by_people:,} differences"
+    return f"The day is proven, with {differences} settled by people."

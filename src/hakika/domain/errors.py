@@ -67,7 +67,7 @@ class EncodingUnsupported(Invalid):
     """The body is compressed."""
 
     code = "encoding_unsupported"
-    hint = "Send the body as it is, without Content-Encoding: a request has 64 KiB at most."
+    hint = "Send the body as it is, without Content-Encoding."
 
 
 class ForwardedMalformed(Invalid):
@@ -81,7 +81,7 @@ class BodyTooLarge(Invalid):
     """The body is longer than this door takes."""
 
     code = "body_too_large"
-    hint = "Send at most 64 KiB."
+    hint = "Send at most 64 KiB; of a statement at most 64 MiB."
 
 
 class StatementUnreadable(Invalid):
@@ -232,11 +232,28 @@ class Conflict(HakikaError):
     code = "conflict"
 
 
+class ReportBroken(Conflict):
+    """What a closed day was signed for is not in the database any more."""
+
+    code = "report_broken"
+    hint = (
+        "Somebody changed the database behind Hakika's back: `hakika verify` says what. Close the "
+        "day again, and its new report names what was changed."
+    )
+
+
 class IdempotencyKeyInProgress(Conflict):
     """The first request with this key is still running."""
 
     code = "idempotency_key_in_progress"
     hint = "Wait a second and send the same request with the same key again."
+
+
+class AssignedAlready(Conflict):
+    """Somebody said before what this payment is for, and said something else."""
+
+    code = "assigned_already"
+    hint = 'Is that wrong? Assign it once more with "replace": true; its facts keep both.'
 
 
 class PromptIsOpen(Conflict):

@@ -34,17 +34,35 @@ _SECRETS = (
 )
 
 
-# Whom Safaricom names: FirstName, ReceiverPartyPublicName, and pairs of a key and a value.
+# Whom Safaricom names: FirstName, ReceiverPartyPublicName, pairs of a key and a value in either
+# order, and "2547****123 - JANE DOE".
 _NAMES = (
     re.compile(r'("[A-Za-z ]*Name"\s*:\s*")(?:[^"\\]|\\.)*(")'),
     re.compile(r'("Key"\s*:\s*"[A-Za-z ]*Name"\s*,\s*"Value"\s*:\s*")(?:[^"\\]|\\.)*(")'),
+    re.compile(r'("Value"\s*:\s*")(?:[^"\\]|\\.)*("\s*,\s*"Key"\s*:\s*"[A-Za-z ]*Name")'),
+    re.compile(r'([\d*•xX]{3,}\s+-\s+)(?:[^"\\]|\\.)+?(\s+Acc\b|")'),
 )
+
+# The same in the words of a statement's line, which end where the account reference begins.
+_PARTY = re.compile(r"([\d*•xX]{3,}\s+-\s+).+?(?=\s+Acc\b|\Z)", re.DOTALL | re.IGNORECASE)
 
 
 def mask_body(text: str) -> str:
     """Return a body of Safaricom's with numbers, secrets and names hidden."""
     for name in _NAMES:
         text = name.sub(rf"\1{HIDDEN}\2", text)
+    return mask_text(text)
+
+
+def mask_line(text: str, *, party: str = "") -> str:
+    """Return the words of a statement's line with numbers, secrets and names hidden.
+
+    `party` is its Other Party Info: "2547****123 - JANE DOE".
+    """
+    text = _PARTY.sub(rf"\1{HIDDEN}", text)
+    _, _, name = party.partition(" - ")
+    if name.strip():
+        text = re.sub(re.escape(name.strip()), HIDDEN, text, flags=re.IGNORECASE)
     return mask_text(text)
 
 

@@ -12,6 +12,7 @@ from hakika.domain.discrepancy import Difference, Discrepancy, discrepancy_data
 from hakika.domain.errors import Conflict, NotFound
 from hakika.domain.event import EventName
 from hakika.domain.ids import DiscrepancyId, EventId, PaymentId
+from hakika.domain.masking import mask_text
 from hakika.domain.merchant import Owner
 from hakika.domain.payment import Payment
 from hakika.domain.review import Said, questions
@@ -61,6 +62,7 @@ async def keep(
 ) -> Discrepancy:
     """Keep what was found, or find it again, and tell the merchant when it is news."""
     now = rt.now()
+    difference = replace(difference, words=mask_text(difference.words))
     discrepancy, is_news = await discrepancies.find(tx, Discrepancy(
         DiscrepancyId(rt.new_id("dsc")), owner.merchant_id, owner.livemode, day, difference, now,
     ))
@@ -91,7 +93,8 @@ async def read(rt: Runtime, owner: Owner, discrepancy_id: DiscrepancyId) -> Disc
 async def assign(
     rt: Runtime, owner: Owner, discrepancy_id: DiscrepancyId, *, to: str,
 ) -> Discrepancy:
-    """Note who looks into a discrepancy. Raises: NotFound."""
+    """Note who looks into a discrepancy, numbers of people hidden. Raises: NotFound."""
+    to = mask_text(to)
     async with rt.store.transaction() as tx:
         found = await _discrepancy(tx, owner, discrepancy_id)
         await discrepancies.assign(tx, owner, discrepancy_id, to=to)
@@ -103,11 +106,13 @@ async def resolve(
 ) -> Discrepancy:
     """Resolve a discrepancy with a reason; the next closing of its day counts it no more.
 
+    What people type goes into a report that is signed and filed: numbers of people are hidden.
+
     Raises:
         NotFound: there is none with this id.
         Conflict: it is resolved already.
     """
-    now = rt.now()
+    now, who, reason = rt.now(), mask_text(who), mask_text(reason)
     async with rt.store.transaction() as tx:
         found = await _discrepancy(tx, owner, discrepancy_id)
         if not await discrepancies.resolve(

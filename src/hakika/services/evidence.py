@@ -12,10 +12,11 @@ import structlog
 
 from hakika.domain import invariant
 from hakika.domain.errors import NotFound
+from hakika.domain.fact import Source
 from hakika.domain.ids import MerchantId, PaymentId
 from hakika.domain.invariant import StoredFact
 from hakika.domain.ledger import Posted, posted_data
-from hakika.domain.masking import mask_body, mask_text
+from hakika.domain.masking import mask_body, mask_line, mask_text
 from hakika.domain.payment import Payment, born
 from hakika.domain.payment_data import payment_data
 from hakika.domain.times import written
@@ -125,6 +126,7 @@ def _masked(shown: dict[str, Any]) -> dict[str, Any]:
 
 def _fact(heard: HeardFact, *, revealed: bool) -> dict[str, Any]:
     raw = heard.raw.decode(errors="replace")
+    hide = mask_line if heard.source is Source.STATEMENT else mask_body
     return {
         "sequence": heard.sequence, "heard_at": written(heard.heard_at),
         "fact": heard.kind.value, "source": heard.source.value, "state": heard.state.value,
@@ -132,7 +134,7 @@ def _fact(heard: HeardFact, *, revealed: bool) -> dict[str, Any]:
             name: value if revealed or not isinstance(value, str) else mask_text(value)
             for name, value in heard.details.items()
         },
-        "raw": raw if revealed else mask_body(raw),
+        "raw": raw if revealed else hide(raw),
         "raw_sha256": hashlib.sha256(heard.raw).hexdigest(), "link": heard.link.hex(),
     }
 

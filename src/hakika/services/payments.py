@@ -11,6 +11,7 @@ from typing import Any
 from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
 from hakika.domain.customer import Details
 from hakika.domain.errors import (
+    AssignedAlready,
     CollectionsStopped,
     Conflict,
     IdempotencyKeyInProgress,
@@ -34,7 +35,7 @@ from hakika.domain.payment_data import payment_data
 from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import Shortcode
 from hakika.services import customers, merchants, providers
-from hakika.services.facts import record, with_next_check
+from hakika.services.facts import Unheard, record, record_heard, with_next_check
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
 from hakika.store import idempotency, payment_search, payments, webhooks
@@ -354,21 +355,35 @@ async def read(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> Payment:
     return payment
 
 
-async def assign(rt: Runtime, payment: Payment, assigned_to: str) -> Payment:
+async def assign(
+    rt: Runtime, payment: Payment, assigned_to: str, *, replaces: bool = False,
+) -> Payment:
     """Record what a payment that came unasked is for, and return it as it stands then.
+
+    The same again changes nothing. `replaces`: whoever assigns it knows of what was said before.
 
     Raises:
         Conflict: it was asked for, so it is known what it is for.
+        AssignedAlready: it is assigned to something else.
     """
     if payment.origin is not Origin.C2B:
         raise Conflict(
             "This payment was asked for, and is for what its reference says.",
             hint="Only payments that came unasked (source c2b) are assigned.",
         )
-    if payment.assigned_to == assigned_to:
-        return payment
-    fact = Fact(Kind.ASSIGNED, Source.CALLER, assigned_to=assigned_to)
-    return (await record(rt, payment, fact)).after
+
+    def hears(payment: Payment) -> Fact | None:
+        if payment.assigned_to and (payment.assigned_to == assigned_to or not replaces):
+            return None
+        return Fact(Kind.ASSIGNED, Source.CALLER, assigned_to=assigned_to)
+
+    try:
+        return (await record_heard(rt, payment.id, hears, seen=payment)).after
+    except Unheard as unheard:
+        found = unheard.payment
+    if found.assigned_to != assigned_to:
+        raise AssignedAlready(f"This payment is assigned to {found.assigned_to} already.")
+    return found
 
 
 async def timeline(

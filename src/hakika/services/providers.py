@@ -278,7 +278,10 @@ def _chosen(present: Sequence[Provider], shortcode: str) -> Provider | None:
 def _found(present: Sequence[Provider], shortcode: str) -> Provider:
     found = _chosen(present, shortcode)
     if found is None:
-        raise NotFound("There are no such M-Pesa credentials for this key.")
+        raise NotFound(
+            "There are no such M-Pesa credentials for this key.",
+            hint="Put them first: PUT /v1/merchant/providers. GET lists those that are there.",
+        )
     return found
 
 

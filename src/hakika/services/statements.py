@@ -43,7 +43,7 @@ from hakika.domain.statement_books import (
 from hakika.services import witnesses
 from hakika.services.runtime import Runtime
 from hakika.sheets.statements import Statement, read_statement
-from hakika.store import providers
+from hakika.store import providers, statement_fates
 from hakika.store import statements as store
 from hakika.store.statements import Line
 from hakika.store.transaction import Transaction
@@ -133,9 +133,17 @@ async def lines(
 
 
 async def read(rt: Runtime, owner: Owner, statement_id: StatementId) -> Imported:
-    """Return a statement of this merchant and mode. Raises: NotFound."""
+    """Return a statement of this merchant and mode, with the fates of now. Raises: NotFound."""
     async with rt.store.autocommit() as tx:
-        return await _found(tx, owner, statement_id)
+        found = await _found(tx, owner, statement_id)
+        waited = found.fates.get(Fate.WAITING, 0)
+        if not waited:
+            return found
+        waiting = await statement_fates.waiting(tx, statement_id)
+    fates = Counter(found.fates)
+    fates[Fate.WAITING] = waiting
+    fates[Fate.MATCHED] += waited - waiting
+    return replace(found, fates={fate: count for fate, count in fates.items() if count})
 
 
 async def _found(tx: Transaction, owner: Owner, statement_id: StatementId) -> Imported:

@@ -13,6 +13,7 @@ from typing import Any
 import pypdfium2
 
 from hakika.domain.checkpoint import Report, fingerprint
+from hakika.domain.discrepancy import NOBODY, proven_words
 from hakika.sheets.pages import (
     AMBER,
     BODY,
@@ -40,13 +41,11 @@ _DIFFERENCE_WIDTHS = (28, 24, 80, 23, 23)
 def facts(report: Report) -> Iterator[tuple[str, str]]:
     """Yield what a day is and how it was closed: a name and its words."""
     summary, checkpoint = report.summary, report.signed.checkpoint
-    found = summary["differences"]
-    is_open = _open(report)
     yield "day", f"{checkpoint.day} (Africa/Nairobi)"
     yield "merchant", f"{summary['merchant']['name']} ({checkpoint.merchant_id})"
     yield "mode", "live" if checkpoint.livemode else "test"
     yield "result", checkpoint.result
-    yield "differences", f"{is_open} open, {len(found) - is_open} settled"
+    yield "differences", _differences(report)
     for each in summary["shortcodes"]:
         yield f"held against, {each['shortcode']}", _sources(each)
     yield "closed", f"{local(checkpoint.closed_at)} (Africa/Nairobi)"
@@ -123,6 +122,7 @@ class _Sheet:
         """Write which day it is of whom, and how it closed."""
         pdf, checkpoint = self.pdf, self._report.signed.checkpoint
         is_green, is_open = checkpoint.result == "green", _open(self._report)
+        proven = proven_words(_by_people(self._report))
         pdf.ink(FAINT, _TITLE, bold=True)
         pdf.cell(pdf.epw / 2, 6, "Report of a day")
         pdf.ink(FAINT, BODY)
@@ -137,7 +137,7 @@ class _Sheet:
         pdf.say(self._summary["merchant"]["name"])
         pdf.ink(FAINT, BODY)
         pdf.say(
-            "Every shilling of the day is proven." if is_green else
+            proven if is_green else
             f"{_counted(is_open, 'difference')} open: the day is not proven.",
         )
         pdf.say(f"Closed on {local(checkpoint.closed_at)}.")
@@ -207,6 +207,22 @@ class _Sheet:
 
 def _open(report: Report) -> int:
     return sum(each["state"] == "open" for each in report.summary["differences"])
+
+
+def _by_people(report: Report) -> int:
+    """Return how many differences people settled; the others were found no more."""
+    return sum(
+        each["state"] != "open" and each["resolved_by"] != NOBODY
+        for each in report.summary["differences"]
+    )
+
+
+def _differences(report: Report) -> str:
+    found, is_open, by_people = (
+        len(report.summary["differences"]), _open(report), _by_people(report),
+    )
+    whose = f", {by_people} of them by people" if by_people else ""
+    return f"{is_open} open, {found - is_open} settled{whose}"
 
 
 def _difference(each: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ would not do: a formula has the value that it was saved with, and Excel shows an
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,6 +31,9 @@ _ROWS_MAX = 1_000_000          # of one sheet
 _DRAWN_BY_OTHERS = (
     "What it shows is not what this Hakika draws from the signed figures: it was changed, saved by "
     "another program, or drawn by another version of Hakika. Ask for the JSON."
+)
+_LESS_THAN_SIGNED = (
+    "The movements were taken out of it: only a PDF is without them. Ask for the JSON anew."
 )
 _MORE_THAN_SIGNED = "There is more in it than was signed."
 
@@ -95,10 +99,11 @@ def examine(file: bytes) -> Examined:
         facts = tuple(report_pages.facts(report))
         if draw is None:
             found += [_MORE_THAN_SIGNED] if document(report) != orjson.loads(file) else []
+            found += [_LESS_THAN_SIGNED] if report.movements is None else []
         elif draw(report) != file:
             found.append(_DRAWN_BY_OTHERS)
-    except (AttributeError, Invalid, LookupError, TypeError, ValueError) as error:
-        raise NoReport(f"What it tells of the day cannot be read: {error!r}.") from None
+    except (AttributeError, Invalid, LookupError, TypeError, ValueError):
+        raise NoReport("What it tells of the day cannot be read.") from None
     return Examined(report, facts, tuple(found))
 
 
@@ -107,13 +112,26 @@ def _read_document(raw: bytes | None) -> Report:
         raise NoReport("There is no proof in it.")
     try:
         written = orjson.loads(raw)
+        json.loads(raw, object_pairs_hook=_refuse_twice)
         if not isinstance(written, dict):
             raise NoReport("It is JSON, and no report.")
         return read_document(written)
     except orjson.JSONDecodeError:
         raise NoReport("It is no JSON, PDF or XLSX of a report.") from None
+    except RecursionError:
+        raise NoReport("It is nested too deeply for a report.") from None
     except ValueError as error:
         raise NoReport(f"It is no report: {error}.") from None
+
+
+def _refuse_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a name that stands twice: one program reads the first, another the last."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{twice!r} stands in it twice")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

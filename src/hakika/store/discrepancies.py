@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, LiteralString
 
-from hakika.domain.discrepancy import OF_A_DAY, OFF_THE_FLOAT, Difference, Discrepancy, Kind
+from hakika.domain.discrepancy import (
+    NOBODY,
+    OF_A_DAY,
+    OFF_THE_FLOAT,
+    Difference,
+    Discrepancy,
+    Kind,
+)
 from hakika.domain.ids import DiscrepancyId, MerchantId, PaymentId
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
@@ -73,8 +80,6 @@ _VANISH: LiteralString = """
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s and day = %(day)s
        and kind = any(%(kinds)s) and resolved_at is null and not id = any(%(found)s)
 """
-
-NOBODY = "hakika"
 
 _OF_DAY: LiteralString = (
     "select " + _COLUMNS + """ from discrepancies
