@@ -115,9 +115,10 @@ def _show(day: date, closed: list[Closed], written: list[Path]) -> None:
     )
     paper = screen.paper()
     for each in closed:
-        if each.closing.result is Result.GREEN and (by_people := _by_people(each)):
-            name = each.closing.summary["merchant"]["name"]
-            paper.print(f"{name}: {proven_words(by_people)}", soft_wrap=True)
+        if each.closing.result is Result.GREEN:
+            summary = each.closing.summary
+            words = proven_words(summary, _by_people(each))
+            paper.print(f"{summary['merchant']['name']}: {words}", soft_wrap=True)
         for found in each.discrepancies:
             if found.is_open:
                 paper.print(f"{found.id} {found.difference.kind}: {found.difference.words}",

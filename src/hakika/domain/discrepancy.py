@@ -7,6 +7,7 @@ the amounts change.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -98,9 +99,17 @@ def discrepancy_data(each: Discrepancy) -> dict[str, Any]:
     }
 
 
-def proven_words(by_people: int) -> str:
-    """Return what a green day is, of whose differences people settled so many."""
-    if not by_people:
-        return "Every shilling of the day is proven."
-    differences = "1 difference" if by_people == 1 else f"{by_people:,} differences"
-    return f"The day is proven, with {differences} settled by people."
+def proven_words(summary: Mapping[str, Any], by_people: int) -> str:
+    """Return what a green day is: whether balances were compared, and how many people settled.
+
+    Without a balance of M-Pesa's, what left an account unseen would not be missed.
+    """
+    has_balances = any(each["balances"] for each in summary["shortcodes"])
+    unseen = "" if has_balances else (
+        " No balance of M-Pesa's was compared, so what left the float unseen is not missed."
+    )
+    if by_people:
+        differences = "1 difference" if by_people == 1 else f"{by_people:,} differences"
+        return f"The day is proven, with {differences} settled by people.{unseen}"
+    what = "shilling" if has_balances else "collection"
+    return f"Every {what} of the day is proven.{unseen}"

@@ -122,7 +122,7 @@ class _Sheet:
         """Write which day it is of whom, and how it closed."""
         pdf, checkpoint = self.pdf, self._report.signed.checkpoint
         is_green, is_open = checkpoint.result == "green", _open(self._report)
-        proven = proven_words(_by_people(self._report))
+        proven = proven_words(self._report.summary, _by_people(self._report))
         pdf.ink(FAINT, _TITLE, bold=True)
         pdf.cell(pdf.epw / 2, 6, "Report of a day")
         pdf.ink(FAINT, BODY)
@@ -242,6 +242,7 @@ def _sources(each: Mapping[str, Any]) -> str:
     told = [f"the statement of {account}" for account in each["stated"]]
     if each["listed_to"]:
         told.append(f"M-Pesa's own list up to {local(each['listed_to'])}")
+    told += [f"M-Pesa's balance of {account}" for account in each["balances"]]
     return " and ".join(told) or "nothing of M-Pesa's"
 
 

@@ -96,7 +96,8 @@ _ROWS: LiteralString = """
 """
 
 # What was taken back and not by us, what nobody understands, and what stands there twice. The
-# payment may have been found, or made, after the line. A collection that is doubled is in _ROWS.
+# payment may have been found, or made, after the line. A collection that is doubled is in _ROWS; a
+# move of own money that was taken back is nobody's payment.
 _TAKEN: LiteralString = """
     select kind, fate, line.receipt, line.amount_cents, linked_receipt,
            coalesce(line.payment_id, taken.payment_id) as payment_id
@@ -110,7 +111,11 @@ _TAKEN: LiteralString = """
        and completed_at >= %(start)s and completed_at < %(end)s
        and (fate = 'unexplained' or fate = 'doubled' and kind <> 'collection'
             or kind = 'reversal' and fate = 'explained'
-            and (line.amount_cents < 0 or coalesce(line.payment_id, taken.payment_id) is not null))
+            and (coalesce(line.payment_id, taken.payment_id) is not null
+                 or line.amount_cents < 0 and not exists (
+                    select from statement_lines own where own.receipt = line.linked_receipt
+                       and own.merchant_id = line.merchant_id and own.livemode = line.livemode
+                       and own.kind = 'float_move')))
      order by line.receipt
 """
 
@@ -407,7 +412,8 @@ def _taken_of(row: Mapping[str, Any]) -> Taken:
             f"The statement has the {row['kind'].replace('_', ' ')} of {amount} with receipt "
             f"{receipt} more than once. It was booked once."
         )
-        return Taken(Kind.DOUBLED, f"{row['kind']} {receipt}", receipt, amount, words, payment_id)
+        subject = f"{row['kind']} {receipt} {amount}"
+        return Taken(Kind.DOUBLED, subject, receipt, amount, words, payment_id)
     if row["kind"] == "reversal":
         whose = (
             f"Payment {payment_id} still says that it is paid." if payment_id
@@ -421,7 +427,7 @@ def _taken_of(row: Mapping[str, Any]) -> Taken:
         )
     way = "came in" if row["amount_cents"] > 0 else "went out"
     return Taken(
-        Kind.UNEXPLAINED, receipt, receipt, amount,
+        Kind.UNEXPLAINED, f"{receipt} {amount}", receipt, amount,
         f"{amount} {way} with receipt {receipt}, in a kind of line that Hakika does not know. It "
         "is in suspense.",
     )
