@@ -50,7 +50,11 @@ def day(
 
 
 def differences(told: Told, *damage: Damage) -> list[Difference]:
-    found = [each for row in told.rows for each in of_receipt(told.day, row, damage)]
+    edited = {each.receipt for each in damage}
+    found = [
+        each for row in told.rows if row.receipt not in edited
+        for each in of_receipt(told.day, row)
+    ]
     return [*found, *of_day(told.day, found)]
 
 

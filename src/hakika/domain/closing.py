@@ -1,6 +1,6 @@
 """Closing a day: what the books say of it, held against everything that M-Pesa says of it.
 
-Read `differences`. A day is one of Nairobi's, from midnight to midnight; times are UTC.
+Read `of_receipt` and `of_day`. A day is one of Nairobi's, from midnight to midnight; times are UTC.
 """
 
 from __future__ import annotations
@@ -148,12 +148,6 @@ def covered_to(spans: Sequence[Span], day: Span) -> datetime | None:
     return min(reached, day.end) if reached > day.start else None
 
 
-def of_receipt(day: Day, row: Row, damage: Sequence[Damage]) -> Iterator[Difference]:
-    """Yield what is wrong with one receipt of a short code's day."""
-    if all(each.receipt != row.receipt for each in damage):
-        yield from _of_receipt(day, row)
-
-
 def of_day(day: Day, found: Sequence[Difference]) -> Iterator[Difference]:
     """Yield what else is wrong with the day; `found` is what is wrong with its receipts."""
     for taken in day.taken:
@@ -163,12 +157,11 @@ def of_day(day: Day, found: Sequence[Difference]) -> Iterator[Difference]:
         )
     yield from _of_charges(day)
     explained = _explained(found)
-    off: set[str] = set()
+    off: dict[str, Difference] = {}
     for reported in day.reported:
-        if reported.account not in off:
-            for each in _of_float(day, reported, explained):
-                off.add(reported.account)
-                yield each
+        for each in _of_float(day, reported, explained):
+            off.setdefault(reported.account, each)
+    yield from off.values()
     if not _is_covered(day):
         yield _unproven(day)
 
@@ -225,7 +218,8 @@ def damages(damage: Sequence[Damage], found: Sequence[Difference]) -> Iterator[D
             )
 
 
-def _of_receipt(day: Day, row: Row) -> Iterator[Difference]:
+def of_receipt(day: Day, row: Row) -> Iterator[Difference]:
+    """Yield what is wrong with one receipt of a short code's day."""
     said = row.line or row.pulled or row.told
     if row.ours is None and said is not None:
         yield _lacking(day, row, said)

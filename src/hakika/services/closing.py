@@ -94,9 +94,9 @@ async def _close(
         before = await store.of_day(tx, owner, day)
         if before is not None and unless_since is not None and before.closed_at >= unless_since:
             raise _taken(day)
-        found = await days_.found(tx, owner, day, rt.tariffs)
-        kept = await _keep(rt, tx, owner, day, found)
-        summary = await _summary(tx, owner, day, kept, name)
+        looked = await days_.look(tx, owner, day, rt.tariffs)
+        kept = await _keep(rt, tx, owner, day, looked.differences)
+        summary = await _summary(tx, owner, day, kept, name, looked.sources)
         made = await _signed(tx, owner, summary, rt.now(), private_key)
         if not await store.add(tx, owner, made):
             raise _taken(day)
@@ -230,6 +230,7 @@ async def _keep(
 
 async def _summary(
     tx: Transaction, owner: Owner, day: date, kept: list[Discrepancy], name: str,
+    sources: list[dict[str, Any]],
 ) -> dict[str, Any]:
     """Return a day as its report tells it."""
     span = span_of(day)
@@ -241,10 +242,7 @@ async def _summary(
         "merchant": {"id": owner.merchant_id, "name": name}, "livemode": owner.livemode,
         "day": day.isoformat(), "from": written(span.start), "to": written(span.end),
         "result": result.value, "sequence": sequence, "link": link.hex(),
-        "shortcodes": [
-            await days_.sources(tx, owner, span, each)
-            for each in await read.shortcodes(tx, owner, span)
-        ],
+        "shortcodes": sources,
         "accounts": [
             {
                 "account": each, "counted": nature(each).value,

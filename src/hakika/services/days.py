@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import aclosing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -30,31 +30,40 @@ from hakika.store.transaction import Transaction
 _BEFORE_A_DAY = timedelta(hours=1)
 
 
-async def found(
-    tx: Transaction, owner: Owner, day: date, tariffs: Tariffs,
-) -> list[Difference]:
-    """Return everything that is wrong with a day."""
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What is wrong with a day, and which of M-Pesa's records each short code was held against."""
+
+    differences: list[Difference]
+    sources: list[dict[str, Any]]
+
+
+async def look(tx: Transaction, owner: Owner, day: date, tariffs: Tariffs) -> Looked:
+    """Hold everything of a day against M-Pesa's records."""
     span = span_of(day)
     damage = await _damage(tx, owner, span)
     found = [] if damage else await _unlike_signed(tx, owner, day)
+    edited = {each.receipt for each in damage}
     providers_ = {
         each.shortcode.number: each
         for each in await providers.of(tx, owner.merchant_id, livemode=owner.livemode)
     }
-    shortcodes = await store.shortcodes(tx, owner, span)
+    shortcodes, sources = await store.shortcodes(tx, owner, span), []
     if not shortcodes:
         found.append(closing.nothing_known(day))
     for shortcode in shortcodes:
-        read = await _day(tx, owner, day, shortcode)
+        covered = await _covered(tx, owner, span, shortcode)
+        read = await _day(tx, owner, day, shortcode, covered)
+        sources.append(_source(read, covered))
         provider = providers_.get(shortcode)
         if provider is not None and provider.tariff and read.stated:
             read = replace(
                 read, expected=_expected(provider, tariffs, day),
                 charged=await store.charged(tx, owner, span, float_accounts(shortcode)),
             )
-        receipts = await _of_receipts(tx, owner, read, damage)
+        receipts = await _of_receipts(tx, owner, read, edited)
         found += [*receipts, *closing.of_day(read, receipts)]
-    return [*found, *closing.damages(damage, found)]
+    return Looked([*found, *closing.damages(damage, found)], sources)
 
 
 def _expected(
@@ -65,15 +74,20 @@ def _expected(
     return lambda amount: tariffs.charge_for(product, provider.tariff, amount, on=day)
 
 
-async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
-    span = span_of(day)
-    accounts = float_accounts(shortcode)
-    opened = await closings.opened(tx, owner)
+async def _covered(tx: Transaction, owner: Owner, span: Span, shortcode: str) -> list[str]:
+    """Return the accounts of a short code whose statements cover the whole time."""
     stated = await store.stated(tx, owner, span, shortcode)
-    covered = [
+    return sorted(
         account for account, spans in stated.items()
         if closing.covered_to(spans, span) == span.end
-    ]
+    )
+
+
+async def _day(
+    tx: Transaction, owner: Owner, day: date, shortcode: str, covered: Collection[str],
+) -> Day:
+    span = span_of(day)
+    accounts = float_accounts(shortcode)
     listed = [
         Span(each.start, each.end - OVERLAP)
         for each in await store.pulled(tx, owner, span, shortcode)
@@ -81,40 +95,59 @@ async def _day(tx: Transaction, owner: Owner, day: date, shortcode: str) -> Day:
     return Day(
         day, shortcode,
         await store.taken(tx, owner, span, shortcode, accounts),
-        [
-            each for account in accounts
-            for each in await _reported(
-                tx, owner, span, account, is_stated=account in covered, since=opened.get(account),
-            )
-        ],
+        await _reported(tx, owner, span, accounts, covered),
         closing.covered_to(listed, span), any(account.endswith(COLLECTING) for account in covered),
     )
 
 
+def _source(day: Day, covered: Collection[str]) -> dict[str, Any]:
+    return {
+        "shortcode": day.shortcode,
+        "listed_to": written(day.listed_to) if day.listed_to else None,
+        "stated": list(covered),
+        "balances": list(dict.fromkeys(each.account for each in day.reported)),
+    }
+
+
 async def _of_receipts(
-    tx: Transaction, owner: Owner, day: Day, damage: Sequence[Damage],
+    tx: Transaction, owner: Owner, day: Day, edited: Collection[str],
 ) -> list[Difference]:
     """Return what is wrong with the day's receipts, which are looked at one by one."""
     accounts = float_accounts(day.shortcode)
     rows = store.rows(tx, owner, span_of(day.day), day.shortcode, accounts)
     async with aclosing(rows):
         return [
-            each async for row in rows for each in closing.of_receipt(day, row, damage)
+            each async for row in rows if row.receipt not in edited
+            for each in closing.of_receipt(day, row)
         ]
 
 
 async def _reported(
-    tx: Transaction, owner: Owner, span: Span, account: str, *, is_stated: bool,
-    since: datetime | None,
+    tx: Transaction, owner: Owner, span: Span, accounts: Sequence[str], covered: Collection[str],
 ) -> list[Reported]:
-    """Return what M-Pesa says lies on an account at a day's end, beside what the books say.
+    """Return what M-Pesa says lies on each account at a day's end, beside what the books say.
 
-    A statement and M-Pesa's own answer are held against the books each by itself. `since` is when
-    the books of the account began; before that only a statement can be held against itself.
+    A statement and M-Pesa's own answer are held against the books each by itself. Before the books
+    of an account began, only a statement can be held against itself.
     """
-    last = await store.last_line(tx, owner, span, account) if is_stated else None
-    if since is None:
-        return await _first_day(tx, owner, span, account, last)
+    opened = await closings.opened(tx, owner)
+    first = {
+        each.account: each for each in await closings.unopened(tx, owner, span) if each.is_exact
+    }
+    found: list[Reported] = []
+    for account in accounts:
+        last = await store.last_line(tx, owner, span, account) if account in covered else None
+        if account in opened:
+            found += await _beside_books(tx, owner, span, account, last, since=opened[account])
+        elif last is not None and account in first:
+            found.append(await _first_day(tx, owner, span, first[account], last))
+    return found
+
+
+async def _beside_books(
+    tx: Transaction, owner: Owner, span: Span, account: str, last: ToldBalance | None, *,
+    since: datetime,
+) -> list[Reported]:
     told = [replace(last, at=span.end)] if last is not None else []
     after = await store.first_balance_after(tx, owner, span, account)
     told += [after] if after is not None else []
@@ -127,19 +160,13 @@ async def _reported(
 
 
 async def _first_day(
-    tx: Transaction, owner: Owner, span: Span, account: str, last: ToldBalance | None,
-) -> list[Reported]:
+    tx: Transaction, owner: Owner, span: Span, first: ToldBalance, last: ToldBalance,
+) -> Reported:
     """Return a statement's last balance beside its first one and what moved in between."""
-    first = next((
-        each for each in await closings.unopened(tx, owner, span)
-        if each.account == account and each.is_exact
-    ), None)
-    if first is None or last is None:
-        return []
-    ours = (await store.balances_at(tx, owner, span.end)).get(account, Money(0))
+    ours = (await store.balances_at(tx, owner, span.end)).get(first.account, Money(0))
     before = await closings.moved_before(tx, owner, first)
     began = first.balance.cents - before.cents
-    return [Reported(account, span.end, last.balance, Money(began + ours.cents), ())]
+    return Reported(first.account, span.end, last.balance, Money(began + ours.cents))
 
 
 async def held_against(tx: Transaction, owner: Owner, told: ToldBalance) -> Reported:
@@ -205,27 +232,3 @@ async def _unlike_signed(tx: Transaction, owner: Owner, day: date) -> list[Diffe
         return []
     signed = sum(each["count"] for each in before.summary["moved"])
     return [closing.unlike_signed(day, number=before.number, signed=signed, count=count)]
-
-
-async def sources(tx: Transaction, owner: Owner, span: Span, shortcode: str) -> dict[str, Any]:
-    """Return which of M-Pesa's records a short code's day was held against."""
-    listed = closing.covered_to(
-        [
-            Span(each.start, each.end - OVERLAP)
-            for each in await store.pulled(tx, owner, span, shortcode)
-        ], span,
-    )
-    stated = sorted(
-        account for account, spans in (await store.stated(tx, owner, span, shortcode)).items()
-        if closing.covered_to(spans, span) == span.end
-    )
-    opened = await closings.opened(tx, owner)
-    return {
-        "shortcode": shortcode, "listed_to": written(listed) if listed else None,
-        "stated": stated,
-        "balances": [
-            account for account in float_accounts(shortcode) if await _reported(
-                tx, owner, span, account, is_stated=account in stated, since=opened.get(account),
-            )
-        ],
-    }
