@@ -16,10 +16,10 @@ import pytest_asyncio
 from hakika.domain.ids import MerchantId
 from hakika.domain.merchant import Owner
 from hakika.domain.times import NAIROBI
-from hakika.services import witnesses
 from hakika.store import closing as closings
 from tests.api.test_exports import file_of
 from tests.api.test_exports import lines as lines_of
+from tests.api.test_statements import imported, settled
 from tests.api.world import Shop
 
 PAYMENTS = 12
@@ -59,28 +59,11 @@ async def statement(shop: Shop, paybill: str, day: str, *, form: str = "csv") ->
         return await answer.read()
 
 
-async def imported(shop: Shop, file: bytes, **query: str) -> dict[str, Any]:
-    answer = await shop.send(
-        "POST", "/v1/reconciliation/statements", data=file, params=query,
-        headers={"Content-Type": "application/octet-stream"},
-    )
-    assert answer.status in {200, 201}, answer.raw
-    data: dict[str, Any] = answer.data
-    return data
-
-
 async def closed(shop: Shop, day: str) -> dict[str, Any]:
     answer = await shop.send("POST", f"/v1/reconciliation/days/{day}")
     assert answer.status == 200, answer.raw
     data: dict[str, Any] = answer.data
     return data
-
-
-async def settled(shop: Shop) -> None:
-    """Return once everything that a statement told of has found or made its payment."""
-    world = shop.world
-    while await asyncio.to_thread(world.in_api, witnesses.hear_again(world.rt)):
-        pass
 
 
 async def open_kinds(shop: Shop, day: str) -> list[str]:

@@ -22,7 +22,8 @@ from hakika.domain.ids import MerchantId
 from hakika.domain.times import NAIROBI
 from hakika.services import exports, keys, request_log
 from hakika.services.keys import Wanted
-from tests.api.test_days import closed, imported, paid, statement
+from tests.api.test_days import closed, paid, statement
+from tests.api.test_statements import imported
 from tests.api.world import Answer, Shop, World, new_key, new_person
 
 MERCHANTS = 5

@@ -18,6 +18,7 @@ from tests.api.test_evidence import text_of
 from tests.api.world import Answer, Shop
 from tests.sheets.samples import COLUMNS, Rows, as_csv, as_pdf, as_xlsx
 from tests.statement_files import (
+    NAIROBI,
     paid,
     payments,
     receipt,
@@ -77,7 +78,7 @@ NOTHING = dict.fromkeys(
 
 
 def future(shortcode: str) -> Rows:
-    tomorrow = datetime.now() + timedelta(days=2)  # noqa: DTZ005 - any zone's
+    tomorrow = datetime.now(NAIROBI) + timedelta(days=2)
     late = paid(shortcode, DAY, 1, **{"Completion Time": f"{tomorrow:%d-%m-%Y} 15:00:00"})
     return (COLUMNS, paid(shortcode, DAY, 0), late)
 
@@ -281,7 +282,9 @@ def saved_by_excel(rows: Rows) -> bytes:
 def _mangled(row: Sequence[object]) -> Sequence[object]:
     if row == COLUMNS:
         return row
-    at = datetime.strptime(str(row[1]), "%d-%m-%Y %H:%M:%S").replace(second=0)  # noqa: DTZ007
+    at = datetime.strptime(f"{row[1]} +0300", "%d-%m-%Y %H:%M:%S %z").replace(
+        second=0, tzinfo=None,  # a cell has no zone
+    )
     numbers = [float(str(cell)) if cell else "" for cell in row[5:8]]
     return (row[0], at, at, *row[3:5], *numbers, *row[8:])
 

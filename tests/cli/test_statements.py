@@ -15,6 +15,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import scalar_row
 
 from tests.cli.programs import HAKIKA, PATIENCE_SECONDS, Said, environment, told
 from tests.sheets.samples import as_csv, as_pdf, as_xlsx
@@ -42,9 +43,10 @@ def settings(database_url: str, here: Here, tmp_path: Path) -> dict[str, str]:
 
 def kept(settings: dict[str, str]) -> dict[str, int]:
     """Return how many rows there are in everything that an import writes."""
-    with psycopg.connect(settings["HAKIKA_DATABASE_URL"]) as connection:
+    url = settings["HAKIKA_DATABASE_URL"]
+    with psycopg.connect(url, row_factory=scalar_row) as connection:
         return {
-            table: connection.execute(f"select count(*) from {table}").fetchone()[0]  # type: ignore[index]
+            table: connection.execute(f"select count(*) from {table}").fetchall()[0]
             for table in TABLES
         }
 
