@@ -25,12 +25,14 @@ StatementId = NewType("StatementId", str)
 DiscrepancyId = NewType("DiscrepancyId", str)
 InquiryId = NewType("InquiryId", str)
 ExportId = NewType("ExportId", str)
+PayoutId = NewType("PayoutId", str)
+RefundId = NewType("RefundId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
     "LoggedRequestId": "req", "RunId": "run", "StatementId": "stm", "DiscrepancyId": "dsc",
-    "InquiryId": "inq", "ExportId": "exp",
+    "InquiryId": "inq", "ExportId": "exp", "PayoutId": "pyo", "RefundId": "ref",
 }
 
 DELIVERIES_MAX = 2**63  # beyond what the database counts to
