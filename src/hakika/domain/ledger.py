@@ -33,6 +33,9 @@ COLLECTED, SUSPENSE = "collected", "suspense"
 # Where money went that left: back to payers, to payees, to Safaricom.
 REVERSED, PAYOUTS, CHARGES = "reversed", "payouts", "charges"
 
+# What is promised to payees and still lies on the float, by float: `held:600966:utility`.
+HELD = "held"
+
 # The business's own money: moved between its accounts and its bank, and there before the books.
 TRANSFERS, OPENING = "transfers", "opening"
 
@@ -59,6 +62,8 @@ class Move(StrEnum):
     TRANSFER_OUT = "transfer_out"
     UNEXPLAINED = "unexplained"  # a line of a statement whose words say nothing to us
     OPENING = "opening"          # what lay there when the account was first looked at
+    HOLD = "hold"                # set aside for an order that is about to be sent
+    RELEASE = "release"          # the order ended without money
 
 
 class Nature(StrEnum):
@@ -71,7 +76,7 @@ class Nature(StrEnum):
 NATURES = {
     "float": Nature.DEBIT, COLLECTED: Nature.CREDIT, SUSPENSE: Nature.CREDIT,
     REVERSED: Nature.DEBIT, PAYOUTS: Nature.DEBIT, CHARGES: Nature.DEBIT,
-    TRANSFERS: Nature.CREDIT, OPENING: Nature.CREDIT,
+    TRANSFERS: Nature.CREDIT, OPENING: Nature.CREDIT, HELD: Nature.CREDIT,
 }
 
 

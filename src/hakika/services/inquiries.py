@@ -19,7 +19,7 @@ from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
 from hakika.daraja.inquiries import Addresses, Operator, Question, Result, Taken
 from hakika.domain import inquiry as rules
 from hakika.domain.callback import Door
-from hakika.domain.errors import Invalid, NotFound, Unavailable
+from hakika.domain.errors import NotFound, Unavailable
 from hakika.domain.ids import InquiryId
 from hakika.domain.inquiry import Inquiry, Kind, State
 from hakika.domain.ledger import named_account
@@ -37,10 +37,6 @@ log = structlog.get_logger(__name__)
 # A question that never left is put again so much later: it was no try with a password.
 AGAIN = timedelta(minutes=30)
 
-PUT_CREDENTIALS = (
-    "Put the credentials of the short code with initiator (the API operator's name) and "
-    "security_credential (its encrypted password): PUT /v1/merchant/providers."
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ async def ask_status(
         ProviderRefused: Daraja will not answer, and says why.
         Unavailable: Daraja could not be asked. Ask again.
     """
-    provider = await _provider(rt, key, shortcode)
+    provider = await providers.operated(rt, key, shortcode)
     return await _of_caller(rt, provider, replace(
         _new(rt, provider, Kind.STATUS), receipt=receipt, asked_conversation_id=conversation_id,
     ))
@@ -70,22 +66,8 @@ async def ask_status(
 
 async def ask_balance(rt: Runtime, key: ApiKey, shortcode: str = "") -> Asked:
     """Ask what lies on every account of a short code. Raises: as `ask_status`."""
-    provider = await _provider(rt, key, shortcode)
+    provider = await providers.operated(rt, key, shortcode)
     return await _of_caller(rt, provider, _new(rt, provider, Kind.BALANCE))
-
-
-async def _provider(rt: Runtime, key: ApiKey, shortcode: str) -> Provider:
-    try:
-        provider = await providers.chosen(rt, key, shortcode)
-    except NotFound as error:
-        raise NotFound(error.message, hint=PUT_CREDENTIALS) from None
-    for name in ("initiator", "security_credential"):
-        if not getattr(provider.secrets, name):
-            raise Invalid(
-                f"M-Pesa answers API operators alone, and {provider.shortcode.number} has no "
-                f"{name}.", field=f"mpesa.{name}", code=f"{name}_missing", hint=PUT_CREDENTIALS,
-            )
-    return provider
 
 
 def _new(rt: Runtime, provider: Provider, kind: Kind) -> Inquiry:

@@ -26,6 +26,11 @@ from hakika.store import inquiries, merchants, providers
 
 PROVIDERS_MAX = 50
 
+PUT_CREDENTIALS = (
+    "Put the credentials of the short code with initiator (the API operator's name) and "
+    "security_credential (its encrypted password): PUT /v1/merchant/providers."
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -222,6 +227,26 @@ async def with_id(rt: Runtime, provider_id: ProviderId) -> Provider | None:
 async def chosen(rt: Runtime, key: ApiKey, shortcode: str = "") -> Provider:
     """Return the way of `shortcode`, or the default. Raises: NotFound."""
     return _found(await find(rt, key), shortcode)
+
+
+async def operated(rt: Runtime, key: ApiKey, shortcode: str = "") -> Provider:
+    """Return the way of `shortcode`, or the default, whose API operator may ask and order.
+
+    Raises:
+        NotFound: no such short code.
+        Invalid: its credentials name no API operator.
+    """
+    try:
+        provider = await chosen(rt, key, shortcode)
+    except NotFound as error:
+        raise NotFound(error.message, hint=PUT_CREDENTIALS) from None
+    for name in ("initiator", "security_credential"):
+        if not getattr(provider.secrets, name):
+            raise Invalid(
+                f"M-Pesa answers API operators alone, and {provider.shortcode.number} has no "
+                f"{name}.", field=f"mpesa.{name}", code=f"{name}_missing", hint=PUT_CREDENTIALS,
+            )
+    return provider
 
 
 async def account(

@@ -27,6 +27,7 @@ from hakika.domain.dialect import SECRET_BYTES, mint_secret
 from hakika.domain.ids import PaymentId, uuid7_bits, write
 from hakika.domain.merchant import ApiKey, CollectionsStop
 from hakika.domain.patience import Patience
+from hakika.domain.payout_patience import PayoutPatience
 from hakika.domain.provider import Provider
 from hakika.domain.tariff import Tariffs
 from hakika.outbound.addresses import AllowList
@@ -63,6 +64,7 @@ class Runtime:
     webhook_allow: AllowList                   # private networks that webhooks may reach
     shared_account: Credentials                # of test modes without credentials of their own
     patience: Patience
+    payout_patience: PayoutPatience
     public_url: str                            # where Safaricom reaches us; no slash at its end
     keys: Recently[ApiKey | None]              # by handle
     providers: Recently[list[Provider]]        # by merchant and mode
@@ -157,7 +159,7 @@ async def open_runtime(
             settings=settings, store=store, outbound=outbound,
             shared_account=_shared_account(settings),
             webhook_allow=allow, daraja=DarajaClient(session, tokens, now=clock),
-            patience=Patience(settings.pace),
+            patience=Patience(settings.pace), payout_patience=PayoutPatience(settings.pace),
             keys=Recently(time.monotonic), providers=Recently(time.monotonic),
             stops=Recently(time.monotonic), handles=Recently(time.monotonic),
             pushed=Pushed(), limits=open_limits(settings), notes=Notes(),

@@ -8,7 +8,7 @@ would wait for each other, but whenever somebody needs them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, LiteralString
@@ -61,6 +61,25 @@ _OPEN: LiteralString = """
     )
     insert into unchained (position, merchant_id, livemode)
     select position, merchant_id, livemode from posted
+"""
+
+_ADD: LiteralString = """
+    with posted as (
+        insert into postings (merchant_id, livemode, posted_at, move, debit, credit, amount_cents,
+            shortcode, receipt, payment_id, happened_at)
+        select %(merchant_id)s, %(livemode)s, %(now)s, each.* from unnest(
+            %(moves)s::text[], %(debits)s::text[], %(credits)s::text[], %(cents)s::bigint[],
+            %(shortcodes)s::text[], %(receipts)s::text[], %(payment_ids)s::text[],
+            %(times)s::timestamptz[]) as each
+        returning position, merchant_id, livemode
+    )
+    insert into unchained (position, merchant_id, livemode)
+    select position, merchant_id, livemode from posted
+"""
+
+_IS_POSTED: LiteralString = """
+    select exists (select from postings where receipt = %(receipt)s and shortcode = %(shortcode)s
+        and livemode = %(livemode)s and move = %(move)s) as is_posted
 """
 
 _WAITING: LiteralString = """
@@ -175,6 +194,36 @@ async def open_account(
         "shortcode": account.split(":")[1], "receipt": f"{merchant_id}:{account}", "at": at,
         "now": now,
     })
+
+
+async def add(
+    tx: Transaction, merchant_id: MerchantId, *, livemode: bool, posted: Iterable[Posting],
+    now: datetime,
+) -> None:
+    """Write postings of what is no payment; a payment's are written with its change."""
+    several = list(posted)
+    if not several:
+        return
+    await tx.execute(_ADD, {
+        "merchant_id": merchant_id, "livemode": livemode, "now": now,
+        "moves": [each.move.value for each in several],
+        "debits": [each.debit for each in several], "credits": [each.credit for each in several],
+        "cents": [each.amount.cents for each in several],
+        "shortcodes": [each.shortcode for each in several],
+        "receipts": [each.receipt for each in several],
+        "payment_ids": [each.payment_id for each in several],
+        "times": [each.happened_at for each in several],
+    })
+
+
+async def is_posted(
+    tx: Transaction, *, receipt: str, shortcode: str, livemode: bool, move: Move,
+) -> bool:
+    """Say whether the books have this move of a receipt, whoever told of it."""
+    row = await tx.row(_IS_POSTED, {
+        "receipt": receipt, "shortcode": shortcode, "livemode": livemode, "move": move.value,
+    })
+    return bool(row and row["is_posted"])
 
 
 async def waiting(tx: Transaction) -> list[tuple[MerchantId, bool]]:

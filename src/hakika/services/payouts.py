@@ -1,0 +1,188 @@
+"""Send money out: asked for, let go, taken back, read. Read `request`, then `sending.py`.
+
+Nothing is sent here. A payout is made and its amount is set aside in one commit; a worker sends it
+in its turn, and what M-Pesa says of it comes through `payout_facts.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hakika.domain.errors import Conflict, Forbidden, IdempotencyKeyReused, NotFound
+from hakika.domain.idempotency import fingerprint
+from hakika.domain.ids import EventId, PayoutId
+from hakika.domain.merchant import ApiKey
+from hakika.domain.money import Money
+from hakika.domain.payout import NEVER_SENT, Payee, Payout, State, Way, born, first_events
+from hakika.domain.payout_data import payout_data
+from hakika.domain.payout_fact import Kind, PayoutFact, Source
+from hakika.services import providers
+from hakika.services.payout_facts import record, written
+from hakika.services.runtime import Runtime
+from hakika.store import events
+from hakika.store import payouts as store
+from hakika.store.events import Told
+from hakika.store.payout_rows import HeardFact
+from hakika.store.payouts import Wanted
+
+SALT_BITS = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a merchant asks for, checked."""
+
+    amount: Money
+    way: Way
+    payee: Payee
+    idempotency_key: str
+    body: Mapping[str, Any]             # the request as it came, for its fingerprint
+    reference: str = ""
+    remarks: str = ""
+    metadata: Mapping[str, str] | None = None
+    shortcode: str = ""                 # empty: the merchant's default
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A payout as it stands, and whether its key had made it before."""
+
+    payout: Payout
+    replayed: bool = False
+
+
+async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
+    """Make a payout, at most once for ever however often this is called with one key.
+
+    Raises:
+        NotFound: no such short code.
+        Invalid: its credentials name no API operator.
+        IdempotencyKeyReused: the key was used with another body. Use a new key.
+    """
+    digest = fingerprint(order.body, key=rt.fingerprint_key)
+    known = await _known(rt, key, order.idempotency_key, digest)
+    if known is not None:
+        return Asked(known, replayed=True)
+    payout = await _new(rt, key, order)
+    async with rt.store.transaction() as tx:
+        is_new = await store.add(tx, payout, digest)
+        if is_new and not payout.held_for:
+            fact = PayoutFact(Kind.RELEASED, Source.CALLER, who=key.id)
+            payout = (await written(rt, tx, payout, fact)).after
+        elif is_new:
+            told = [
+                Told(EventId(rt.new_id("evt")), name, payout_data(payout))
+                for name in first_events(payout)
+            ]
+            await events.tell(
+                tx, payout.merchant_id, livemode=payout.livemode, subject_id=payout.id, told=told,
+                now=payout.created_at,
+            )
+    if is_new:
+        return Asked(payout)
+    raced = await _known(rt, key, order.idempotency_key, digest)
+    assert raced is not None, "another made it just now, and payouts are kept"
+    return Asked(raced, replayed=True)
+
+
+async def _known(
+    rt: Runtime, key: ApiKey, idempotency_key: str, digest: bytes,
+) -> Payout | None:
+    """Return the payout that a key made before, or None. Raises: IdempotencyKeyReused."""
+    async with rt.store.autocommit() as tx:
+        found = await store.with_key(
+            tx, idempotency_key, merchant_id=key.merchant_id, livemode=key.livemode,
+        )
+    if found is None:
+        return None
+    payout, made_of = found
+    if made_of != digest:
+        raise IdempotencyKeyReused(
+            "This Idempotency-Key was used before with another body; nothing was sent now.",
+        )
+    return payout
+
+
+async def _new(rt: Runtime, key: ApiKey, order: Order) -> Payout:
+    provider = await providers.operated(rt, key, order.shortcode)
+    now = rt.now()
+    return born(Payout(
+        id=PayoutId(rt.new_id("pyo")), merchant_id=key.merchant_id, livemode=key.livemode,
+        amount=order.amount, way=order.way, payee=order.payee, shortcode=provider.shortcode,
+        idempotency_key=order.idempotency_key, created_at=now, updated_at=now, state=State.HELD,
+        reference=order.reference, remarks=order.remarks, metadata=order.metadata or {},
+        created_by=key.id, salt=f"{rt.random_bits(SALT_BITS):x}",
+    ))
+
+
+async def read(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
+    """Return a payout of this key's merchant and mode. Raises: NotFound."""
+    async with rt.store.autocommit() as tx:
+        payout = await store.read(
+            tx, payout_id, merchant_id=key.merchant_id, livemode=key.livemode,
+        )
+    if payout is None:
+        raise NotFound(f"There is no payout {payout_id} for this key.")
+    return payout
+
+
+async def find(rt: Runtime, key: ApiKey, wanted: Wanted, *, limit: int) -> list[Payout]:
+    """Return up to `limit` payouts of this key's merchant and mode, newest first."""
+    async with rt.store.autocommit() as tx:
+        return await store.find(
+            tx, wanted, merchant_id=key.merchant_id, livemode=key.livemode, limit=limit,
+        )
+
+
+async def timeline(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> list[HeardFact]:
+    """Return every fact of a payout, oldest first. Raises: NotFound."""
+    payout = await read(rt, key, payout_id)
+    async with rt.store.autocommit() as tx:
+        return await store.facts(tx, payout)
+
+
+async def approve(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
+    """Let a held payout go.
+
+    Raises:
+        NotFound: no such payout for this key.
+        Forbidden: this key asked for it: nobody approves their own.
+        Conflict: it is not held.
+    """
+    payout = await read(rt, key, payout_id)
+    if payout.created_by == key.id:
+        raise Forbidden(
+            "This key asked for the payout, and nobody approves their own.",
+            hint="Approve it with a key of somebody else, with the scope payouts:approve.",
+        )
+    return await _decided(
+        rt, payout, Kind.RELEASED, key, {State.HELD}, "It is not held for anybody's approval.",
+    )
+
+
+async def cancel(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
+    """Take back a payout that was not sent.
+
+    Raises:
+        NotFound: no such payout for this key.
+        Conflict: it was sent, or may have been.
+    """
+    payout = await read(rt, key, payout_id)
+    return await _decided(
+        rt, payout, Kind.WITHDRAWN, key, NEVER_SENT, "It was sent, or may have been.",
+    )
+
+
+async def _decided(
+    rt: Runtime, payout: Payout, kind: Kind, key: ApiKey, states: frozenset[State] | set[State],
+    otherwise: str,
+) -> Payout:
+    fact = PayoutFact(kind, Source.OPERATOR, who=key.id)
+    change = await record(
+        rt, payout.id, lambda each: fact if each.state in states else None,
+    )
+    if change is None:
+        raise Conflict(otherwise, hint=f"Read it again: GET /v1/payouts/{payout.id}.")
+    return change.after

@@ -1,0 +1,195 @@
+"""Payouts: born, moved, read, and found when it is their turn.
+
+A change is written by its caller's transaction, which holds the payout: money that goes out waits
+for one row rather than racing for it. What names a person is sealed: `private`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg.rows import DictRow
+
+from hakika.domain.ids import MerchantId, PayoutId
+from hakika.domain.ledger import Posting
+from hakika.domain.payout import Change, Payout, State
+from hakika.store import ledger
+from hakika.store.payout_rows import (
+    HeardFact,
+    fact_values,
+    heard_of,
+    payout_of,
+    payout_values,
+)
+from hakika.store.transaction import Transaction
+
+_ADD: LiteralString = """
+    insert into payouts (id, merchant_id, livemode, way, purpose, state, amount_cents, private,
+        payee_hash, shortcode_kind, shortcode, store_number, idempotency_key, fingerprint,
+        created_by, held_for, released_by, payment_id, original_receipt, attempts, doubtful,
+        conversation_id, strength, disputed, lapsed, facts_count, facts_link, next_check_at,
+        checks, created_at, updated_at)
+    values (%(id)s, %(merchant_id)s, %(livemode)s, %(way)s, %(purpose)s, %(state)s,
+        %(amount_cents)s, %(private)s, %(payee_hash)s, %(shortcode_kind)s, %(shortcode)s,
+        %(store_number)s, %(idempotency_key)s, %(fingerprint)s, %(created_by)s, %(held_for)s,
+        %(released_by)s, %(payment_id)s, %(original_receipt)s, %(attempts)s, %(doubtful)s,
+        %(conversation_id)s, %(strength)s, %(disputed)s, %(lapsed)s, %(facts_count)s,
+        %(facts_link)s, %(next_check_at)s, %(checks)s, %(created_at)s, %(updated_at)s)
+    on conflict on constraint payouts_once do nothing
+    returning id
+"""
+
+_MOVE: LiteralString = """
+    update payouts set state = %(state)s, private = %(private)s, released_by = %(released_by)s,
+           attempts = %(attempts)s, doubtful = %(doubtful)s,
+           conversation_id = %(conversation_id)s, receipt = %(receipt)s,
+           amount_sent_cents = %(amount_sent_cents)s, decided_by = %(decided_by)s,
+           strength = %(strength)s, failure_code = %(failure_code)s,
+           failure_daraja_code = %(failure_daraja_code)s, failure_reason = %(failure_reason)s,
+           retryable = %(retryable)s, disputed = %(disputed)s, lapsed = %(lapsed)s,
+           facts_count = %(facts_count)s, facts_link = %(facts_link)s, asked_at = %(asked_at)s,
+           next_check_at = %(next_check_at)s, checks = %(checks)s, updated_at = %(updated_at)s,
+           completed_at = %(completed_at)s
+     where id = %(id)s
+"""
+
+_FACT: LiteralString = """
+    insert into payout_facts (payout_id, sequence, heard_at, kind, source, state, private, link)
+    values (%(id)s, %(facts_count)s, %(heard_at)s, %(kind)s, %(source)s, %(state)s,
+        %(fact_private)s, %(facts_link)s)
+"""
+
+_LOCK: LiteralString = "select * from payouts where id = %(id)s for update"
+
+_READ: LiteralString = """
+    select * from payouts
+     where id = %(id)s and merchant_id = %(merchant_id)s and livemode = %(livemode)s
+"""
+
+_WITH_KEY: LiteralString = """
+    select * from payouts where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and idempotency_key = %(key)s
+"""
+
+_FIND: LiteralString = """
+    select * from payouts where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and (%(state)s::text[] is null or state = any(%(state)s))
+       and (%(before)s::text is null or id < %(before)s)
+     order by id desc limit %(limit)s
+"""
+
+_FACTS: LiteralString = """
+    select * from payout_facts where payout_id = %(id)s order by sequence
+"""
+
+# Held by moving its turn: whoever dies with it lets it be looked at again.
+_TAKE: LiteralString = """
+    update payouts set next_check_at = %(lease)s where id in (
+        select id from payouts where next_check_at <= %(now)s and state = any(%(states)s)
+         order by next_check_at limit %(limit)s for update skip locked)
+    returning *
+"""
+
+
+class ReceiptTaken(Exception):
+    """Another payout has this receipt already: one of the two cannot be true."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which payouts of a merchant and mode are listed."""
+
+    states: Sequence[State] | None = None
+    before: PayoutId | None = None
+
+
+async def add(tx: Transaction, payout: Payout, fingerprint: bytes) -> bool:
+    """Bear a payout; return False, with nothing written, when its idempotency key was used."""
+    sealer = await tx.sealer(payout.merchant_id)
+    row = await tx.row(_ADD, payout_values(payout, sealer) | {"fingerprint": fingerprint})
+    return row is not None
+
+
+async def apply(tx: Transaction, change: Change, posted: Iterable[Posting]) -> None:
+    """Write a change of a payout that this transaction holds: its fact, and its postings.
+
+    Raises:
+        ReceiptTaken: another payout has this receipt. Roll back, and record a contradiction.
+    """
+    after = change.after
+    sealer = await tx.sealer(after.merchant_id)
+    try:
+        await tx.execute(_MOVE, payout_values(after, sealer))
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name == "payouts_receipt_key":
+            raise ReceiptTaken(after.receipt) from error
+        raise
+    await tx.execute(_FACT, fact_values(change, sealer))
+    await ledger.add(
+        tx, after.merchant_id, livemode=after.livemode, posted=posted, now=change.heard_at,
+    )
+
+
+async def lock(tx: Transaction, payout_id: PayoutId) -> Payout | None:
+    """Return the payout, held until the transaction ends, or None."""
+    return await _opened(tx, await tx.row(_LOCK, {"id": payout_id}))
+
+
+async def read(
+    tx: Transaction, payout_id: PayoutId, *, merchant_id: MerchantId, livemode: bool,
+) -> Payout | None:
+    """Return one payout of this merchant and mode, or None."""
+    return await _opened(tx, await tx.row(
+        _READ, {"id": payout_id, "merchant_id": merchant_id, "livemode": livemode},
+    ))
+
+
+async def with_key(
+    tx: Transaction, key: str, *, merchant_id: MerchantId, livemode: bool,
+) -> tuple[Payout, bytes] | None:
+    """Return the payout that an idempotency key made, and the fingerprint of its body, or None."""
+    row = await tx.row(
+        _WITH_KEY, {"merchant_id": merchant_id, "livemode": livemode, "key": key},
+    )
+    payout = await _opened(tx, row)
+    return None if row is None or payout is None else (payout, bytes(row["fingerprint"]))
+
+
+async def find(
+    tx: Transaction, wanted: Wanted, *, merchant_id: MerchantId, livemode: bool, limit: int,
+) -> list[Payout]:
+    """Return up to `limit` payouts of this merchant and mode, newest first."""
+    rows = await tx.rows(_FIND, {
+        "merchant_id": merchant_id, "livemode": livemode, "before": wanted.before,
+        "state": None if wanted.states is None else [each.value for each in wanted.states],
+        "limit": limit,
+    })
+    return await _all(tx, rows)
+
+
+async def facts(tx: Transaction, payout: Payout) -> list[HeardFact]:
+    """Return all facts of a payout, oldest first."""
+    sealer = await tx.sealer(payout.merchant_id)
+    return [heard_of(row, sealer) for row in await tx.rows(_FACTS, {"id": payout.id})]
+
+
+async def take_due(
+    tx: Transaction, states: Iterable[State], *, now: datetime, lease: datetime, limit: int,
+) -> list[Payout]:
+    """Return payouts in one of `states` whose time has come; theirs is `lease` then."""
+    rows = await tx.rows(_TAKE, {
+        "states": [each.value for each in states], "now": now, "lease": lease, "limit": limit,
+    })
+    return await _all(tx, rows)
+
+
+async def _all(tx: Transaction, rows: Sequence[DictRow]) -> list[Payout]:
+    return [payout_of(row, await tx.sealer(row["merchant_id"])) for row in rows]
+
+
+async def _opened(tx: Transaction, row: dict[str, Any] | None) -> Payout | None:
+    return None if row is None else payout_of(row, await tx.sealer(row["merchant_id"]))
