@@ -1,0 +1,203 @@
+"""Money that is to go out: made once for ever, set aside before it is sent, taken back unsent."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from itertools import count
+
+import pytest
+import pytest_asyncio
+
+from hakika.domain.errors import Conflict, Forbidden, IdempotencyKeyReused, Invalid
+from hakika.domain.merchant import ApiKey, Scope
+from hakika.domain.money import Money
+from hakika.domain.msisdn import Msisdn
+from hakika.domain.payout import Payee, Payout, State, Way
+from hakika.domain.payout_fact import Kind, PayoutFact, Source
+from hakika.domain.provider import Secrets
+from hakika.domain.shortcode import paybill
+from hakika.services import keys, ledger, payouts, providers
+from hakika.services.keys import Wanted
+from hakika.services.payout_facts import record
+from hakika.services.payouts import Order
+from tests.services.world import World
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+OPERATOR = Secrets("consumer-key", "consumer-secret", "passkey", "testapi", "U2VhbGVk")
+WAGES = Money.shillings(1_200)
+JANE = Payee(phone=Msisdn("254712345678"), name="Jane")
+_numbers = count(1)
+
+
+def order(**more: object) -> Order:
+    number = next(_numbers)
+    made = Order(
+        WAGES, Way.PHONE, JANE, f"wages-{number}", {"amount": 1200, "phone": "0712345678"},
+        reference="March", remarks="Wages of March",
+    )
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def shop(world: World) -> World:
+    """A merchant with an API operator."""
+    wanted = providers.Wanted(paybill("600966"), OPERATOR, is_default=True)
+    await providers.put(world.rt, world.key, wanted)
+    return world
+
+
+async def made(world: World, **more: object) -> Payout:
+    return (await payouts.request(world.rt, world.key, order(**more))).payout
+
+
+async def balances(world: World) -> dict[str, int]:
+    """Return debits less credits of each account, in cents."""
+    await ledger.chain_all(world.rt)
+    return {
+        row["account"]: row["debits_cents"] - row["credits_cents"] for row in world.rows(
+            "select * from account_sums where merchant_id = %s order by account",
+            world.key.merchant_id,
+        ) if row["debits_cents"] != row["credits_cents"]
+    }
+
+
+async def heard(world: World, payout: Payout, *facts: PayoutFact) -> Payout:
+    for fact in facts:
+        change = await record(world.rt, payout.id, lambda _, fact=fact: fact)
+        assert change is not None
+        payout = change.after
+    return payout
+
+
+ASKED = PayoutFact(Kind.ASKED, Source.CALLER, attempt=1)
+PAID = PayoutFact(Kind.PAID, Source.RESULT, receipt="SG632NMUAB", amount=WAGES)
+DECLINED = PayoutFact(Kind.DECLINED, Source.RESULT)
+
+
+async def test_a_payout_is_ready_and_its_amount_is_set_aside(shop):
+    """Held in the books before anything is sent: nobody else can be promised it. (T52)"""
+    payout = await made(shop)
+
+    assert (payout.state, payout.released_by) == (State.READY, shop.key.id)
+    assert payout.next_check_at is not None
+    assert await balances(shop) == {
+        "payouts": WAGES.cents, "held:600966:utility": -WAGES.cents,
+    }
+
+
+async def test_the_same_key_never_makes_a_second_payout(shop):
+    """Not at once, not later, not by many: a payout's key is unique for ever."""
+    wanted = order()
+    answers = await asyncio.gather(*(
+        payouts.request(shop.rt, shop.key, wanted) for _ in range(8)
+    ))
+
+    assert len({each.payout.id for each in answers}) == 1
+    assert sorted(each.replayed for each in answers) == [False] + [True] * 7
+    with pytest.raises(IdempotencyKeyReused):
+        await payouts.request(shop.rt, shop.key, replace(wanted, body={"amount": 1300}))
+    assert (await balances(shop))["payouts"] == WAGES.cents
+
+
+async def test_without_an_operator_nothing_is_made(world):
+    await providers.put(world.rt, world.key, providers.Wanted(
+        paybill("600966"), Secrets("consumer-key", "consumer-secret", "passkey"), is_default=True,
+    ))
+    with pytest.raises(Invalid, match="has no initiator"):
+        await made(world)
+    assert world.rows("select id from payouts where merchant_id = %s", world.key.merchant_id) == []
+
+
+async def test_what_was_not_sent_can_be_taken_back_and_is_released(shop):
+    payout = await made(shop)
+
+    canceled = await payouts.cancel(shop.rt, shop.key, payout.id)
+
+    assert canceled.state is State.CANCELED
+    assert await balances(shop) == {}
+    with pytest.raises(Conflict, match="not held"):
+        await payouts.approve(shop.rt, await second_key(shop), payout.id)
+
+
+async def test_what_may_have_been_sent_cannot_be_taken_back(shop):
+    payout = await made(shop)
+    await heard(shop, payout, ASKED)
+
+    with pytest.raises(Conflict, match="may have been"):
+        await payouts.cancel(shop.rt, shop.key, payout.id)
+    assert (await balances(shop))["held:600966:utility"] == -WAGES.cents
+
+
+async def test_money_that_went_leaves_the_float_once(shop):
+    """However often it is told, and in whatever order with what was set aside."""
+    payout = await made(shop)
+    receipt = f"SG6{next(_numbers):07d}"
+    told = replace(PAID, receipt=receipt)
+
+    after = await heard(shop, payout, ASKED, told, told, DECLINED)
+
+    assert (after.state, after.receipt, after.disputed) == (State.COMPLETED, receipt, True)
+    assert await balances(shop) == {
+        "payouts": WAGES.cents, "float:600966:utility": -WAGES.cents,
+    }
+
+
+async def test_a_receipt_of_another_payout_is_a_contradiction(shop):
+    """One receipt is one movement of money: the second who claims it is put before a person."""
+    told = replace(PAID, receipt=f"SG6{next(_numbers):07d}")
+    first, second = await made(shop), await made(shop)
+    await heard(shop, first, ASKED, told)
+
+    after = await heard(shop, second, ASKED, told)
+
+    assert (after.state, after.receipt, after.disputed) == (State.SENDING, "", True)
+    assert (await balances(shop))["float:600966:utility"] == -WAGES.cents
+
+
+async def test_a_payout_that_ended_without_money_gives_back_what_was_set_aside(shop):
+    payout = await made(shop)
+
+    after = await heard(shop, payout, ASKED, DECLINED)
+
+    assert after.state is State.FAILED
+    assert await balances(shop) == {}
+    assert [row["name"] for row in shop.rows(
+        "select name from events where subject_id = %s", payout.id,
+    )] == ["payout.failed"]
+
+
+async def test_each_fact_of_a_payout_can_be_read_with_who_said_it(shop):
+    payout = await made(shop)
+    await heard(shop, payout, ASKED, DECLINED)
+
+    told = await payouts.timeline(shop.rt, shop.key, payout.id)
+
+    assert [(each.kind, each.source) for each in told] == [
+        (Kind.RELEASED, Source.CALLER), (Kind.ASKED, Source.CALLER),
+        (Kind.DECLINED, Source.RESULT),
+    ]
+    assert told[0].details["who"] == shop.key.id
+
+
+async def test_nothing_in_the_database_says_in_plain_who_is_paid(shop):
+    payout = await made(shop)
+    rows = shop.rows("select * from payouts where id = %s", payout.id)
+
+    assert "345678" not in repr(rows) and "Jane" not in repr(rows) and "March" not in repr(rows)
+
+
+async def second_key(world: World) -> ApiKey:
+    """Return a key of somebody else in the same shop."""
+    key, _ = await keys.create(world.rt, world.key.merchant_id, Wanted(
+        livemode=False, scopes=[Scope.PAYOUTS_APPROVE],
+    ))
+    return key
+
+
+async def test_nobody_approves_their_own(shop):
+    payout = await made(shop)
+
+    with pytest.raises(Forbidden, match="nobody approves their own"):
+        await payouts.approve(shop.rt, shop.key, payout.id)
