@@ -26,7 +26,9 @@ def test_the_names_of_events_never_change():
     """Merchants have written them into their programs."""
     assert [name.value for name in EventName] == [
         "payment.completed", "payment.failed", "payment.canceled", "payment.unknown",
-        "payment.needs_review",
+        "payment.reversed", "payment.needs_review", "refund.completed", "refund.failed",
+        "payout.completed", "payout.failed", "payout.reversed", "payout.pending_manual",
+        "payout.needs_approval", "payout.needs_review",
         "customer.created", "customer.updated", "customer.deleted", "endpoint.disabled",
         "reconciliation.discrepancy", "day.closed",
     ]
