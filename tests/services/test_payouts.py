@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from itertools import count
 
 import pytest
@@ -63,9 +64,13 @@ async def balances(world: World) -> dict[str, int]:
     }
 
 
+def _told(fact: PayoutFact, _: Payout) -> PayoutFact:
+    return fact
+
+
 async def heard(world: World, payout: Payout, *facts: PayoutFact) -> Payout:
     for fact in facts:
-        change = await record(world.rt, payout.id, lambda _, fact=fact: fact)
+        change = await record(world.rt, payout.id, partial(_told, fact))
         assert change is not None
         payout = change.after
     return payout

@@ -33,6 +33,8 @@ class Door(Enum):
     VALIDATION = (b"validations of provider ", "prv")
     RESULT = (b"result of inquiry ", "inq")
     TIMEOUT = (b"queue timeout of inquiry ", "inq")
+    PAYOUT_RESULT = (b"result of payout ", "pyo")
+    PAYOUT_TIMEOUT = (b"queue timeout of payout ", "pyo")
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,7 @@ class Payout:
     attempts: int = 0                         # our orders so far
     doubtful: int = 0                         # the first of them that may have got in; 0: none
     conversation_id: str = ""                 # Daraja's, by which its result is known
+    originator_conversation_id: str = ""      # Daraja's, where it takes none of ours
     receipt: str = ""
     amount_sent: Money | None = None
     decided_by: Source | None = None
@@ -212,6 +213,11 @@ class Payout:
     def may_be_repeated(self) -> bool:
         """Say whether Daraja itself refuses a second order of this id: B2C alone does (T3, T5)."""
         return self.way is Way.PHONE
+
+    @property
+    def known_as(self) -> str:
+        """The id by which M-Pesa can be asked about it; empty: it never told one."""
+        return self.id if self.may_be_repeated else self.originator_conversation_id
 
     @property
     def needs_review(self) -> bool:
@@ -323,6 +329,8 @@ def _learnt(payout: Payout, fact: PayoutFact, *, now: datetime) -> dict[str, Any
     """Return the ids and counts that a fact brings, whatever it does to the state."""
     learnt: dict[str, Any] = {
         "conversation_id": payout.conversation_id or fact.conversation_id,
+        "originator_conversation_id":
+            payout.originator_conversation_id or fact.originator_conversation_id,
         "checks": payout.checks + (fact.kind is Kind.INQUIRED),
         "lapsed": payout.lapsed or fact.kind is Kind.LAPSED,
     }
