@@ -38,7 +38,8 @@ _ADD: LiteralString = """
         %(store_number)s, %(idempotency_key)s, %(fingerprint)s, %(created_by)s, %(held_for)s,
         %(released_by)s, %(payment_id)s, %(original_receipt)s, %(attempts)s, %(doubtful)s,
         %(conversation_id)s, %(originator_conversation_id)s, %(strength)s, %(disputed)s,
-        %(lapsed)s, %(facts_count)s, %(facts_link)s, %(next_check_at)s, %(checks)s, %(created_at)s, %(updated_at)s)
+        %(lapsed)s, %(facts_count)s, %(facts_link)s, %(next_check_at)s, %(checks)s,
+        %(created_at)s, %(updated_at)s)
     on conflict on constraint payouts_once do nothing
     returning id
 """
