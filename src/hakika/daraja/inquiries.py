@@ -1,60 +1,47 @@
 """Transaction Status and Account Balance on the wire: two questions, and their later answers.
 
-Both are asked under an API operator's name and answered in a `Result` envelope, whose parameters
-are a list, one object or nothing, and whose keys waver in case, spaces and number (daraja.md 5.8,
-5.9 and 7.6, Daraja 3.0 portal). A result's code says whether the question was answered; what was
-found is in its parameters.
+Both are asked under an API operator's name and answered in a `Result` envelope (`envelopes.py`;
+daraja.md 5.8 and 5.9, Daraja 3.0 portal). A result's code says whether the question was answered;
+what was found is in its parameters.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
 
-from hakika.daraja.strict_json import Unreadable, object_at, read_json, text_at, word_at
+from hakika.daraja.envelopes import (
+    DONE,
+    Addresses,
+    Operator,
+    Question,
+    Result,
+    Taken,
+    conversation_in,
+    read_result,
+    read_taken,
+)
+from hakika.daraja.strict_json import Unreadable, text_at
 from hakika.daraja.values import amount_of, balance_of, receipt_of, time_of
-from hakika.daraja.wire import ACCEPTED_CODE
 from hakika.domain.inquiry import StatusSaid
 from hakika.domain.money import Money
+
+__all__ = [
+    "DONE", "Addresses", "Balances", "Operator", "Question", "Result", "Taken", "balance_question",
+    "conversation_in", "read_balances", "read_result", "read_status", "read_taken",
+    "status_question",
+]
 
 STATUS_PATH = "/mpesa/transactionstatus/v1/query"
 BALANCE_PATH = "/mpesa/accountbalance/v1/query"
 
-DONE = "0"
-
 _REMARKS = "Hakika asks"
 _SHORTCODE_TYPE = "4"
-_MORE_TO_COME = "1"     # ResultType (daraja.md 6.2)
 _CURRENCY = "KES"
 _COLUMNS_MIN = 3        # Name|Currency|Current, and more
-
-
-@dataclass(frozen=True, slots=True)
-class Operator:
-    """The API operator under whose name is asked; the credential is its encrypted password."""
-
-    name: str
-    credential: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where M-Pesa answers. Both hold a token that a forger would need."""
-
-    result_url: str = field(repr=False)
-    timeout_url: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A request whose answer comes later. `secret` is in the body, and in no log."""
-
-    path: str
-    body: bytes = field(repr=False)
-    secret: str = field(repr=False)
 
 
 def status_question(
@@ -89,66 +76,6 @@ def _question(
     return Question(path, body, operator.credential)
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """Daraja took a question and gave it ids. Nothing is answered yet."""
-
-    conversation_id: str
-    originator_conversation_id: str
-    response_text: str
-
-
-def read_taken(raw: bytes) -> Taken | None:
-    """Return the ids of a question that Daraja took; None when it does not plainly say so."""
-    try:
-        fields = object_at(read_json(raw))
-    except Unreadable:
-        return None
-    conversation_id = word_at(fields, "conversationid")
-    is_error = text_at(fields, "errorcode")
-    if text_at(fields, "responsecode") != ACCEPTED_CODE or is_error or not conversation_id:
-        return None
-    originator = word_at(
-        fields, "originatorconversationid", "originatorcoversationid", "originatorconverstionid",
-    )
-    return Taken(conversation_id, originator, text_at(fields, "responsedescription"))
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A `Result` envelope. `items` are its parameters by folded key, each with all its values."""
-
-    conversation_id: str
-    code: str
-    is_final: bool                 # False: M-Pesa will say more (T29)
-    items: Mapping[str, Sequence[object]] = field(repr=False)
-
-
-def read_result(raw: bytes) -> Result:
-    """Return the result in `raw`. Store `raw` first: what cannot be read is still evidence.
-
-    Raises:
-        Unreadable: not the documented shape, or ambiguous.
-    """
-    fields = object_at(read_json(raw), "result")
-    conversation_id, code = word_at(fields, "conversationid"), word_at(fields, "resultcode")
-    if not conversation_id or not code:
-        raise Unreadable("the result has no ConversationID or no ResultCode")
-    listed = object_at(fields, "resultparameters").get("resultparameter")
-    return Result(
-        conversation_id, code, text_at(fields, "resulttype") != _MORE_TO_COME, _items(listed),
-    )
-
-
-def conversation_in(raw: bytes) -> str:
-    """Return the ConversationID in a queue's notice, whose shape nobody documents, or ""."""
-    try:
-        value = read_json(raw)
-    except Unreadable:
-        return ""
-    return word_at(object_at(value, "result") or object_at(value), "conversationid")
-
-
 def read_status(result: Result) -> StatusSaid:
     """Return what a result says of a transaction.
 
@@ -157,11 +84,11 @@ def read_status(result: Result) -> StatusSaid:
     """
     debit, credit = _parties(result.items)
     return StatusSaid(
-        status=_text(result, "transactionstatus"), receipt=receipt_of(_only(result, "receiptno")),
-        amount=amount_of(_only(result, "amount")),
-        happened_at=time_of(_only(result, "finalisedtime"))
-        or time_of(_only(result, "initiatedtime")),
-        reason_type=_text(result, "reasontype"), debit_party=debit, credit_party=credit,
+        status=result.text("transactionstatus"), receipt=receipt_of(result.value("receiptno")),
+        amount=amount_of(result.value("amount")),
+        happened_at=time_of(result.value("finalisedtime"))
+        or time_of(result.value("initiatedtime")),
+        reason_type=result.text("reasontype"), debit_party=debit, credit_party=credit,
     )
 
 
@@ -192,11 +119,11 @@ def read_balances(result: Result) -> Balances:
         Unreadable: no account can be read, or one that cannot stands among them: half a balance
             would look like a loss.
     """
-    told = _text(result, "accountbalance").replace("&amp;", "&")
+    told = result.text("accountbalance").replace("&amp;", "&")
     accounts = [_account(each) for each in told.split("&")]
     if len({name for name, _ in accounts}) != len(accounts):
         raise Unreadable("the balance names an account twice")
-    return Balances(accounts, time_of(_only(result, "bocompletedtime")))
+    return Balances(accounts, time_of(result.value("bocompletedtime")))
 
 
 def _account(text: str) -> tuple[str, Money]:
@@ -205,26 +132,6 @@ def _account(text: str) -> tuple[str, Money]:
     if not name or amount is None or rest[0] != _CURRENCY:
         raise Unreadable("the balance has an account that cannot be read")
     return name, amount
-
-
-def _items(listed: object) -> Mapping[str, Sequence[object]]:
-    items: dict[str, list[object]] = {}
-    for each in listed if isinstance(listed, list) else [listed]:
-        fields = object_at(each)
-        key = "".join(text_at(fields, "key").split()).lower()
-        if fields.get("value") is not None:
-            items.setdefault(key, []).append(fields["value"])
-    return items
-
-
-def _only(result: Result, key: str) -> object:
-    """Return the one value of a key; None when there is none, or several that differ."""
-    values = result.items.get(key, ())
-    return values[0] if values and all(each == values[0] for each in values) else None
-
-
-def _text(result: Result, key: str) -> str:
-    return _as_text(_only(result, key))
 
 
 def _as_text(value: object) -> str:
