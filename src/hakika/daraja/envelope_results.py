@@ -171,6 +171,7 @@ _ROWS = (
         "R000001", "already_reversed", "The transaction has already been reversed.",
         "An earlier reversal was done.", words.ALREADY_GIVEN_BACK,
         "Check the earlier reversal; count this as done only when it is seen completed.",
+        is_final=False,
     ),
     EnvelopeResult(
         "R000002", "transaction_unknown", "The OriginalTransactionID is invalid.",
