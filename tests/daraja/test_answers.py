@@ -89,6 +89,13 @@ def test_a_401_is_about_the_token_whatever_its_body_says():
         assert answer_error(code, "", 401).kind is AUTH
 
 
+@pytest.mark.parametrize("status", [302, 500, 503])
+@pytest.mark.parametrize("code", ["404.001.03", "400.003.01", "401.001", "401.002.01", "401"])
+def test_a_token_is_refused_with_a_4xx_only(code: str, status: int):
+    """What is refused for its token is sent again: that must be the gateway's word, no server's."""
+    assert answer_error(code, "Invalid Access Token", status).kind is UNKNOWN
+
+
 def test_a_429_is_the_gateways_whatever_its_body_says():
     """Any body, or none; M-Pesa never saw the request."""
     for code in ("", "400.002.02", "500.001.1001", "gibberish"):

@@ -69,12 +69,15 @@ def answer_error(code: str, text: str, http_status: int) -> AnswerError:
     """Return what an answer with this error code, error text and HTTP status means.
 
     Certain only where Safaricom documents it; everything else is UNKNOWN. Of a 2xx answer only
-    REFUSED is believed: whatever else an error inside a "200" means, nobody has written down.
+    REFUSED is believed: whatever else an error inside a "200" means, nobody has written down. And
+    a token is refused with a 4xx only: that is sent again, and a 5xx may come from behind the gate.
     """
     row = _row(code, text.lower(), http_status)
     if HTTPStatus.OK <= http_status < HTTPStatus.MULTIPLE_CHOICES and (
-        row.kind is not AnswerClass.REFUSED or not code.startswith(_SAFE_FAMILIES)
+        row.kind is not AnswerClass.REFUSED or not code.startswith(GATEWAY_FAMILIES)
     ):
+        return replace(UNREADABLE_ANSWER, daraja_code=code)
+    if row.kind is AnswerClass.AUTH and not _is_client_error(http_status):
         return replace(UNREADABLE_ANSWER, daraja_code=code)
     return _naming_the_field(row, text)
 
@@ -91,14 +94,17 @@ def _row(code: str, text: str, http_status: int) -> AnswerError:
     if is_auth or code == "401" or code.startswith("401."):
         refused = NO_PRODUCT if NO_PRODUCT.matching[0] in text else TOKEN_REFUSED
         return replace(refused, daraja_code=code or refused.daraja_code)
-    is_client_error = HTTPStatus.BAD_REQUEST <= http_status < HTTPStatus.INTERNAL_SERVER_ERROR
-    if is_client_error and code.startswith(_SAFE_FAMILIES):
+    if _is_client_error(http_status) and code.startswith(GATEWAY_FAMILIES):
         return replace(_REFUSED_UNLISTED, daraja_code=code)
     return replace(UNREADABLE_ANSWER, daraja_code=code)
 
 
+def _is_client_error(http_status: int) -> bool:
+    return HTTPStatus.BAD_REQUEST <= http_status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
 # What the gateway answers before M-Pesa sees anything, when the code is known to be Safaricom's.
-_SAFE_FAMILIES = ("400.", "403.", "404.", "405.")
+GATEWAY_FAMILIES = ("400.", "403.", "404.", "405.")
 
 _FIELD = re.compile(r"\binvalid\s+([A-Za-z]{2,40})", re.IGNORECASE)
 
@@ -123,7 +129,7 @@ def _auth(daraja_code: str, text: str) -> AnswerError:
     return AnswerError(
         daraja_code, "token_refused", AnswerClass.AUTH, text, words.NOT_STARTED,
         "Daraja refused a fresh token. Check that consumer key, secret and host are of the same "
-        "app, and that the app has the M-Pesa Express product.",
+        "app, and that the app has the product of this API.",
     )
 
 
@@ -142,8 +148,9 @@ TOKEN_REFUSED = _auth("", "Invalid Access Token")
 NO_PRODUCT = AnswerError(
     "", "product_not_enabled", AnswerClass.AUTH,
     "Invalid API call as no apiproduct match found", words.NOT_STARTED,
-    "Tick the M-Pesa Express product on the app in the Daraja portal. A token keeps the products "
-    "that the app had when it was issued, so it can take until the next token to work.",
+    "Tick the product of this API (M-Pesa Express for a push) on the app in the Daraja portal. A "
+    "token keeps the products that the app had when it was issued, so it can take until the next "
+    "token to work.",
     ("no apiproduct match",),
 )
 
@@ -158,6 +165,14 @@ _THROTTLED = AnswerError(
     "Spike arrest violation", words.BUSY_RETRY,
     "Daraja's gateway turned the request away: too many at once. Nothing was sent.",
     retryable=True, retry_after_seconds=THROTTLED_SECONDS,
+)
+
+# Chosen by what was asked, not by the text, which is that of every API (`failures.order_failure`).
+B2C_V3_NOT_ALLOWED = AnswerError(
+    "403.002.1001", "b2c_v3_not_allowed", AnswerClass.REFUSED,
+    "You are not authorized to initiate this transaction", words.NOT_SENT,
+    "Of an order by B2C v3: ask Safaricom to enable v3 for the short code and the app. The older "
+    "v1 may work, but knows no duplicates: after a silence a person must look.",
 )
 
 _ROWS = (
@@ -182,6 +197,7 @@ _ROWS = (
     _refused("403.002.1001", "not_authorized",
              "You are not authorized to initiate this transaction",
              "Ask Safaricom to enable this API for the short code and the app."),
+    B2C_V3_NOT_ALLOWED,
     _refused("404.001.01", "path_unknown", "Resource not found", _WRONG_PATH),
     _auth("404.001.03", "Invalid Access Token"),
     _refused("404.001.04", "header_invalid", "Invalid Authentication Header",
@@ -212,7 +228,7 @@ _ROWS = (
             "internal server error"),
     AnswerError(
         "500.002.1001", "duplicate", AnswerClass.DUPLICATE,
-        "Duplicate OriginatorConversationID.", words.CHECKING,
+        "Duplicate OriginatorConversationID.", words.SENDING_CHECKED,
         "The first order with this id probably got in. Never send another; confirm the first.",
         ("duplicate",),
     ),

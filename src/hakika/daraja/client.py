@@ -1,7 +1,7 @@
-"""Talking to Daraja: the push, and every question. Start with `DarajaClient.stk_push`.
+"""Talking to Daraja: the push, orders, and every question. Start with `DarajaClient.stk_push`.
 
-A push is sent once. The one thing that is sent again is a request whose *token* the gateway
-refused: that happens before M-Pesa sees the order (daraja.md 3.1), and it happens once.
+A push and an order are sent once. The one thing that is sent again is a request whose *token* the
+gateway refused: that happens before M-Pesa sees it (daraja.md 3.1), and it happens once.
 """
 
 from __future__ import annotations
@@ -14,18 +14,12 @@ from enum import StrEnum
 
 import aiohttp
 
-from hakika.daraja import pull, words
-from hakika.daraja.answers import (
-    THROTTLED_SECONDS,
-    UNREADABLE_ANSWER,
-    AnswerClass,
-    AnswerError,
-    answer_error,
-)
+from hakika.daraja import failures, pull
+from hakika.daraja.answers import AnswerClass
 from hakika.daraja.c2b import REGISTER_PATH, Registration
 from hakika.daraja.credentials import Credentials
-from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
-from hakika.daraja.inquiries import Question, Taken, read_taken
+from hakika.daraja.envelopes import Question, Taken
+from hakika.daraja.errors import DarajaSilent, DarajaUnreachable
 from hakika.daraja.pull import PullRow
 from hakika.daraja.results import StkResult, stk_result
 from hakika.daraja.strict_json import Unreadable
@@ -35,9 +29,6 @@ from hakika.daraja.wire import (
     ACCEPTED_CODE,
     STK_PUSH_PATH,
     STK_QUERY_PATH,
-    StkAck,
-    checkout_request_id_in,
-    read_answer,
     stk_push,
     stk_query,
 )
@@ -53,9 +44,6 @@ __all__ = [
 CONNECT_SECONDS = 5
 PUSH_SECONDS = 30
 QUERY_SECONDS = 15
-
-# A connection that could not be made is tried again soon: nothing hangs on it.
-UNREACHABLE_SECONDS = 5
 
 # With less than this part of the time left (a slow token took the rest) a push would only become
 # silent for want of patience, so it is not sent at all.
@@ -160,9 +148,9 @@ class DarajaClient:
             validation_url,
         ).body()
         answer = await self._told(credentials, REGISTER_PATH, body)
-        read = _read(answer)
+        read = failures.read(answer)
         if not (answer.is_success and read.response_code == ACCEPTED_CODE and not read.error_code):
-            raise _failure(answer)
+            raise failures.failure(answer)
 
     async def register_pull(
         self, credentials: Credentials, *, nominated_number: str, callback_url: str,
@@ -177,7 +165,7 @@ class DarajaClient:
         )
         answer = await self._told(credentials, pull.REGISTER_PATH, body)
         if not (answer.is_success and pull.is_registered(answer.body)):
-            raise _failure(answer)
+            raise failures.failure(answer)
 
     async def pull_page(
         self, credentials: Credentials, *, since: datetime, until: datetime, offset: int,
@@ -191,7 +179,7 @@ class DarajaClient:
         )
         answer = await self._told(credentials, pull.QUERY_PATH, body)
         if not (answer.is_success and answer.complete):
-            raise _failure(answer)
+            raise failures.failure(answer)
         try:
             return pull.read_page(answer.body)
         except Unreadable as failure:
@@ -208,17 +196,40 @@ class DarajaClient:
         answer = await self._told(
             credentials, question.path, question.body, secrets=(question.secret,),
         )
-        taken = read_taken(answer.body) if answer.is_success and answer.complete else None
+        taken = failures.taken(answer)
         if taken is None:
-            raise _failure(answer)
+            raise failures.failure(answer)
+        return taken
+
+    async def order(self, credentials: Credentials, order: Question) -> Taken:
+        """Order money to be sent, once, and return the ids under which its result will come.
+
+        No money has moved yet. `order` is one of `payouts`.
+
+        Raises:
+            DarajaRefused: the order was not made, and making it again will not help.
+            DarajaUnreachable: Daraja was never asked. The same order may be sent later.
+            DarajaDuplicate: Daraja has had this order before. Never another; confirm the first.
+            DarajaSilent: the order may have been made. Never send it again; find out.
+        """
+        answer = await self._told(
+            credentials, order.path, order.body, secrets=(order.secret,),
+            seconds=self._push_seconds,
+        )
+        taken = failures.taken(answer)
+        if taken is None:
+            raise failures.order_failure(answer, order.path)
         return taken
 
     async def _told(
         self, credentials: Credentials, path: str, body: bytes, *, secrets: tuple[str, ...] = (),
+        seconds: float | None = None,
     ) -> Answer:
-        """Return the answer to a question. Raises: DarajaUnreachable, DarajaSilent."""
+        """Return the answer to a request. Raises: DarajaUnreachable, DarajaSilent."""
         try:
-            return await self._ask(credentials, path, body, secrets, seconds=self._query_seconds)
+            return await self._ask(
+                credentials, path, body, secrets, seconds=seconds or self._query_seconds,
+            )
         except NoAnswer as failure:
             raise DarajaSilent(b"", note=failure.what) from None
 
@@ -237,7 +248,7 @@ class DarajaClient:
                 _pending(failure.reason), retry_after_seconds=failure.retry_after_seconds,
             )
         except NoAnswer as failure:
-            return _pending(_unheard("query_silent", failure.what))
+            return _pending(failures.unheard("query_silent", failure.what))
         return _verdict(answer)
 
     async def _ask(
@@ -253,7 +264,7 @@ class DarajaClient:
         async def sent(token: Token) -> Answer:
             left = deadline - asyncio.get_running_loop().time()
             if left < seconds * _TIME_LEFT_MIN:
-                raise _unreachable("there was no access token in time")
+                raise failures.unreachable("there was no access token in time")
             headers = {
                 "Authorization": f"Bearer {token.value}", "Content-Type": "application/json",
             }
@@ -266,18 +277,18 @@ class DarajaClient:
             try:
                 return await exchange(self._session, request, limits)
             except NeverSent as failure:
-                raise _unreachable(failure.what) from None
+                raise failures.unreachable(failure.what) from None
 
         token = await self._tokens.token(credentials)
         answer = await sent(token)
-        if _error(answer).kind is AnswerClass.AUTH:
+        if failures.error_of(answer).kind is AnswerClass.AUTH:
             answer = await sent(await self._tokens.replace(credentials, token))
         return answer
 
 
 def _accepted(answer: Answer) -> StkAccepted:
     """Return the ids of an accepted push, or raise what the answer means instead."""
-    read = _read(answer)
+    read = failures.read(answer)
     if answer.is_success and read.is_accepted:
         return StkAccepted(read.merchant_request_id, read.checkout_request_id, answer.body)
     if read.checkout_request_id:
@@ -287,24 +298,12 @@ def _accepted(answer: Answer) -> StkAccepted:
             merchant_request_id=read.merchant_request_id,
             checkout_request_id=read.checkout_request_id,
         )
-    raise _failure(answer)
-
-
-def _failure(answer: Answer) -> DarajaRefused | DarajaUnreachable | DarajaSilent:
-    """Return what an answer that is no acceptance means."""
-    error = _error(answer)
-    match error.kind:
-        case AnswerClass.REFUSED | AnswerClass.AUTH | AnswerClass.BUSY_SUBSCRIBER:
-            return DarajaRefused(error.reason(), answer.status, answer.body)
-        case AnswerClass.THROTTLED:
-            return DarajaUnreachable(error.reason(), _wait(answer, error), answer.body)
-        case _:
-            return DarajaSilent(answer.body, note=f"{error.code} (HTTP {answer.status})")
+    raise failures.failure(answer)
 
 
 def _verdict(answer: Answer) -> StkQueryAnswer:
     """Return what a query's answer decides: nothing, unless it is whole, documented and listed."""
-    read = _read(answer)
+    read = failures.read(answer)
     if answer.is_success and read.is_answered:
         return replace(
             _said(stk_result(read.result_code, read.result_text)),
@@ -312,13 +311,13 @@ def _verdict(answer: Answer) -> StkQueryAnswer:
             merchant_request_id=read.merchant_request_id,
             checkout_request_id=read.checkout_request_id,
         )
-    error = _error(answer)
+    error = failures.error_of(answer)
     throttled = error.kind in {AnswerClass.THROTTLED, AnswerClass.BUSY}
     return replace(
         _pending(error.reason()),
         raw=answer.body,
         throttled=throttled,
-        retry_after_seconds=_wait(answer, error) if throttled else 0,
+        retry_after_seconds=failures.wait(answer, error) if throttled else 0,
     )
 
 
@@ -333,43 +332,4 @@ def _said(result: StkResult) -> StkQueryAnswer:
 def _pending(reason: Reason) -> StkQueryAnswer:
     return StkQueryAnswer(
         QueryOutcome.PENDING, reason, note=f"{reason.code}: {reason.developer_message}",
-    )
-
-
-def _read(answer: Answer) -> StkAck:
-    """Return the answer's fields; of one that cannot be read, at most the id that it holds."""
-    if answer.complete:
-        try:
-            return read_answer(answer.body)
-        except Unreadable:
-            pass  # an HTML page, nothing, half an answer: judged by its status below
-    return StkAck(checkout_request_id=checkout_request_id_in(answer.body))
-
-
-def _error(answer: Answer) -> AnswerError:
-    """Return what an answer means as an error. A 2xx that is no error is UNKNOWN here."""
-    read = _read(answer)
-    if read.checkout_request_id:
-        return UNREADABLE_ANSWER  # it knows the push: then it is no refusal, whatever it says
-    return answer_error(read.error_code, read.error_text, answer.status)
-
-
-def _wait(answer: Answer, error: AnswerError) -> int:
-    """Return how long to wait: what the gateway asks for, or the table's usual."""
-    return answer.retry_after_seconds or error.retry_after_seconds or THROTTLED_SECONDS
-
-
-def _unreachable(what: str) -> DarajaUnreachable:
-    return DarajaUnreachable(
-        _unheard("daraja_unreachable", what, said=words.NOT_STARTED_RETRY), UNREACHABLE_SECONDS,
-    )
-
-
-def _unheard(code: str, what: str, *, said: words.Words = words.CHECKING) -> Reason:
-    return Reason(
-        code=code,
-        daraja_code="",
-        developer_message=f"Daraja gave no answer: {what}.",
-        payer_message=said.en,
-        payer_message_sw=said.sw,
     )

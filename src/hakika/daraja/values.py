@@ -20,7 +20,14 @@ _RECEIPT = re.compile(r"[A-Z0-9]{10}")
 _RECEIPT_PLACEHOLDER = "0000000"            # "OAK0000000": no money moved (daraja.md 1.1)
 _AMOUNT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?", re.ASCII)
 _BALANCE = re.compile(r"-?[0-9]{1,12}(?:\.[0-9]{1,2})?", re.ASCII)
-_TIME = re.compile(r"[0-9]{14}", re.ASCII)
+_TIMES = {
+    TIME_FORMAT: re.compile(r"[0-9]{14}", re.ASCII),
+    "%d.%m.%Y %H:%M:%S": re.compile(            # of B2C alone (daraja.md 5.4)
+        r"[0-9]{2}\.[0-9]{2}\.[0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}", re.ASCII,
+    ),
+}
+_CHARGE = re.compile(r"[^|]+\|KES\|([0-9]{1,9}(?:\.[0-9]{1,2})?)", re.ASCII)
+_NUMBER_IN_FRONT = re.compile(r"[0-9* ]+(?:-\s*|$)", re.ASCII)
 
 
 def receipt_of(value: object) -> str:
@@ -62,13 +69,33 @@ def time_of(value: object) -> datetime | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     text = str(value).strip()
-    if not _TIME.fullmatch(text):
+    for form, pattern in _TIMES.items():
+        if not pattern.fullmatch(text):
+            continue
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=NAIROBI).astimezone(UTC)
+        except (ValueError, OverflowError):
+            return None
+    return None
+
+
+def charge_of(value: object) -> Money | None:
+    """Return what M-Pesa took: of "Fee For B2C Payment|KES|22.40", or of a plain number.
+
+    None when it does not say, which is not the same as nothing.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         return None
-    try:
-        local = datetime.strptime(text, TIME_FORMAT).replace(tzinfo=NAIROBI)
-        return local.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
+    text = str(value).strip()
+    told = _CHARGE.fullmatch(text)
+    charge = balance_of(told.group(1) if told else text)
+    return charge if charge is not None and charge.cents >= 0 else None
+
+
+def name_of(text: str) -> str:
+    """Return the name in "254708374149 - JANE TEST DOE" or "000000- Biller Company"."""
+    number = _NUMBER_IN_FRONT.match(text)
+    return text[number.end():] if number else text
 
 
 @dataclass(frozen=True, slots=True)
