@@ -125,6 +125,13 @@ def test_a_failure_has_no_receipt_whatever_it_carries(body: bytes, code: str):
     assert (read.code, read.receipt) == (code, "")
 
 
+def test_what_was_given_back_is_no_receipt_of_giving_it_back():
+    """It is in the books already: kept again it would be money that went, and is not."""
+    read = read_order_result(raw(*REVERSAL_ITEMS, TransactionID="PKE4K2N3UC"))
+
+    assert (read.receipt, read.original_receipt) == ("", "PKE4K2N3UC")
+
+
 def test_a_failure_told_as_a_single_object_has_its_time():
     read = read_order_result(FAILURES[2][0])
 

@@ -10,6 +10,7 @@ from hakika.daraja import words
 from hakika.daraja.envelope_results import ENVELOPE_RESULTS, EnvelopeResult, envelope_result
 from hakika.daraja.results import STK_RESULTS, StkResult, stk_result
 from hakika.daraja.words import Words
+from hakika.domain.payout_verdict import Sense
 
 # Written from the documents by hand, not from the tables.
 STK_CODES = [
@@ -58,6 +59,17 @@ def test_only_listed_codes_are_not_final():
     assert {code for code, row in STK_RESULTS.items() if not row.is_final} == STK_NOT_FINAL
     unsure = {code for code, row in ENVELOPE_RESULTS.items() if not row.is_final}
     assert unsure == ENVELOPE_NOT_FINAL
+
+
+def test_each_code_has_one_sense_for_an_order():
+    """Done and had before are one code each; what is not certain has decided nothing."""
+    senses = {code: row.sense for code, row in ENVELOPE_RESULTS.items()}
+
+    assert {code for code, sense in senses.items() if sense is Sense.DONE} == {"0"}
+    assert {code for code, sense in senses.items() if sense is Sense.DUPLICATE} == {"15"}
+    undecided = {code for code, sense in senses.items() if sense is Sense.UNDECIDED}
+    assert undecided == ENVELOPE_NOT_FINAL - {"15"}
+    assert envelope_result("31337").sense is Sense.UNDECIDED
 
 
 def test_the_closed_list_is_the_documented_one():

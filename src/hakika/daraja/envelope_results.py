@@ -12,8 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from hakika.daraja import words
+from hakika.daraja.envelopes import DONE
 from hakika.daraja.words import Words
 from hakika.domain.fact import Reason
+from hakika.domain.payout_verdict import Sense
+
+_DUPLICATE = "15"
 
 _CONFIRM_FIRST = (
     "Not a verdict: money may have moved. Confirm by a status query before anything is sent again."
@@ -37,6 +41,15 @@ class EnvelopeResult:
     developer_message: str
     is_final: bool = True
     retryable: bool = False
+
+    @property
+    def sense(self) -> Sense:
+        """What the code says of an order of money."""
+        if self.daraja_code == DONE:
+            return Sense.DONE
+        if self.daraja_code == _DUPLICATE:
+            return Sense.DUPLICATE
+        return Sense.ENDED if self.is_final else Sense.UNDECIDED
 
     def reason(self) -> Reason:
         """Return the row as the reason why the money did not move, or may not have."""

@@ -196,8 +196,8 @@ def _unfit(name: str, message: str) -> Invalid:
 class OrderResult:
     """M-Pesa's word on an order. Unsigned: believe it only at the address made for this order.
 
-    `code` "0" says that the money went; of any other, `envelope_results.envelope_result` says
-    whether it is certain that none did. Nothing counts that is not `is_final`.
+    What `code` says is in `envelope_results.envelope_result(code).sense`. Nothing counts that is
+    not `is_final`.
     """
 
     conversation_id: str
@@ -255,7 +255,8 @@ def _receipt(result: Result) -> str:
         receipt_of(each)
         for each in (result.transaction_id, *result.items.get("transactionreceipt", ()))
     }
-    told.discard("")
+    # Of a reversal: what it gave back is not its own receipt, and is in the books already.
+    told -= {"", receipt_of(result.value("originaltransactionid"))}
     return told.pop() if len(told) == 1 else ""
 
 
