@@ -64,6 +64,20 @@ async def ask_status(
     ))
 
 
+async def ask_about_order(rt: Runtime, provider: Provider, conversation_id: str) -> str:
+    """Ask what became of an order of ours; return in words what Daraja said of the question."""
+    inquiry = replace(
+        _new(rt, provider, Kind.STATUS), asked_conversation_id=conversation_id,
+    )
+    try:
+        asked = await _put(rt, provider, inquiry)
+    except DarajaRefused as refusal:
+        return f"Inquiry {inquiry.id} was refused: {refusal.reason.code}."
+    except DarajaUnreachable:
+        return "M-Pesa could not be reached: it was not asked."
+    return f"Asked by inquiry {asked.inquiry.id}."
+
+
 async def ask_balance(rt: Runtime, key: ApiKey, shortcode: str = "") -> Asked:
     """Ask what lies on every account of a short code. Raises: as `ask_status`."""
     provider = await providers.operated(rt, key, shortcode)

@@ -25,6 +25,12 @@ class KillPoint(StrEnum):
     AFTER_ATTEMPT_BEGUN = "after_attempt_begun"            # a try is counted, nothing is posted
     AFTER_POST = "after_post"                              # the merchant has it, nothing is written
     AFTER_ATTEMPT_FINISHED = "after_attempt_finished"      # the try is written
+    BEFORE_ORDER = "before_order"                          # a payout is held, nothing is written
+    AFTER_ORDER_COMMITTED = "after_order_committed"        # it is sending, Daraja is not asked
+    AFTER_ORDER = "after_order"                            # Daraja answered, nothing is written
+    AFTER_ORDER_RECORDED = "after_order_recorded"          # the answer is written
+    BEFORE_RESULT = "before_result"                        # a result was read, nothing is written
+    AFTER_RESULT = "after_result"                          # it is written, Safaricom is not told
 
 
 Watcher = Callable[[KillPoint], None]

@@ -17,6 +17,7 @@ from hakika.domain.ids import MerchantId, ProviderId
 from hakika.domain.inquiry import next_turn
 from hakika.domain.merchant import ApiKey
 from hakika.domain.payment import Payment
+from hakika.domain.payout import Payout
 from hakika.domain.provider import Provider, Secrets, refuse_masked
 from hakika.domain.shortcode import Shortcode
 from hakika.domain.tariff import COLLECTED_ON
@@ -283,6 +284,14 @@ async def account_of(rt: Runtime, payment: Payment) -> Credentials | None:
         )
     except (Invalid, LiveModeUnavailable):
         return None
+
+
+async def of_payout(rt: Runtime, payout: Payout) -> Provider | None:
+    """Return the way of a payout's short code with its operator, or None: there is none now."""
+    present = await _recent(rt, payout.merchant_id, livemode=payout.livemode)
+    own = _chosen(present, payout.shortcode.number)
+    has_operator = own and own.secrets.initiator and own.secrets.security_credential
+    return own if has_operator else None
 
 
 async def _recent(rt: Runtime, merchant_id: MerchantId, *, livemode: bool) -> list[Provider]:

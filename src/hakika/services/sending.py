@@ -1,0 +1,172 @@
+"""Send what is ready, once each. Read `send_due`, then `_send`.
+
+An order is committed to before Daraja is asked, and what Daraja said is committed after. Whoever
+dies in between leaves it *sending*; a check makes it *unknown*, and only M-Pesa's own word ends
+that. It is never sent again under another id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from hakika.daraja import payouts as wire
+from hakika.daraja.envelopes import Addresses, Operator, Question
+from hakika.daraja.errors import (
+    DarajaDuplicate,
+    DarajaRefused,
+    DarajaSilent,
+    DarajaUnreachable,
+)
+from hakika.domain.callback import Door
+from hakika.domain.errors import Invalid, Unavailable
+from hakika.domain.fact import Reason
+from hakika.domain.payout import Payout, State, Way
+from hakika.domain.payout_fact import Kind, PayoutFact, Source
+from hakika.domain.provider import Provider
+from hakika.services import providers
+from hakika.services.killpoints import KillPoint
+from hakika.services.payout_facts import Hear, record
+from hakika.services.runtime import Runtime
+from hakika.store import payouts as store
+from hakika.store.transaction import StoreUnavailable
+
+log = structlog.get_logger(__name__)
+
+# So many are sent at once by one process, and are held for as long.
+AT_ONCE = 10
+LEASE = timedelta(seconds=30)
+
+# What Daraja said is worth a short wait for a database that is just being restarted.
+OUTCOME_TRIES_MAX = 5
+OUTCOME_WAIT_SECONDS = 0.5
+
+REMARKS = "Payout"    # M-Pesa wants some words
+
+
+async def send_due(rt: Runtime) -> int:
+    """Send the payouts whose time has come; return how many. Safe beside other workers."""
+    now = rt.now()
+    async with rt.store.transaction() as tx:
+        due = await store.take_due(tx, {State.READY}, now=now, lease=now + LEASE, limit=AT_ONCE)
+    await asyncio.gather(*(_send(rt, each) for each in due))
+    return len(due)
+
+
+async def _send(rt: Runtime, payout: Payout) -> None:
+    """Send one payout, unless somebody else does, or took it back."""
+    provider = await providers.of_payout(rt, payout)
+    if provider is None:
+        await record(rt, payout.id, _unless_moved(payout, _no_credentials(payout)))
+        return
+    rt.passing(KillPoint.BEFORE_ORDER)
+    asked = PayoutFact(Kind.ASKED, Source.CLOCK, attempt=payout.attempts + 1)
+    change = await record(rt, payout.id, _unless_moved(payout, asked))
+    if change is None or not change.moved:
+        return
+    rt.passing(KillPoint.AFTER_ORDER_COMMITTED)
+    with rt.telemetry.daraja(
+        f"payout_{payout.way}", livemode=payout.livemode, payment=payout.id,
+    ) as call:
+        fact = await _ordered(rt, provider, change.after)
+        call.outcome = fact.kind.value
+    rt.passing(KillPoint.AFTER_ORDER)
+    await _record_outcome(rt, change.after, fact)
+    rt.passing(KillPoint.AFTER_ORDER_RECORDED)
+
+
+def _unless_moved(payout: Payout, fact: PayoutFact) -> Hear:
+    return lambda now: fact if now.facts_count == payout.facts_count else None
+
+
+async def _ordered(rt: Runtime, provider: Provider, payout: Payout) -> PayoutFact:
+    """Return the fact in what Daraja said at once."""
+    attempt = payout.attempts
+    try:
+        question = _question(rt, provider, payout)
+        taken = await rt.daraja.order(providers.credentials(rt, provider), question)
+    except Invalid as error:
+        return PayoutFact(
+            Kind.REFUSED, Source.CALLER, attempt=attempt, reason=_unfit(error),
+        )
+    except DarajaRefused as refusal:
+        return PayoutFact(
+            Kind.REFUSED, Source.DARAJA, attempt=attempt, reason=refusal.reason, raw=refusal.raw,
+        )
+    except DarajaUnreachable as failure:
+        return PayoutFact(
+            Kind.UNREACHABLE, Source.DARAJA, attempt=attempt, reason=failure.reason,
+            raw=failure.raw,
+        )
+    except DarajaDuplicate as duplicate:
+        return PayoutFact(
+            Kind.DUPLICATED, Source.DARAJA, attempt=attempt, reason=duplicate.reason,
+            raw=duplicate.raw,
+        )
+    except DarajaSilent as silence:
+        return PayoutFact(
+            Kind.SILENT, Source.DARAJA, attempt=attempt, note=silence.note, raw=silence.raw,
+            conversation_id=silence.conversation_id,
+            originator_conversation_id=silence.originator_conversation_id,
+        )
+    except Unavailable as failure:  # the store is away: no token
+        return PayoutFact(Kind.UNREACHABLE, Source.DARAJA, attempt=attempt, note=failure.message)
+    return PayoutFact(
+        Kind.ACCEPTED, Source.DARAJA, attempt=attempt, conversation_id=taken.conversation_id,
+        originator_conversation_id=taken.originator_conversation_id,
+    )
+
+
+def _question(rt: Runtime, provider: Provider, payout: Payout) -> Question:
+    payee = payout.payee
+    order = wire.Order(
+        provider.shortcode.business_short_code,
+        Operator(provider.secrets.initiator, provider.secrets.security_credential),
+        Addresses(
+            rt.callback_url(payout.id, Door.PAYOUT_RESULT),
+            rt.callback_url(payout.id, Door.PAYOUT_TIMEOUT),
+        ),
+        payout.amount, payout.remarks or REMARKS,
+    )
+    match payout.way:
+        case Way.PHONE:
+            assert payee.phone is not None, "who is paid by phone has one"
+            return wire.b2c_order(
+                order, payee=payee.phone, originator_conversation_id=payout.id,
+            )
+        case Way.REVERSAL:
+            return wire.reversal_order(order, receipt=payout.original_receipt)
+        case _:
+            return wire.b2b_order(
+                order, way=payout.way, number=payee.number, account_reference=payee.account,
+            )
+
+
+def _unfit(error: Invalid) -> Reason:
+    return Reason(
+        code=error.errors[0].code, daraja_code="", developer_message=error.message,
+        payer_message="", payer_message_sw="",
+    )
+
+
+def _no_credentials(payout: Payout) -> PayoutFact:
+    return PayoutFact(
+        Kind.UNREACHABLE, Source.CLOCK, attempt=payout.attempts,
+        note="Its short code has no credentials of an API operator now.",
+    )
+
+
+async def _record_outcome(rt: Runtime, payout: Payout, fact: PayoutFact) -> None:
+    """Record what came of an order; worth a few tries, because it cannot be repeated.
+
+    When the database stays away the payout is left in *sending*: a check makes it *unknown*.
+    """
+    for _ in range(OUTCOME_TRIES_MAX - 1):
+        try:
+            await record(rt, payout.id, lambda _: fact)
+            return
+        except StoreUnavailable:
+            await asyncio.sleep(OUTCOME_WAIT_SECONDS)
+    await record(rt, payout.id, lambda _: fact)
