@@ -26,13 +26,16 @@ DiscrepancyId = NewType("DiscrepancyId", str)
 InquiryId = NewType("InquiryId", str)
 ExportId = NewType("ExportId", str)
 PayoutId = NewType("PayoutId", str)
-RefundId = NewType("RefundId", str)
+RefundId = NewType("RefundId", str)  # a payout's, under another prefix
+SellerId = NewType("SellerId", str)
+BatchId = NewType("BatchId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
     "LoggedRequestId": "req", "RunId": "run", "StatementId": "stm", "DiscrepancyId": "dsc",
     "InquiryId": "inq", "ExportId": "exp", "PayoutId": "pyo", "RefundId": "ref",
+    "SellerId": "sel", "BatchId": "bat",
 }
 
 DELIVERIES_MAX = 2**63  # beyond what the database counts to

@@ -21,7 +21,7 @@ import orjson
 from hakika.domain import payout_fact as facts
 from hakika.domain.event import EventName
 from hakika.domain.fact import Reason
-from hakika.domain.ids import MerchantId, PaymentId, PayoutId
+from hakika.domain.ids import BatchId, MerchantId, PaymentId, PayoutId, SellerId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payout_fact import FIRST_LINK, Kind, PayoutFact, Source, Strength
@@ -179,6 +179,8 @@ class Payout:
     held_for: tuple[str, ...] = ()            # why it was not let go at once
     released_by: str = ""
     payment_id: PaymentId | None = None       # what is given back, or settled
+    seller_id: SellerId | None = None         # of a platform's: whose money it was
+    batch_id: BatchId | None = None           # the file that it stands in
     original_receipt: str = ""                # of a reversal: the receipt that it undoes
     attempts: int = 0                         # our orders so far
     doubtful: int = 0                         # the first of them that may have got in; 0: none
@@ -253,7 +255,7 @@ def born(payout: Payout) -> Payout:
         payee.name, payout.shortcode.kind, payout.shortcode.number, payout.shortcode.store_number,
         payout.reference, payout.remarks, sorted(payout.metadata.items()), payout.idempotency_key,
         payout.created_at.isoformat(), payout.created_by, payout.state, payout.held_for,
-        payout.payment_id, payout.original_receipt, payout.salt,
+        payout.payment_id, payout.seller_id, payout.batch_id, payout.original_receipt, payout.salt,
     ])
     return replace(payout, facts_link=hashlib.sha256(content).digest())
 

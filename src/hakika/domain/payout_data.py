@@ -41,6 +41,8 @@ def payout_data(payout: Payout) -> dict[str, Any]:
         "provider_ref": payout.conversation_id or None,
         "receipt": payout.receipt or None,
         "payment_id": payout.payment_id,
+        "seller_id": payout.seller_id,
+        "batch_id": payout.batch_id,
         "decided_by": payout.decided_by.value if payout.decided_by else None,
         "needs_review": payout.needs_review,
         "attempts": payout.attempts,

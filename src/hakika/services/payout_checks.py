@@ -20,7 +20,7 @@ async def look_again(rt: Runtime) -> int:
     """Look at every payout that is due to be looked at; return how many. Safe beside others."""
     now = rt.now()
     async with rt.store.transaction() as tx:
-        due = await store.take_due(tx, WATCHED, now=now, lease=now + LEASE, limit=AT_ONCE)
+        due = await store.take_watched(tx, WATCHED, now=now, lease=now + LEASE, limit=AT_ONCE)
     for each in due:
         await _look(rt, each)
     return len(due)

@@ -15,7 +15,16 @@ from hakika.domain.idempotency import fingerprint
 from hakika.domain.ids import EventId, PayoutId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
-from hakika.domain.payout import NEVER_SENT, Payee, Payout, State, Way, born, first_events
+from hakika.domain.payout import (
+    NEVER_SENT,
+    Payee,
+    Payout,
+    Purpose,
+    State,
+    Way,
+    born,
+    first_events,
+)
 from hakika.domain.payout_data import payout_data
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.services import providers
@@ -62,7 +71,7 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
         IdempotencyKeyReused: the key was used with another body. Use a new key.
     """
     digest = fingerprint(order.body, key=rt.fingerprint_key)
-    known = await _known(rt, key, order.idempotency_key, digest)
+    known = await _known(rt, key, order, digest)
     if known is not None:
         return Asked(known, replayed=True)
     payout = await _new(rt, key, order)
@@ -82,18 +91,19 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
             )
     if is_new:
         return Asked(payout)
-    raced = await _known(rt, key, order.idempotency_key, digest)
+    raced = await _known(rt, key, order, digest)
     assert raced is not None, "another made it just now, and payouts are kept"
     return Asked(raced, replayed=True)
 
 
 async def _known(
-    rt: Runtime, key: ApiKey, idempotency_key: str, digest: bytes,
+    rt: Runtime, key: ApiKey, order: Order, digest: bytes,
 ) -> Payout | None:
     """Return the payout that a key made before, or None. Raises: IdempotencyKeyReused."""
     async with rt.store.autocommit() as tx:
         found = await store.with_key(
-            tx, idempotency_key, merchant_id=key.merchant_id, livemode=key.livemode,
+            tx, order.idempotency_key, purpose=Purpose.PAYOUT, merchant_id=key.merchant_id,
+            livemode=key.livemode,
         )
     if found is None:
         return None

@@ -23,12 +23,12 @@ from hakika.daraja.errors import (
 from hakika.domain.callback import Door
 from hakika.domain.errors import Invalid, Unavailable
 from hakika.domain.fact import Reason
-from hakika.domain.payout import Payout, State, Way
+from hakika.domain.payout import Change, Payout, Way
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.domain.provider import Provider
 from hakika.services import providers
 from hakika.services.killpoints import KillPoint
-from hakika.services.payout_facts import Hear, record
+from hakika.services.payout_facts import Hear, record, written
 from hakika.services.runtime import Runtime
 from hakika.store import payouts as store
 from hakika.store.transaction import StoreUnavailable
@@ -50,7 +50,7 @@ async def send_due(rt: Runtime) -> int:
     """Send the payouts whose time has come; return how many. Safe beside other workers."""
     now = rt.now()
     async with rt.store.transaction() as tx:
-        due = await store.take_due(tx, {State.READY}, now=now, lease=now + LEASE, limit=AT_ONCE)
+        due = await store.take_ready(tx, now=now, lease=now + LEASE, limit=AT_ONCE)
     await asyncio.gather(*(_send(rt, each) for each in due))
     return len(due)
 
@@ -62,9 +62,8 @@ async def _send(rt: Runtime, payout: Payout) -> None:
         await record(rt, payout.id, _unless_moved(payout, _no_credentials(payout)))
         return
     rt.passing(KillPoint.BEFORE_ORDER)
-    asked = PayoutFact(Kind.ASKED, Source.CLOCK, attempt=payout.attempts + 1)
-    change = await record(rt, payout.id, _unless_moved(payout, asked))
-    if change is None or not change.moved:
+    change = await _committed_to(rt, payout)
+    if change is None:
         return
     rt.passing(KillPoint.AFTER_ORDER_COMMITTED)
     with rt.telemetry.daraja(
@@ -75,6 +74,20 @@ async def _send(rt: Runtime, payout: Payout) -> None:
     rt.passing(KillPoint.AFTER_ORDER)
     await _record_outcome(rt, change.after, fact)
     rt.passing(KillPoint.AFTER_ORDER_RECORDED)
+
+
+async def _committed_to(rt: Runtime, payout: Payout) -> Change | None:
+    """Make it durable that an order is sent now; None: it moved meanwhile, or a stop was put.
+
+    The stops are looked at last, so that the order in hand is the only one that gets by a new one.
+    """
+    async with rt.store.transaction() as tx:
+        now = await store.lock(tx, payout.id)
+        assert now is not None, "no payout is deleted"
+        if now.facts_count != payout.facts_count or await store.is_stopped(tx, payout.id):
+            return None
+        asked = PayoutFact(Kind.ASKED, Source.CLOCK, attempt=payout.attempts + 1)
+        return await written(rt, tx, now, asked)
 
 
 def _unless_moved(payout: Payout, fact: PayoutFact) -> Hear:

@@ -14,7 +14,7 @@ import orjson
 
 from hakika.domain import payout_fact as facts
 from hakika.domain.fact import Reason
-from hakika.domain.ids import MerchantId, PaymentId, PayoutId
+from hakika.domain.ids import BatchId, MerchantId, PaymentId, PayoutId, SellerId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payout import Change, Payee, Payout, Purpose, State, Way
@@ -54,7 +54,8 @@ def payout_values(payout: Payout, sealer: Sealer) -> dict[str, Any]:
         "store_number": payout.shortcode.store_number,
         "idempotency_key": payout.idempotency_key, "created_by": payout.created_by,
         "held_for": list(payout.held_for), "released_by": payout.released_by,
-        "payment_id": payout.payment_id, "original_receipt": payout.original_receipt or None,
+        "payment_id": payout.payment_id, "seller_id": payout.seller_id,
+        "batch_id": payout.batch_id, "original_receipt": payout.original_receipt or None,
         "attempts": payout.attempts, "doubtful": payout.doubtful,
         "conversation_id": payout.conversation_id,
         "originator_conversation_id": payout.originator_conversation_id,
@@ -113,6 +114,8 @@ def payout_of(row: dict[str, Any], sealer: Sealer) -> Payout:
         reference=reference, remarks=remarks, metadata=metadata, created_by=row["created_by"],
         held_for=tuple(row["held_for"]), released_by=row["released_by"],
         payment_id=PaymentId(row["payment_id"]) if row["payment_id"] else None,
+        seller_id=SellerId(row["seller_id"]) if row["seller_id"] else None,
+        batch_id=BatchId(row["batch_id"]) if row["batch_id"] else None,
         original_receipt=row["original_receipt"] or "", attempts=row["attempts"],
         doubtful=row["doubtful"], conversation_id=row["conversation_id"],
         originator_conversation_id=row["originator_conversation_id"],

@@ -16,7 +16,7 @@ from psycopg.rows import DictRow
 
 from hakika.domain.ids import MerchantId, PayoutId
 from hakika.domain.ledger import Posting
-from hakika.domain.payout import Change, Payout, State
+from hakika.domain.payout import Change, Payout, Purpose, State
 from hakika.store import ledger
 from hakika.store.payout_rows import (
     HeardFact,
@@ -30,13 +30,15 @@ from hakika.store.transaction import Transaction
 _ADD: LiteralString = """
     insert into payouts (id, merchant_id, livemode, way, purpose, state, amount_cents, private,
         payee_hash, shortcode_kind, shortcode, store_number, idempotency_key, fingerprint,
-        created_by, held_for, released_by, payment_id, original_receipt, attempts, doubtful,
+        created_by, held_for, released_by, payment_id, seller_id, batch_id, original_receipt,
+        attempts, doubtful,
         conversation_id, originator_conversation_id, strength, disputed, lapsed, facts_count,
         facts_link, next_check_at, checks, created_at, updated_at)
     values (%(id)s, %(merchant_id)s, %(livemode)s, %(way)s, %(purpose)s, %(state)s,
         %(amount_cents)s, %(private)s, %(payee_hash)s, %(shortcode_kind)s, %(shortcode)s,
         %(store_number)s, %(idempotency_key)s, %(fingerprint)s, %(created_by)s, %(held_for)s,
-        %(released_by)s, %(payment_id)s, %(original_receipt)s, %(attempts)s, %(doubtful)s,
+        %(released_by)s, %(payment_id)s, %(seller_id)s, %(batch_id)s, %(original_receipt)s,
+        %(attempts)s, %(doubtful)s,
         %(conversation_id)s, %(originator_conversation_id)s, %(strength)s, %(disputed)s,
         %(lapsed)s, %(facts_count)s, %(facts_link)s, %(next_check_at)s, %(checks)s,
         %(created_at)s, %(updated_at)s)
@@ -74,7 +76,7 @@ _READ: LiteralString = """
 
 _WITH_KEY: LiteralString = """
     select * from payouts where merchant_id = %(merchant_id)s and livemode = %(livemode)s
-       and idempotency_key = %(key)s
+       and purpose = %(purpose)s and idempotency_key = %(key)s
 """
 
 _FIND: LiteralString = """
@@ -88,8 +90,28 @@ _FACTS: LiteralString = """
     select * from payout_facts where payout_id = %(id)s order by sequence
 """
 
+# The keys of every stop that may stand before a payout (domain/stop.py).
+_STOPPED: LiteralString = """
+    exists (select from payout_stops s where s.key in ('all',
+        p.merchant_id || case when p.livemode then ':live' else ':test' end,
+        p.merchant_id || case when p.livemode then ':live:' else ':test:' end || p.shortcode,
+        p.batch_id))
+"""
+
+_IS_STOPPED: LiteralString = (
+    "select " + _STOPPED + " as is_stopped from payouts p where id = %(id)s"
+)
+
 # Held by moving its turn: whoever dies with it lets it be looked at again.
-_TAKE: LiteralString = """
+_TAKE_READY: LiteralString = """
+    update payouts set next_check_at = %(lease)s where id in (
+        select id from payouts p where next_check_at <= %(now)s and state = 'ready' and not
+""" + _STOPPED + """
+         order by next_check_at limit %(limit)s for update skip locked)
+    returning *
+"""
+
+_TAKE_WATCHED: LiteralString = """
     update payouts set next_check_at = %(lease)s where id in (
         select id from payouts where next_check_at <= %(now)s and state = any(%(states)s)
          order by next_check_at limit %(limit)s for update skip locked)
@@ -151,11 +173,13 @@ async def read(
 
 
 async def with_key(
-    tx: Transaction, key: str, *, merchant_id: MerchantId, livemode: bool,
+    tx: Transaction, key: str, *, purpose: Purpose, merchant_id: MerchantId, livemode: bool,
 ) -> tuple[Payout, bytes] | None:
     """Return the payout that an idempotency key made, and the fingerprint of its body, or None."""
     row = await tx.row(
-        _WITH_KEY, {"merchant_id": merchant_id, "livemode": livemode, "key": key},
+        _WITH_KEY, {
+            "merchant_id": merchant_id, "livemode": livemode, "purpose": purpose.value, "key": key,
+        },
     )
     payout = await _opened(tx, row)
     return None if row is None or payout is None else (payout, bytes(row["fingerprint"]))
@@ -179,11 +203,25 @@ async def facts(tx: Transaction, payout: Payout) -> list[HeardFact]:
     return [heard_of(row, sealer) for row in await tx.rows(_FACTS, {"id": payout.id})]
 
 
-async def take_due(
+async def is_stopped(tx: Transaction, payout_id: PayoutId) -> bool:
+    """Say whether a stop stands before this payout."""
+    row = await tx.row(_IS_STOPPED, {"id": payout_id})
+    return bool(row and row["is_stopped"])
+
+
+async def take_ready(
+    tx: Transaction, *, now: datetime, lease: datetime, limit: int,
+) -> list[Payout]:
+    """Return payouts that are to be sent now, and that no stop holds; theirs is `lease` then."""
+    rows = await tx.rows(_TAKE_READY, {"now": now, "lease": lease, "limit": limit})
+    return await _all(tx, rows)
+
+
+async def take_watched(
     tx: Transaction, states: Iterable[State], *, now: datetime, lease: datetime, limit: int,
 ) -> list[Payout]:
-    """Return payouts in one of `states` whose time has come; theirs is `lease` then."""
-    rows = await tx.rows(_TAKE, {
+    """Return payouts in one of `states` that are to be looked at; theirs is `lease` then."""
+    rows = await tx.rows(_TAKE_WATCHED, {
         "states": [each.value for each in states], "now": now, "lease": lease, "limit": limit,
     })
     return await _all(tx, rows)

@@ -28,6 +28,8 @@ create table payouts (
     held_for                   text[] not null,
     released_by                text not null,
     payment_id                 text,
+    seller_id                  text,
+    batch_id                   text,
     original_receipt           text,
     attempts                   integer not null,
     doubtful                   integer not null,
@@ -51,7 +53,7 @@ create table payouts (
     created_at                 timestamptz not null,
     updated_at                 timestamptz not null,
     completed_at               timestamptz,
-    constraint payouts_once unique (merchant_id, livemode, idempotency_key),
+    constraint payouts_once unique (merchant_id, livemode, purpose, idempotency_key),
     constraint payouts_receipt_key unique (receipt, shortcode, livemode)
 );
 
@@ -61,6 +63,18 @@ create index payouts_state on payouts (merchant_id, livemode, state, id desc)
 create index payouts_payee on payouts (merchant_id, livemode, payee_hash, created_at);
 create index payouts_payment on payouts (payment_id) where payment_id is not null;
 create index payouts_due on payouts (next_check_at) where next_check_at is not null;
+create index payouts_batch on payouts (batch_id, state) where batch_id is not null;
+create index payouts_seller on payouts (merchant_id, livemode, seller_id, id desc)
+    where seller_id is not null;
+
+-- Nothing is sent that one of these stands before.
+create table payout_stops (
+    key        text primary key,
+    reason     text not null,
+    note       text not null,
+    stopped_by text not null,
+    stopped_at timestamptz not null
+);
 
 -- What was heard. Never changed: it is evidence.
 create table payout_facts (
