@@ -43,7 +43,8 @@ LISTS = [path for method, path in ROUTES if method == "GET" and "{" not in path]
 
 # What a list shows of what is its merchant's own: by this it is seen that the list was tried.
 SHOWS = {
-    "/v1/payments": "payment_id", "/v1/events": "settled_id", "/v1/keys": "key_id",
+    "/v1/payments": "payment_id", "/v1/payouts": "payout_id", "/v1/events": "settled_id",
+    "/v1/keys": "key_id",
     "/v1/webhook-endpoints": "endpoint_id", "/v1/deliveries": "delivery_id",
     "/v1/merchant": "merchant_id", "/v1/merchant/providers": "provider_id",
     "/v1/merchant/c2b": "shortcode",
@@ -98,6 +99,7 @@ BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
 # What a route says of one's own thing here, when that is not of the kind it is for.
 CONFLICTS: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/payments/{payment_id}/assign"): "conflict",
+    ("POST", "/v1/payouts/{payout_id}/approve"): "forbidden",    # nobody approves their own
 }
 
 # Five merchants with one thing of each kind are made before the first test.
@@ -166,6 +168,10 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
         },
     })
     inquiry = await shop.send("POST", "/v1/balance/check", json={})
+    payout = await shop.send(
+        "POST", "/v1/payouts", json={"amount": 50, "phone": has["person"]},
+        idempotency_key=f"{has['log_key']}-out",
+    )
     run = await shop.send("POST", "/v1/payments/mpesa/reconcile", json={})
     day = f"{datetime.now(NAIROBI) - timedelta(days=1):%Y-%m-%d}"
     await paid(shop, has["shortcode"], [datetime.fromisoformat(f"{day}T09:00Z").timestamp()])
@@ -187,7 +193,7 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
         "key_id": spare.data["id"], "provider_id": provider.data["id"],
         "customer_id": customer.data["id"], "statement_id": statement_id,
         "discrepancy_id": discrepancy["id"],
-        "inquiry_id": inquiry.data["id"],
+        "inquiry_id": inquiry.data["id"], "payout_id": payout.data["id"],
     })
 
 

@@ -21,6 +21,11 @@ NEEDED = {
     ("GET", "/v1/payments/{payment_id}"): Scope.PAYMENTS_READ,
     ("GET", "/v1/payments/{payment_id}/timeline"): Scope.PAYMENTS_READ,
     ("POST", "/v1/payments/{payment_id}/check"): Scope.PAYMENTS_WRITE,
+    ("GET", "/v1/payouts"): Scope.PAYOUTS_READ, ("POST", "/v1/payouts"): Scope.PAYOUTS_WRITE,
+    ("GET", "/v1/payouts/{payout_id}"): Scope.PAYOUTS_READ,
+    ("GET", "/v1/payouts/{payout_id}/timeline"): Scope.PAYOUTS_READ,
+    ("POST", "/v1/payouts/{payout_id}/approve"): Scope.PAYOUTS_APPROVE,
+    ("POST", "/v1/payouts/{payout_id}/cancel"): Scope.PAYOUTS_WRITE,
     ("POST", "/v1/exports"): Scope.REPORTS_READ, ("GET", "/v1/exports"): Scope.REPORTS_READ,
     ("GET", "/v1/exports/{export_id}"): Scope.REPORTS_READ,
     ("GET", "/v1/exports/{export_id}/file"): Scope.REPORTS_READ,
@@ -107,7 +112,7 @@ def filled(
         payment_id=payment, endpoint_id=endpoint, key_id=key, customer_id=customer,
         request_id="req_1", delivery_id="dlv_1", statement_id="stm_1", discrepancy_id="dsc_1",
         day="2020-01-01",
-        inquiry_id="inq_1", export_id="exp_1", receipt="UKL7RT61SV",
+        inquiry_id="inq_1", export_id="exp_1", payout_id="pyo_1", receipt="UKL7RT61SV",
     )
 
 

@@ -30,6 +30,7 @@ from hakika.api import (
     ledger,
     merchant,
     payments,
+    payouts,
     reconciliation,
     request_log,
     search,
@@ -48,9 +49,9 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, evidence, customers, ledger, events, webhooks, deliveries, merchant, c2b, keys,
-        reconciliation, statements, days, discrepancies, inquiries, search, exports, request_log,
-        health,
+        payments, payouts, evidence, customers, ledger, events, webhooks, deliveries, merchant,
+        c2b, keys, reconciliation, statements, days, discrepancies, inquiries, search, exports,
+        request_log, health,
     )
 )
 

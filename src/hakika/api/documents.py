@@ -24,6 +24,7 @@ from hakika.api.merchant_bodies import (
     OverlapRequest,
     ProviderRequest,
 )
+from hakika.api.payout_bodies import PayoutRequest
 from hakika.api.reconciliation_bodies import ShortcodeRequest
 from hakika.api.schemas import Problem, QuotaProblem, RefusalProblem
 from hakika.api.webhook_bodies import (
@@ -37,8 +38,9 @@ _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
     Assignment, AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
     EndpointChange, EndpointRequest, ExportRequest, InquiryRequest, KeyRequest, MerchantChange,
-    OverlapRequest, PaymentRequest, Problem, ProviderRequest, QuotaProblem, RecoveryRequest,
-    RefusalProblem, Resolution, ShortcodeRequest, ValidationRequest, WebhookRequest,
+    OverlapRequest, PaymentRequest, PayoutRequest, Problem, ProviderRequest, QuotaProblem,
+    RecoveryRequest, RefusalProblem, Resolution, ShortcodeRequest, ValidationRequest,
+    WebhookRequest,
 )
 
 _PROBLEMS = {

@@ -37,7 +37,7 @@ DESCRIPTION_CHARACTERS_MAX = 13
 _SAFE = re.compile(r"[A-Za-z0-9 .-]*", re.ASCII)
 
 
-def _rule(check: Callable[[Any], Any]) -> BeforeValidator:
+def rule(check: Callable[[Any], Any]) -> BeforeValidator:
     """Return a validator that applies a domain rule and keeps its code and words."""
 
     def apply(value: Any) -> Any:
@@ -69,10 +69,11 @@ def _short_text(field: str, characters_max: int) -> BeforeValidator:
             )
         return value
 
-    return _rule(check)
+    return rule(check)
 
 
-def _one_of(field: str, only: str) -> BeforeValidator:
+def one_of(field: str, only: str) -> BeforeValidator:
+    """Return the rule of a field for which one value alone is served."""
     def check(value: Any) -> Any:
         if value != only:
             raise Invalid(
@@ -81,7 +82,7 @@ def _one_of(field: str, only: str) -> BeforeValidator:
             )
         return value
 
-    return _rule(check)
+    return rule(check)
 
 
 def _customer_id(value: Any) -> Any:
@@ -93,7 +94,7 @@ def _customer_id(value: Any) -> Any:
 
 
 Phone = Annotated[
-    Msisdn, _rule(msisdn.parse),
+    Msisdn, rule(msisdn.parse),
     WithJsonSchema({
         "type": "string",
         "description": "0712345678, 254712345678, +254 712 345 678, …",
@@ -108,15 +109,15 @@ Metadata = Annotated[
     ),
 ]
 CustomerName = Annotated[
-    str, _rule(customer.read_name),
+    str, rule(customer.read_name),
     WithJsonSchema({"type": "string", "maxLength": customer.NAME_CHARACTERS_MAX}),
 ]
 CustomerEmail = Annotated[
-    str, _rule(customer.read_email),
+    str, rule(customer.read_email),
     WithJsonSchema({"type": "string", "maxLength": customer.EMAIL_CHARACTERS_MAX}),
 ]
 CustomerReference = Annotated[
-    str, _rule(customer.read_reference),
+    str, rule(customer.read_reference),
     WithJsonSchema({
         "type": "string", "maxLength": customer.REFERENCE_CHARACTERS_MAX,
         "description": "Your own id of this person.",
@@ -125,7 +126,7 @@ CustomerReference = Annotated[
 
 
 Receipt = Annotated[
-    str, _rule(inquiry.read_receipt),
+    str, rule(inquiry.read_receipt),
     WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9]{10}$"}),
 ]
 
@@ -169,14 +170,14 @@ class PaymentRequest(BaseModel):
     )
 
     amount: Annotated[
-        Money, _rule(money.parse_payment_amount),
+        Money, rule(money.parse_payment_amount),
         WithJsonSchema({
             "anyOf": [{"type": "integer", "minimum": 1, "maximum": 250_000}, {"type": "string"}],
             "description": "Whole shillings, 1 to 250000: 500 or \"500.00\".",
         }),
     ]
-    currency: Annotated[Literal["KES"], _one_of("currency", "KES")]
-    provider: Annotated[Literal["mpesa"], _one_of("provider", "mpesa")]
+    currency: Annotated[Literal["KES"], one_of("currency", "KES")]
+    provider: Annotated[Literal["mpesa"], one_of("provider", "mpesa")]
     phone: Annotated[Phone, Field(description="The payer.")]
     reference: Annotated[
         str, _short_text("reference", REFERENCE_CHARACTERS_MAX),
@@ -193,7 +194,7 @@ class PaymentRequest(BaseModel):
     shortcode: Annotated[
         str, Field(max_length=10, description="Which of your short codes. Left out: the default."),
     ] = ""
-    customer_id: Annotated[CustomerId, _rule(_customer_id)] | None = Field(
+    customer_id: Annotated[CustomerId, rule(_customer_id)] | None = Field(
         None, description="One of your customers.",
     )
     customer: PayingCustomer | None = Field(
@@ -222,7 +223,7 @@ def fit_for_search() -> BeforeValidator:
             raise Invalid("A search has no NUL character.", field="search", code="search_invalid")
         return value
 
-    return _rule(check)
+    return rule(check)
 
 
 def cursor_of(prefix: str) -> BeforeValidator:
@@ -236,12 +237,12 @@ def cursor_of(prefix: str) -> BeforeValidator:
             )
         return value
 
-    return _rule(check)
+    return rule(check)
 
 
-Moment = Annotated[datetime, _rule(_moment)]
+Moment = Annotated[datetime, rule(_moment)]
 Day = Annotated[
-    date, _rule(lambda value: times.read_day(value, field="day")),
+    date, rule(lambda value: times.read_day(value, field="day")),
     WithJsonSchema({"type": "string", "format": "date"}),
 ]
 
@@ -257,7 +258,7 @@ def _named(value: Any) -> Any:
 
 
 # For a list that, left out, means everything.
-NAMES_SOME = _rule(_named)
+NAMES_SOME = rule(_named)
 
 
 class PaymentQuery(BaseModel):
@@ -273,7 +274,7 @@ class PaymentQuery(BaseModel):
         None, max_length=64, min_length=1,
         description="A whole receipt, reference, phone number, checkout id or payment id.",
     )
-    customer: Annotated[str, _rule(_customer_id)] | None = Field(
+    customer: Annotated[str, rule(_customer_id)] | None = Field(
         None, description="The id of a customer.",
     )
     min_amount: str | None = Field(None, max_length=20, description="In shillings.")

@@ -26,6 +26,7 @@ from hakika.services import checks, payments, webhooks
 from hakika.services.payments import Asked, Order
 from hakika.store.payment_rows import HeardFact
 from hakika.store.payment_search import Filter
+from hakika.store.payout_rows import HeardFact as HeardPayoutFact
 
 router = APIRouter(prefix="/v1/payments", tags=["payments"])
 
@@ -177,12 +178,13 @@ async def timeline(
     )
     page, more = heard[:wanted.limit], len(heard) > wanted.limit
     return Answer({
-        "success": True, "data": [_fact_data(each) for each in page],
+        "success": True, "data": [fact_data(each) for each in page],
         "page": {"next": str(page[-1].sequence) if more else None},
     })
 
 
-def _fact_data(heard: HeardFact) -> dict[str, Any]:
+def fact_data(heard: HeardFact | HeardPayoutFact) -> dict[str, Any]:
+    """Return a fact in its place of the chain, as merchants read it."""
     return {
         "sequence": heard.sequence, "heard_at": written(heard.heard_at),
         "fact": heard.kind.value, "source": heard.source.value, "state": heard.state.value,

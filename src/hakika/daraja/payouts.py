@@ -23,17 +23,20 @@ from hakika.domain.errors import Invalid
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payout import Way
+from hakika.domain.payout_order import (
+    ACCOUNT_CHARACTERS_MAX,
+    PHONE_SHILLINGS_MAX,
+    PHONE_SHILLINGS_MIN,
+    REMARKS_CHARACTERS_MAX,
+    REMARKS_CHARACTERS_MIN,
+)
 
 B2C_V3_PATH = "/mpesa/b2c/v3/paymentrequest"
 B2C_V1_PATH = "/mpesa/b2c/v1/paymentrequest"
 B2B_PATH = "/mpesa/b2b/v1/paymentrequest"
 REVERSAL_PATH = "/mpesa/reversal/v1/request"
 
-# Safaricom's limits (daraja.md 5.4, 5.6 and section 8). B2B has no documented one.
-B2C_SHILLINGS_MIN, B2C_SHILLINGS_MAX = 10, 250_000
-REMARKS_MIN, REMARKS_MAX = 2, 100
 OCCASION_MAX = 100
-ACCOUNT_REFERENCE_MAX = 13
 
 B2B_COMMANDS: Mapping[Way, str] = {
     Way.PAYBILL: "BusinessPayBill",
@@ -132,7 +135,9 @@ def reversal_order(order: Order, *, receipt: str) -> Question:
 
 def _question(order: Order, path: str, fields: Mapping[str, object]) -> Question:
     """Return the order with what all have. The API says how the operator's name is called."""
-    _check_text("remarks", order.remarks, least=REMARKS_MIN, most=REMARKS_MAX)
+    _check_text(
+        "remarks", order.remarks, least=REMARKS_CHARACTERS_MIN, most=REMARKS_CHARACTERS_MAX,
+    )
     body = orjson.dumps({
         **fields,
         "SecurityCredential": order.operator.credential,
@@ -147,7 +152,7 @@ def _b2c(order: Order, payee: Msisdn) -> dict[str, object]:
     return {
         "InitiatorName": order.operator.name,         # elsewhere it is called Initiator
         "CommandID": "BusinessPayment",
-        "Amount": _shillings(order.amount, least=B2C_SHILLINGS_MIN, most=B2C_SHILLINGS_MAX),
+        "Amount": _shillings(order.amount, least=PHONE_SHILLINGS_MIN, most=PHONE_SHILLINGS_MAX),
         "PartyA": int(order.shortcode),
         "PartyB": int(payee.digits),
     }
@@ -155,7 +160,7 @@ def _b2c(order: Order, payee: Msisdn) -> dict[str, object]:
 
 def _account(way: Way, reference: str) -> dict[str, object]:
     if reference or way is Way.PAYBILL:
-        _check_text("account_reference", reference, least=1, most=ACCOUNT_REFERENCE_MAX)
+        _check_text("account_reference", reference, least=1, most=ACCOUNT_CHARACTERS_MAX)
     return {"AccountReference": reference} if reference else {}
 
 

@@ -134,6 +134,13 @@ def export_id(text: str) -> ExportId:
     return ExportId(text)
 
 
+def payout_id(text: str) -> PayoutId:
+    """Return `text` as a payout's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "pyo"):
+        raise NotFound(f"{text[:40]!r} is not the id of a payout.")
+    return PayoutId(text)
+
+
 def event_id(text: str) -> EventId:
     """Return `text` as an event's id. Raises: NotFound, when it cannot be one."""
     if not is_id(text, "evt"):

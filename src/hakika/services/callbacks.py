@@ -15,13 +15,14 @@ from hakika.daraja import c2b, strict_json, wire
 from hakika.domain.callback import Called, Door
 from hakika.domain.errors import NotFound
 from hakika.domain.fact import Fact, Source
-from hakika.domain.ids import InquiryId, PaymentId, ProviderId
+from hakika.domain.ids import InquiryId, PaymentId, PayoutId, ProviderId
 from hakika.domain.inquiry import Inquiry
 from hakika.domain.payment import Payment
+from hakika.domain.payout import Payout
 from hakika.domain.validation import Refused
 from hakika.domain.verdict import Said, from_callback, is_about
 from hakika.domain.witness import Witness
-from hakika.services import inquiries, providers, sources, validations, witnesses
+from hakika.services import inquiries, payout_results, providers, sources, validations, witnesses
 from hakika.services.facts import Unheard, record_heard
 from hakika.services.killpoints import KillPoint
 from hakika.services.mistakes import OUR_MISTAKES
@@ -70,6 +71,8 @@ async def receive(rt: Runtime, arrival: Arrival) -> Refused | None:
                 )
             case Called(Door.RESULT | Door.TIMEOUT as door, inquiry_id):
                 await _hear_answer(rt, arrival, InquiryId(inquiry_id), door)
+            case Called(Door.PAYOUT_RESULT | Door.PAYOUT_TIMEOUT as door, payout_id):
+                await _hear_result(rt, arrival, PayoutId(payout_id), door)
         handling.outcome = KEPT
     rt.passing(KillPoint.AFTER_CALLBACK)
     return refused
@@ -123,6 +126,33 @@ async def _hear_answer(
         reason = "not_interpreted"
     if reason:
         await _put_aside(rt, arrival, reason)
+
+
+async def _hear_result(rt: Runtime, arrival: Arrival, payout_id: PayoutId, door: Door) -> None:
+    """Hear what became of an order of ours, or that it waited too long in M-Pesa's queue."""
+    try:
+        await _interpret_result(rt, arrival, payout_id, door)
+    except OUR_MISTAKES:
+        log.exception("callback_not_interpreted", payout=payout_id)
+        await _put_aside(
+            rt, arrival, "not_interpreted", payout_id=payout_id, again=door is Door.PAYOUT_RESULT,
+        )
+
+
+async def _interpret_result(
+    rt: Runtime, arrival: Arrival, payout_id: PayoutId, door: Door,
+) -> None:
+    def may_believe(payout: Payout) -> bool:
+        return not payout.livemode or sources.is_trusted(rt, arrival.source_address)
+
+    try:
+        reason = await payout_results.hear(
+            rt, payout_id, arrival.raw, door=door, may_believe=may_believe,
+        )
+    except strict_json.Unreadable:
+        reason = "unreadable"
+    if reason:
+        await _put_aside(rt, arrival, reason, payout_id=payout_id)
 
 
 async def _put_stray_aside(rt: Runtime, arrival: Arrival) -> None:
@@ -185,14 +215,14 @@ def _said(callback: wire.StkCallback, raw: bytes) -> Said:
 
 async def _put_aside(
     rt: Runtime, arrival: Arrival, reason: str, *, payment_id: PaymentId | None = None,
-    again: bool = False,
+    payout_id: PayoutId | None = None, again: bool = False,
 ) -> None:
     log.warning("callback_quarantined", reason=reason, address=arrival.source_address)
     now = rt.now()
     async with rt.store.transaction() as tx:
         await quarantine.put(
             tx, arrival.raw, reason=reason, source_address=arrival.source_address, now=now,
-            payment_id=payment_id,
+            payment_id=payment_id, payout_id=payout_id,
             next_try_at=now + timedelta(seconds=RETRY_SECONDS) if again else None,
         )
     rt.telemetry.quarantined(reason)
@@ -209,9 +239,15 @@ async def try_again(rt: Runtime) -> int:
 async def _tried_again(rt: Runtime, held: Held) -> bool:
     arrival = Arrival(token="", raw=held.raw, source_address=held.source_address)
     try:
-        await _interpret(rt, arrival, held.payment_id)
+        if held.payout_id is not None:
+            await _interpret_result(rt, arrival, held.payout_id, Door.PAYOUT_RESULT)
+        if held.payment_id is not None:
+            await _interpret(rt, arrival, held.payment_id)
     except OUR_MISTAKES:
-        log.exception("callback_not_interpreted", payment=held.payment_id, tries=held.tries)
+        log.exception(
+            "callback_not_interpreted", payment=held.payment_id, payout=held.payout_id,
+            tries=held.tries,
+        )
         if held.tries >= TRIES_MAX:
             async with rt.store.transaction() as tx:
                 await quarantine.give_up(tx, held.id)

@@ -19,8 +19,10 @@ from hakika.services import (
     inquiries,
     ledger,
     limits,
+    payout_checks,
     pulls,
     request_log,
+    sending,
     witnesses,
 )
 from hakika.services.runtime import Runtime, make_months_ahead
@@ -39,6 +41,8 @@ class Round:
 ROUNDS = (
     # Half a second: a check is due to the second, and an idle round is one indexed read.
     Round("look_again", checks.look_again, 0.5),
+    Round("send_payouts", sending.send_due, 0.5, goes_on=True),
+    Round("look_at_payouts", payout_checks.look_again, 1),
     Round("exports", exports.work_off, 1),
     Round("drop_unwanted", endpoint_health.drop_unwanted, 5),
     Round("hear_again", witnesses.hear_again, 5, goes_on=True),

@@ -94,6 +94,8 @@ create trigger payout_facts_append_only before update or delete on payout_facts
 create trigger payout_facts_keep before truncate on payout_facts
     for each statement execute function refuse_change();
 
+alter table quarantine add column payout_id text;
+
 -- A role that owns the table can grant itself this again; a superuser has it always.
 revoke update, delete, truncate on payout_facts from public, current_user;
 """
