@@ -10,6 +10,7 @@ from hakika.domain.callback import write_token
 from hakika.domain.ids import PaymentId, write
 from hakika.domain.masking import mask_body, mask_line, mask_text
 from hakika.domain.msisdn import Msisdn
+from tests.domain.test_payment import NEW_PAYMENT
 
 KEY = "hk_test_tkhfjh0vqhgn9xxpgc28xf11c0496rce85ea1t7xl2f1tf"
 PASSKEY = "bfb279f9aa9bdbcf158e97dd71a467cd2e0c893059b10f78e6b72ada1ed2c919"
@@ -90,3 +91,8 @@ def test_a_number_is_masked_as_it_masks_itself():
 
     assert mask_text(payer.digits) == payer.masked
     assert mask_text(payer.masked) == payer.masked
+
+
+def test_a_payment_shown_in_a_log_does_not_show_the_phone_number():
+    """A repr ends up in tracebacks; a number in a log is a breach."""
+    assert "345678" not in repr(NEW_PAYMENT)

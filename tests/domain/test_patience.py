@@ -43,7 +43,10 @@ UNKNOWN_WITHOUT_ID = replace(UNKNOWN, checkout_request_id="")
 ABOUT_A_PUSH = (Kind.ASKED, Kind.UNREACHABLE, Kind.SILENT)
 EVERY_FACT = [
     *(Fact(kind, Source.CLOCK, attempt=attempt) for kind in ABOUT_A_PUSH for attempt in (1, 2)),
-    *(Fact(kind, Source.CLOCK) for kind in Kind if kind not in ABOUT_A_PUSH),
+    *(
+        Fact(kind, Source.CLOCK, amount=NEW_PAYMENT.amount)
+        for kind in Kind if kind not in ABOUT_A_PUSH
+    ),
 ]
 BIRTH = Fact(Kind.ASKED, Source.CALLER, attempt=1)
 

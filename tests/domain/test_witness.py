@@ -52,7 +52,7 @@ def test_money_is_for_the_one_payment_that_has_no_receipt_yet(state):
     payment = replace(ASKED, state=state)
 
     expected = (
-        Judged(Verdict.UNASKED) if state in {State.COMPLETED, State.REVIEW}
+        Judged(Verdict.UNASKED) if state in {State.COMPLETED, State.REVERSED, State.REVIEW}
         else Judged(Verdict.PAYS, payment)
     )
     assert judged(payment) == expected

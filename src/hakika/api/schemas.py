@@ -12,7 +12,8 @@ from hakika.domain.event import EventName
 
 _PAYMENT_EXAMPLE = {
     "id": "pay_01kaxb2m8fe2tv5k0c3y7h9q4d", "merchant_id": "mer_01kaxb2m8ffh5r2b8v9n3d6w1c",
-    "livemode": False, "amount": "500.00", "amount_received": "500.00", "currency": "KES",
+    "livemode": False, "amount": "500.00", "amount_received": "500.00",
+    "amount_returned": "0.00", "currency": "KES",
     "provider": "mpesa", "phone": "254712345678", "customer_id": None, "reference": "ORDER-1234",
     "description": "T-shirt", "status": "completed", "failure_code": None, "failure_reason": None,
     "daraja_code": None, "daraja_message": None, "retryable": None, "payer_message": None,
@@ -49,6 +50,7 @@ class PaymentData(BaseModel):
     livemode: bool
     amount: str = Field(description="In shillings, as a decimal text.", examples=["500.00"])
     amount_received: str | None = Field(description="What came in; null until money did.")
+    amount_returned: str = Field(description="How much of it went back to the payer.")
     currency: Literal["KES"]
     provider: Literal["mpesa"]
     source: Literal["stk", "c2b"] = Field(

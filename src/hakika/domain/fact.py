@@ -34,6 +34,7 @@ class Kind(StrEnum):
     MISPAID = "mispaid"            # the same, with another amount
     CONTRADICTED = "contradicted"  # cannot be true of this payment: another's receipt
     ASSIGNED = "assigned"          # somebody said what unasked money is for
+    RETURNED = "returned"          # money of it went back to its payer, under a receipt of its own
 
 
 class Source(StrEnum):
@@ -48,6 +49,7 @@ class Source(StrEnum):
     PULL = "pull"                        # a row of the Pull Transactions API
     STATEMENT = "statement"              # a line of the organisation's statement
     STATUS = "status"                    # the result of a transaction status query
+    REFUND = "refund"                    # M-Pesa's word on a refund of ours
 
 
 class Strength(IntEnum):

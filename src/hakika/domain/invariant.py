@@ -18,7 +18,7 @@ from hakika.domain import fact as facts
 from hakika.domain.fact import Fact, Kind
 from hakika.domain.ids import PaymentId
 from hakika.domain.ledger_invariant import StoredPosting
-from hakika.domain.payment import FINAL, Change, Payment, State, advance, born
+from hakika.domain.payment import FINAL, SETTLED, Change, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
 
 # How late a check or a delivery may be before it counts as forgotten: far more than a worker takes
@@ -176,15 +176,17 @@ def evidence_breaches(payment: Payment, stored: Sequence[StoredFact]) -> Iterato
         return
     deciding = [
         each.fact for each in stored
-        if each.state is payment.state and each.fact.source is payment.confirmed_by
-        and each.fact.strength is payment.strength
+        if each.fact.source is payment.confirmed_by and each.fact.strength is payment.strength
+        and (each.state is payment.state or payment.state is State.REVERSED)
     ]
-    if payment.state is State.COMPLETED:
+    if payment.state in SETTLED:
         deciding = [
             fact for fact in deciding
             if fact.kind is Kind.PAID and fact.receipt == payment.receipt
             and fact.amount == payment.amount == payment.amount_received
         ]
+    if payment.state is State.REVERSED and payment.amount_returned < payment.amount:
+        deciding = []
     if not deciding:
         yield f"Payment {payment.id} is {payment.state}, and no fact of it proves that."
 

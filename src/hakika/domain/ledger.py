@@ -21,7 +21,7 @@ import orjson
 from hakika.domain.fact import RECORDS
 from hakika.domain.ids import PaymentId
 from hakika.domain.money import Money
-from hakika.domain.payment import Change, Origin, Payment, State
+from hakika.domain.payment import SETTLED, Change, Origin, Payment
 from hakika.domain.payment_data import CURRENCY
 from hakika.domain.shortcode import Kind as ShortcodeKind
 from hakika.domain.shortcode import Shortcode
@@ -174,7 +174,7 @@ def held(payment: Payment) -> dict[str, Held]:
     and never the one that was asked, until somebody explains it.
     """
     money = {receipt: Held(SUSPENSE, Money(cents)) for receipt, cents in payment.suspended}
-    if payment.state is State.COMPLETED:
+    if payment.state in SETTLED:
         place = COLLECTED if payment.is_explained else SUSPENSE
         money[payment.receipt] = Held(place, payment.amount_received or payment.amount)
     return money

@@ -39,6 +39,7 @@ class State(StrEnum):
     RECEIPT_AWAITED = "receipt_awaited"  # paid, by a query, which cannot say the receipt
     REVIEW = "review"                    # money came, but not the amount asked: a person decides
     COMPLETED = "completed"              # paid, with receipt and exact amount
+    REVERSED = "reversed"                # paid, and all of it given back
 
 
 class Status(StrEnum):
@@ -62,10 +63,12 @@ STATUS: Mapping[State, Status] = {
     State.RECEIPT_AWAITED: Status.COMPLETED,
     State.REVIEW: Status.UNKNOWN,  # never "completed" on another amount, never "failed" with money in
     State.COMPLETED: Status.COMPLETED,
+    State.REVERSED: Status.REVERSED,
 }
 
-FINAL = frozenset({State.FAILED, State.CANCELED, State.RECEIPT_AWAITED, State.COMPLETED})
-WITH_MONEY = frozenset({State.RECEIPT_AWAITED, State.REVIEW, State.COMPLETED})
+SETTLED = frozenset({State.COMPLETED, State.REVERSED})  # with a receipt, for good
+FINAL = frozenset({State.FAILED, State.CANCELED, State.RECEIPT_AWAITED}) | SETTLED
+WITH_MONEY = frozenset({State.RECEIPT_AWAITED, State.REVIEW}) | SETTLED
 
 
 class Cell(StrEnum):
@@ -76,30 +79,32 @@ class Cell(StrEnum):
     WEIGH = "weigh"    # two verdicts of the same sense: the stronger evidence stands
 
 
-UNSENT, SENDING, PENDING, UNKNOWN, FAILED, CANCELED, AWAITED, REVIEW, COMPLETED = State
+UNSENT, SENDING, PENDING, UNKNOWN, FAILED, CANCELED, AWAITED, REVIEW, COMPLETED, BACK = State
 IGNORE, ALARM, WEIGH = Cell
 
 COLUMNS = (
     Kind.ASKED, Kind.UNREACHABLE, Kind.ACCEPTED, Kind.SILENT, Kind.DOUBTED, Kind.INQUIRED,
     Kind.LAPSED, Kind.REFUSED, Kind.DECLINED, Kind.CANCELED, Kind.CONFIRMED, Kind.MISPAID,
-    Kind.PAID, Kind.CONTRADICTED, Kind.ASSIGNED,
+    Kind.PAID, Kind.CONTRADICTED, Kind.ASSIGNED, Kind.RETURNED,
 )
 
 # Read the *paid* column: money that arrived wins from every state. Read the *asked* column: only
 # the worker that moves unsent -> sending may push. Read the *unreachable* column: proof that
-# nothing was sent undoes even a silence that a sweep had presumed.
+# nothing was sent undoes even a silence that a sweep had presumed. The *returned* column holds once
+# all of the money is back; a part of it moves nothing, and is counted (`_given_back`).
 # fmt: off
 LIFECYCLE: Mapping[State, tuple[State | Cell, ...]] = {
-    #           asked    unreach. accepted silent   doubted  inquired lapsed   refused declined canceled  confirmed mispaid paid       contradicted assigned
-    UNSENT:    (SENDING, IGNORE,  ALARM,   IGNORE,  UNKNOWN, IGNORE,  FAILED,  ALARM,  FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
-    SENDING:   (IGNORE,  UNSENT,  PENDING, UNKNOWN, UNKNOWN, IGNORE,  UNKNOWN, FAILED, FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
-    PENDING:   (IGNORE,  ALARM,   IGNORE,  UNKNOWN, UNKNOWN, IGNORE,  UNKNOWN, ALARM,  FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
-    UNKNOWN:   (IGNORE,  UNSENT,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  UNKNOWN, FAILED, FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
-    FAILED:    (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  WEIGH,  WEIGH,   WEIGH,    AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
-    CANCELED:  (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  WEIGH,  WEIGH,   WEIGH,    AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE),
-    AWAITED:   (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   REVIEW, COMPLETED, ALARM,       IGNORE),
-    REVIEW:    (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   IGNORE, COMPLETED, ALARM,       IGNORE),
-    COMPLETED: (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   ALARM,  IGNORE,    ALARM,       IGNORE),
+    #           asked    unreach. accepted silent   doubted  inquired lapsed   refused declined canceled  confirmed mispaid paid       contradicted assigned returned
+    UNSENT:    (SENDING, IGNORE,  ALARM,   IGNORE,  UNKNOWN, IGNORE,  FAILED,  ALARM,  FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE,     IGNORE),
+    SENDING:   (IGNORE,  UNSENT,  PENDING, UNKNOWN, UNKNOWN, IGNORE,  UNKNOWN, FAILED, FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE,     IGNORE),
+    PENDING:   (IGNORE,  ALARM,   IGNORE,  UNKNOWN, UNKNOWN, IGNORE,  UNKNOWN, ALARM,  FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE,     IGNORE),
+    UNKNOWN:   (IGNORE,  UNSENT,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  UNKNOWN, FAILED, FAILED,  CANCELED, AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE,     IGNORE),
+    FAILED:    (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  WEIGH,  WEIGH,   WEIGH,    AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE,     IGNORE),
+    CANCELED:  (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  WEIGH,  WEIGH,   WEIGH,    AWAITED,  REVIEW, COMPLETED, ALARM,       IGNORE,     IGNORE),
+    AWAITED:   (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   REVIEW, COMPLETED, ALARM,       IGNORE,     IGNORE),
+    REVIEW:    (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   IGNORE, COMPLETED, ALARM,       IGNORE,    IGNORE),
+    COMPLETED: (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   ALARM,  IGNORE,    ALARM,       IGNORE,     BACK),
+    BACK:      (IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE,  IGNORE, IGNORE,  IGNORE,   IGNORE,   ALARM,  IGNORE,    ALARM,       IGNORE,     IGNORE),
 }
 # fmt: on
 
@@ -110,6 +115,7 @@ EVENT_OF: Mapping[Status, EventName] = {
     Status.FAILED: EventName.PAYMENT_FAILED,
     Status.CANCELED: EventName.PAYMENT_CANCELED,
     Status.UNKNOWN: EventName.PAYMENT_UNKNOWN,
+    Status.REVERSED: EventName.PAYMENT_REVERSED,
 }
 
 NOT_SENT = Reason(
@@ -158,6 +164,7 @@ class Payment:
     confirmed_by: Source | None = None        # which kind of fact decided
     strength: Strength = Strength.NONE        # and how strong it was
     suspended: tuple[tuple[str, int], ...] = ()   # receipts of money that settles nothing, and cents
+    returned: tuple[tuple[str, int], ...] = ()    # receipts of what went back to the payer, and cents
     failure: Reason | None = None
     late: bool = False                        # the money came after we had said failed or canceled
     late_action: LateAction | None = None     # the merchant's policy at the moment it completed late
@@ -185,6 +192,11 @@ class Payment:
     def is_explained(self) -> bool:
         """Say whether it is known what the money is for: what was asked for is."""
         return self.origin is Origin.STK or bool(self.assigned_to)
+
+    @property
+    def amount_returned(self) -> Money:
+        """Return how much of it went back to its payer."""
+        return Money(sum(cents for _, cents in self.returned))
 
     @property
     def needs_review(self) -> bool:
@@ -240,9 +252,9 @@ def advance(payment: Payment, fact: Fact, *, now: datetime) -> Change:
     new = _learnt(payment, fact) | {"updated_at": now, "facts_count": payment.facts_count + 1}
     if isinstance(cell, State):
         new |= _moved(payment, fact, cell, now=now)
-    if cell is ALARM or cell is REVIEW:
+    if cell is ALARM or cell is REVIEW or _is_too_much_back(payment, new):
         new["disputed"] = True
-    new["suspended"] = _suspended(payment, fact, settles=cell is COMPLETED)
+    new["suspended"] = _suspended(payment, fact, settles=cell in SETTLED)
     new["facts_link"] = facts.link(
         fact, payment_id=payment.id, sequence=new["facts_count"], heard_at=now,
         state=new.get("state", payment.state), before=payment.facts_link, salt=payment.salt,
@@ -277,11 +289,37 @@ def _cell(payment: Payment, fact: Fact) -> State | Cell:
     cell = LIFECYCLE[payment.state][_COLUMN[fact.kind]]
     if cell is UNSENT and payment.checkout_request_id:
         return ALARM  # Daraja has spoken of this push, so it was sent, whatever we thought
-    if payment.state is COMPLETED and fact.kind is Kind.PAID and fact.receipt != payment.receipt:
+    if payment.state in SETTLED and fact.kind is Kind.PAID and fact.receipt != payment.receipt:
         return ALARM  # two receipts for one push
+    if cell in SETTLED:
+        return _given_back(payment, fact, cell)
     if cell is WEIGH:
         return _weighed(payment, fact)
     return cell
+
+
+def _given_back(payment: Payment, fact: Fact, cell: State | Cell) -> State | Cell:
+    """Return where money leads that came or went back: reversed is what went back whole."""
+    if _sum(_returned(payment, fact)) >= payment.amount.cents:
+        return BACK
+    return IGNORE if cell is BACK else COMPLETED
+
+
+def _returned(payment: Payment, fact: Fact) -> tuple[tuple[str, int], ...]:
+    """Return the receipts of what went back, each once, with those of this fact."""
+    if fact.kind is not Kind.RETURNED or fact.amount is None:
+        return payment.returned
+    return tuple(sorted((dict(payment.returned) | {fact.receipt: fact.amount.cents}).items()))
+
+
+def _sum(receipts: tuple[tuple[str, int], ...]) -> int:
+    return sum(cents for _, cents in receipts)
+
+
+def _is_too_much_back(payment: Payment, new: Mapping[str, Any]) -> bool:
+    """Say whether more went back than ever came."""
+    came = new.get("amount_received", payment.amount_received)
+    return came is not None and _sum(new["returned"]) > came.cents
 
 
 def _is_about_an_earlier_push(payment: Payment, fact: Fact) -> bool:
@@ -317,8 +355,9 @@ def _learnt(payment: Payment, fact: Fact) -> dict[str, Any]:
         "checks": payment.checks + (fact.source is Source.STK_QUERY),
         "lapsed": payment.lapsed or fact.kind is Kind.LAPSED,
         "assigned_to": fact.assigned_to or payment.assigned_to,
+        "returned": _returned(payment, fact),
     }
-    paid = fact.kind is Kind.PAID and payment.state is not COMPLETED
+    paid = fact.kind is Kind.PAID and payment.state not in SETTLED
     if paid or (fact.kind is Kind.MISPAID and not payment.receipt):
         learnt |= {"receipt": fact.receipt, "amount_received": fact.amount}
     return learnt
@@ -331,14 +370,14 @@ def _suspended(payment: Payment, fact: Fact, *, settles: bool) -> tuple[tuple[st
     held = dict(payment.suspended)
     if settles:
         held.pop(fact.receipt, None)
-    elif payment.state is not COMPLETED or payment.receipt != fact.receipt:
+    elif payment.state not in SETTLED or payment.receipt != fact.receipt:
         held.setdefault(fact.receipt, fact.amount.cents)
     return tuple(sorted(held.items()))
 
 
 def _moved(payment: Payment, fact: Fact, to: State, *, now: datetime) -> dict[str, Any]:
     """Return what is new on a payment that moves to state `to`."""
-    money_came = to in {AWAITED, COMPLETED}
+    money_came = to in {AWAITED, COMPLETED, BACK}
     ended_unpaid = to in {FAILED, CANCELED}
     moved: dict[str, Any] = {
         "state": to,
@@ -353,7 +392,7 @@ def _moved(payment: Payment, fact: Fact, to: State, *, now: datetime) -> dict[st
     if to is AWAITED:
         # A prompt can only be paid as it stands, so a query's bare "paid" means the amount asked.
         moved["amount_received"] = payment.amount_received or payment.amount
-    if money_came or ended_unpaid or to is REVIEW:
+    if fact.kind is not Kind.RETURNED and (money_came or ended_unpaid or to is REVIEW):
         moved |= {"confirmed_by": fact.source, "strength": fact.strength}
     return moved
 

@@ -20,6 +20,7 @@ def payment_data(payment: Payment) -> dict[str, Any]:
         "livemode": payment.livemode,
         "amount": str(payment.amount),
         "amount_received": str(payment.amount_received) if payment.amount_received else None,
+        "amount_returned": str(payment.amount_returned),
         "currency": CURRENCY,
         "provider": PROVIDER,
         "source": payment.origin.value,

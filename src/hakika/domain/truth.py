@@ -146,14 +146,14 @@ def money_breaches(payment: Payment, truth: Truth) -> Iterator[str]:
             )
     elif paid:
         yield from _breaches_of_paid(payment, paid)
-    elif payment.state in {State.COMPLETED, State.RECEIPT_AWAITED}:
+    elif payment.state in {State.COMPLETED, State.REVERSED, State.RECEIPT_AWAITED}:
         yield f"Payment {payment.id} is {payment.state}, and M-Pesa has moved no money for it."
 
 
 def _breaches_of_paid(payment: Payment, paid: Sequence[Push]) -> Iterator[str]:
     receipts = ", ".join(push.receipt for push in paid)
     match payment.state:
-        case State.COMPLETED | State.RECEIPT_AWAITED | State.REVIEW:
+        case State.COMPLETED | State.REVERSED | State.RECEIPT_AWAITED | State.REVIEW:
             amounts = {push.amount for push in paid}
             if payment.amount_received not in amounts:
                 yield (

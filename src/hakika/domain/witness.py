@@ -16,7 +16,7 @@ from hakika.domain.fact import Fact, Kind, Source
 from hakika.domain.ids import MerchantId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn, read_mask
-from hakika.domain.payment import Payment, State, folded
+from hakika.domain.payment import SETTLED, Payment, State, folded
 from hakika.domain.shortcode import Kind as ShortcodeKind
 from hakika.domain.shortcode import Shortcode
 
@@ -36,7 +36,7 @@ WITHOUT_REFERENCE = frozenset({Source.STATUS})
 ANSWERED_MAX = timedelta(minutes=10)
 
 # In these a payment may still have got money that we have no receipt of.
-WITHOUT_RECEIPT = frozenset(State) - {State.REVIEW, State.COMPLETED}
+WITHOUT_RECEIPT = frozenset(State) - {State.REVIEW} - SETTLED
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def _private(payment: Payment) -> bytes:
         dict(payment.metadata),
         payment.checkout_request_id, payment.salt,
         payment.failure.daraja_message if payment.failure else "", payment.payer_masked,
-        payment.assigned_to, payment.suspended,
+        payment.assigned_to, payment.suspended, payment.returned,
     ])
 
 
@@ -98,7 +98,7 @@ def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
     """Return the payment of one row. Raises: SealBroken."""
     (
         phone, reference, description, metadata, checkout_request_id, salt, daraja_message,
-        payer_masked, assigned_to, suspended,
+        payer_masked, assigned_to, suspended, *more,
     ) = orjson.loads(sealer.open(f"payments.private {row['id']}", row["private"]))
     received = row["amount_received_cents"]
     failure = None
@@ -113,6 +113,8 @@ def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
         payer=Msisdn(phone) if phone else None, payer_masked=payer_masked,
         origin=Origin(row["origin"]), assigned_to=assigned_to,
         suspended=tuple((receipt, cents) for receipt, cents in suspended),
+        # Rows of before refunds do not tell it.
+        returned=tuple((receipt, cents) for receipt, cents in (more[0] if more else [])),
         shortcode=Shortcode(
             ShortcodeKind(row["shortcode_kind"]), row["shortcode"], row["store_number"],
         ),

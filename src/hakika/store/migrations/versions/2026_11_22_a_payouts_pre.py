@@ -94,6 +94,18 @@ create trigger payout_facts_append_only before update or delete on payout_facts
 create trigger payout_facts_keep before truncate on payout_facts
     for each statement execute function refuse_change();
 
+alter table payments drop constraint payments_state_check;
+alter table payments add constraint payments_state_check check (state in (
+    'unsent', 'sending', 'pending', 'unknown', 'failed', 'canceled', 'receipt_awaited', 'review',
+    'completed', 'reversed')) not valid;
+alter table payments drop constraint payments_completed_check;
+alter table payments add constraint payments_completed_check check (
+    (completed_at is not null) = (state in ('completed', 'receipt_awaited', 'reversed')))
+    not valid;
+alter table payments drop constraint payments_receipt_check;
+alter table payments add constraint payments_receipt_check check (
+    state not in ('completed', 'reversed') or receipt is not null) not valid;
+
 alter table quarantine add column payout_id text;
 
 -- A role that owns the table can grant itself this again; a superuser has it always.
