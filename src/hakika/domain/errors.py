@@ -325,6 +325,61 @@ class TooManyExports(Conflict):
     hint = "Wait until one of them is done: GET /v1/exports shows them."
 
 
+class PayoutTooLarge(Conflict):
+    """One payout is larger than the merchant's own rules let out at once."""
+
+    code = "payout_too_large"
+    hint = "Nothing was sent. Ask for less, or let somebody change the rules: PUT /v1/payout-rules."
+
+
+class PayeeLimitReached(Conflict):
+    """One payee would get more in 24 hours than the merchant's own rules allow."""
+
+    code = "payee_limit"
+    hint = "Nothing was sent. Wait until 24 hours have passed, or change the rules."
+
+
+class PayoutLimitReached(Conflict):
+    """More would leave in an hour or a day than the merchant's own rules allow."""
+
+    code = "payout_limit"
+    hint = "Nothing was sent. Ask with the same Idempotency-Key later, or change the rules."
+
+
+class PayeeNotListed(Conflict):
+    """The merchant pays listed beneficiaries alone."""
+
+    code = "payee_not_listed"
+    hint = "Nothing was sent. List the payee first: POST /v1/beneficiaries."
+
+
+class PayeeCoolsOff(Conflict):
+    """The payee was listed a short while ago and cannot be paid yet."""
+
+    code = "payee_cools_off"
+    hint = "Nothing was sent. It goes by itself then; whoever doubts it cancels it meanwhile."
+
+
+class FloatInsufficient(Conflict):
+    """Less lies on the short code than was asked for, once what is promised is taken off."""
+
+    code = "float_insufficient"
+    hint = (
+        "Nothing was sent. Top the account up; then ask M-Pesa for the balance, so that it is "
+        "known here: POST /v1/balance/check."
+    )
+
+
+class OperatorStopped(Conflict):
+    """M-Pesa refused this API operator, and every further try may lock it."""
+
+    code = "operator_stopped"
+    hint = (
+        "M-Pesa was not asked. Put the mended credentials: PUT /v1/merchant/providers. Were they "
+        "right, and only the role or the lock was mended on the portal: DELETE /v1/payout-stops."
+    )
+
+
 class TooMany(HakikaError):
     """More than is allowed in this time."""
 

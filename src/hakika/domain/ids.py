@@ -29,13 +29,14 @@ PayoutId = NewType("PayoutId", str)
 RefundId = NewType("RefundId", str)  # a payout's, under another prefix
 SellerId = NewType("SellerId", str)
 BatchId = NewType("BatchId", str)
+BeneficiaryId = NewType("BeneficiaryId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
     "LoggedRequestId": "req", "RunId": "run", "StatementId": "stm", "DiscrepancyId": "dsc",
     "InquiryId": "inq", "ExportId": "exp", "PayoutId": "pyo", "RefundId": "ref",
-    "SellerId": "sel", "BatchId": "bat",
+    "SellerId": "sel", "BatchId": "bat", "BeneficiaryId": "ben",
 }
 
 DELIVERIES_MAX = 2**63  # beyond what the database counts to
@@ -139,6 +140,13 @@ def payout_id(text: str) -> PayoutId:
     if not is_id(text, "pyo"):
         raise NotFound(f"{text[:40]!r} is not the id of a payout.")
     return PayoutId(text)
+
+
+def beneficiary_id(text: str) -> BeneficiaryId:
+    """Return `text` as the id of a beneficiary. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "ben"):
+        raise NotFound(f"{text[:40]!r} is not the id of a beneficiary.")
+    return BeneficiaryId(text)
 
 
 def event_id(text: str) -> EventId:

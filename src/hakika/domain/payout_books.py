@@ -15,6 +15,7 @@ from hakika.domain.ledger import CLOCKS_DIFFER_MAX, HELD, PAYOUTS, REVERSED, Mov
 from hakika.domain.money import Money
 from hakika.domain.payout import RESERVING, Change, Payout, Purpose, State, Way
 from hakika.domain.shortcode import Kind as ShortcodeKind
+from hakika.domain.shortcode import Shortcode
 
 _SPENT_ON = {
     Purpose.PAYOUT: PAYOUTS, Purpose.REFUND: REVERSED, Purpose.SETTLEMENT: PAYOUTS,
@@ -26,11 +27,15 @@ _MOVE_OF = {Way.REVERSAL: Move.REVERSAL}
 
 def float_of(payout: Payout) -> str:
     """Return the account that the money leaves: where collections lie, or the working account."""
-    number = payout.shortcode.number
-    if payout.way in {Way.PAYBILL, Way.TILL, Way.TOP_UP}:
-        return f"float:{number}:working"
-    place = "merchant" if payout.shortcode.kind is ShortcodeKind.TILL else "utility"
-    return f"float:{number}:{place}"
+    return account_of(payout.way, payout.shortcode)
+
+
+def account_of(way: Way, shortcode: Shortcode) -> str:
+    """Return the account of `shortcode` that money leaves which goes this way."""
+    if way in {Way.PAYBILL, Way.TILL, Way.TOP_UP}:
+        return f"float:{shortcode.number}:working"
+    place = "merchant" if shortcode.kind is ShortcodeKind.TILL else "utility"
+    return f"float:{shortcode.number}:{place}"
 
 
 def held_of(payout: Payout) -> str:

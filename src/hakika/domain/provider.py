@@ -53,6 +53,17 @@ class Provider:
     last_error: str = ""
 
 
+def is_changed(before: Provider, after: Provider) -> bool:
+    """Say whether money would leave by another API operator, or another contact be told of it."""
+    was, now = before.secrets, after.secrets
+    had_operator = bool(was.initiator and was.security_credential)
+    operators = (was.initiator, was.security_credential), (now.initiator, now.security_credential)
+    contacts = before.nominated_number, after.nominated_number
+    return (had_operator and operators[0] != operators[1]) or (
+        bool(contacts[0]) and contacts[0] != contacts[1]
+    )
+
+
 def masked(secret: str) -> str:
     """Return `secret` as it may be shown: its last four characters at most."""
     if not secret:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from hakika.domain.ids import BatchId, MerchantId
+from hakika.domain.times import written
 
 # Stops everything of everybody.
 EVERYTHING = "all"
@@ -49,3 +51,11 @@ def of_operator(merchant_id: MerchantId, shortcode: str, *, livemode: bool) -> s
 def of_file(batch_id: BatchId) -> str:
     """Return the key that stops a file of payouts."""
     return batch_id
+
+
+def stop_data(stop: Stop) -> dict[str, Any]:
+    """Return `stop` as merchants read it."""
+    return {
+        "key": stop.key, "why": stop.why.value, "note": stop.note or None,
+        "stopped_by": stop.stopped_by or None, "stopped_at": written(stop.stopped_at),
+    }

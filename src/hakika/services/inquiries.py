@@ -19,15 +19,15 @@ from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
 from hakika.daraja.inquiries import Addresses, Operator, Question, Result, Taken
 from hakika.domain import inquiry as rules
 from hakika.domain.callback import Door
-from hakika.domain.errors import NotFound, Unavailable
+from hakika.domain.errors import NotFound, OperatorStopped, Unavailable
 from hakika.domain.ids import InquiryId
 from hakika.domain.inquiry import Inquiry, Kind, State
 from hakika.domain.ledger import named_account
-from hakika.domain.merchant import ApiKey
+from hakika.domain.merchant import ApiKey, Owner
 from hakika.domain.money import Money
 from hakika.domain.provider import Provider
 from hakika.domain.witness import Witness
-from hakika.services import providers, registrations, witnesses
+from hakika.services import operators, providers, registrations, witnesses
 from hakika.services.runtime import Runtime
 from hakika.store import inquiries as store
 from hakika.store.transaction import Transaction
@@ -56,6 +56,7 @@ async def ask_status(
         NotFound: no such short code.
         Invalid: its credentials name no API operator.
         ProviderRefused: Daraja will not answer, and says why.
+        OperatorStopped: M-Pesa refused the API operator before, and was not asked.
         Unavailable: Daraja could not be asked. Ask again.
     """
     provider = await providers.operated(rt, key, shortcode)
@@ -75,6 +76,8 @@ async def ask_about_order(rt: Runtime, provider: Provider, conversation_id: str)
         return f"Inquiry {inquiry.id} was refused: {refusal.reason.code}."
     except DarajaUnreachable:
         return "M-Pesa could not be reached: it was not asked."
+    except OperatorStopped as stopped:
+        return f"M-Pesa was not asked. {stopped.message}"
     return f"Asked by inquiry {asked.inquiry.id}."
 
 
@@ -110,15 +113,20 @@ async def _put(rt: Runtime, provider: Provider, inquiry: Inquiry) -> Asked:
 
     Raises:
         DarajaRefused, DarajaUnreachable: it will not be answered; that is written.
+        OperatorStopped: nothing is asked with this operator; nothing is written.
     """
+    owner = Owner(inquiry.merchant_id, inquiry.livemode)
     async with rt.store.transaction() as tx:
+        await operators.refuse_stopped(tx, owner, inquiry.shortcode.number)
         await store.add(tx, inquiry)
     question = _question(rt, provider, inquiry)
     try:
         taken = await rt.daraja.inquire(providers.credentials(rt, provider), question)
     except DarajaRefused as refusal:
         said = f"Daraja refused: {refusal.reason.developer_message}"
-        await _note(rt, inquiry.id, State.REFUSED, said)
+        await _note(
+            rt, inquiry.id, State.REFUSED, said, daraja_code=refusal.reason.daraja_code,
+        )
         raise
     except DarajaUnreachable:
         await _note(rt, inquiry.id, State.REFUSED, "M-Pesa could not be reached: it was not asked.")
@@ -150,13 +158,16 @@ def _question(rt: Runtime, provider: Provider, inquiry: Inquiry) -> Question:
     )
 
 
-async def _note(rt: Runtime, inquiry_id: InquiryId, state: State, said: str) -> Inquiry:
+async def _note(
+    rt: Runtime, inquiry_id: InquiryId, state: State, said: str, *, daraja_code: str = "",
+) -> Inquiry:
     """Write what came of asking, unless its answer is here already and says more."""
     async with rt.store.transaction() as tx:
         held = await store.lock(tx, inquiry_id)
         assert held is not None, "it was written before Daraja was asked, and none is deleted"
         after = rules.answered(held.inquiry, state, answer=said, now=rt.now())
         await store.move(tx, after)
+        await _learn_of_operator(rt, tx, after, daraja_code)
     return after
 
 
@@ -208,6 +219,8 @@ async def _ask_in_turn(rt: Runtime, provider: Provider) -> None:
         log.warning(
             "balance_refused", shortcode=provider.shortcode.number, code=refusal.reason.code,
         )
+    except OperatorStopped:
+        log.info("balance_waits_for_operator", shortcode=provider.shortcode.number)
     except DarajaUnreachable:
         now = rt.now()
         async with rt.store.autocommit() as tx:
@@ -224,7 +237,7 @@ class _Answer:
     witness: Witness | None = None
     balances: tuple[tuple[str, Money], ...] = ()
     observed_at: datetime | None = None
-    operator_refused: bool = False
+    daraja_code: str = ""
 
 
 async def hear(
@@ -253,16 +266,28 @@ async def hear(
         if answer is None:
             return "not_this_inquiry"
         await store.move(tx, answer.inquiry, raw=raw)
-        is_new = await _keep(tx, answer, now=now)
+        is_new = await _keep(rt, tx, answer, now=now)
     if answer.witness is not None and is_new:
         await witnesses.judge_kept(rt, answer.witness, heard_at=now)
     return ""
 
 
-async def _keep(tx: Transaction, answer: _Answer, *, now: datetime) -> bool:
+async def _learn_of_operator(
+    rt: Runtime, tx: Transaction, inquiry: Inquiry, daraja_code: str,
+) -> None:
+    """Stop the operator that M-Pesa refused; note that it took the one of an answer."""
+    owner, shortcode = Owner(inquiry.merchant_id, inquiry.livemode), inquiry.shortcode.number
+    if inquiry.state is State.ANSWERED:
+        await operators.proven(rt, tx, owner, shortcode, asked_at=inquiry.asked_at)
+    elif daraja_code:
+        await operators.heard(
+            rt, tx, owner, shortcode, daraja_code=daraja_code, asked_at=inquiry.asked_at,
+        )
+
+
+async def _keep(rt: Runtime, tx: Transaction, answer: _Answer, *, now: datetime) -> bool:
     """Write what an answer told; return whether it told of a receipt for the first time."""
-    if answer.operator_refused:
-        await store.stop_turns(tx, answer.inquiry)
+    await _learn_of_operator(rt, tx, answer.inquiry, answer.daraja_code)
     for account, amount in answer.balances:
         assert answer.observed_at is not None
         await store.add_balance(
@@ -302,7 +327,7 @@ def _refused(inquiry: Inquiry, row: EnvelopeResult, now: datetime) -> _Answer:
             inquiry, State.REFUSED, now=now, told={"result_code": row.daraja_code},
             answer=f"M-Pesa did not answer (result {row.daraja_code}): {row.meaning} {to_do}",
         ),
-        operator_refused=is_operators,
+        daraja_code=row.daraja_code,
     )
 
 

@@ -11,6 +11,7 @@ from hakika.domain import merchant as rules
 from hakika.domain.errors import Forbidden, Invalid, KeyReplaced, NotFound, Unauthenticated
 from hakika.domain.ids import KeyId, MerchantId
 from hakika.domain.merchant import ApiKey, KeyText, Scope
+from hakika.services import stops
 from hakika.services.runtime import Runtime
 from hakika.store import keys, merchants
 from hakika.store.transaction import Transaction
@@ -19,6 +20,9 @@ KEY_BITS = 200
 LABEL_CHARACTERS_MAX = 100
 
 PAGE = 1000  # that one statement reads for `all_of_them`
+
+# What lets a key order money out.
+MONEY_OUT = frozenset({Scope.PAYOUTS_WRITE, Scope.PAYOUTS_APPROVE})
 
 # The one name under which the handles of all living keys are known.
 ALL = ""
@@ -52,8 +56,16 @@ async def create(
         if await merchants.read(tx, merchant_id) is None:
             raise NotFound(f"There is no merchant {merchant_id}.")
         await keys.add(tx, key)
+        await _guard(rt, tx, key, by)
     rt.handles.forget(ALL)
     return key, text.write()
+
+
+async def _guard(rt: Runtime, tx: Transaction, made: ApiKey, by: ApiKey | None) -> None:
+    """Freeze money out when a key makes one that may order it. Whoever has the machine may."""
+    if by is not None and made.scopes & MONEY_OUT:
+        what = f"Key {made.id}, which may order money out, was made by key {by.id}."
+        await stops.freeze_after(rt, tx, made.owner, what, who=by.id)
 
 
 def _minted(rt: Runtime, merchant_id: MerchantId, wanted: Wanted) -> tuple[ApiKey, KeyText]:
@@ -120,6 +132,7 @@ async def rotate(
         if by is not None:
             new = _rotated_by(by, new)
         await keys.add(tx, new)
+        await _guard(rt, tx, new, by)
         await keys.replace(tx, old, by=new, ends_at=rt.now() + overlap)
     rt.keys.forget(old.handle)
     rt.handles.forget(ALL)

@@ -15,6 +15,7 @@ from hakika.domain.ids import EventId, PayoutId
 from hakika.domain.payout import Change, Payout, advance
 from hakika.domain.payout_data import payout_data
 from hakika.domain.payout_fact import Kind, PayoutFact
+from hakika.services import operators
 from hakika.services.runtime import Runtime
 from hakika.store import events, ledger, payouts
 from hakika.store.events import Told
@@ -69,6 +70,7 @@ async def written(rt: Runtime, tx: Transaction, payout: Payout, fact: PayoutFact
         move=payout_books.move_of(after),
     )
     await payouts.apply(tx, change, payout_books.postings(change, is_stated=is_stated))
+    await operators.heard_of_order(rt, tx, change)
     told = [
         Told(EventId(rt.new_id("evt")), name, payout_data(after)) for name in change.events
     ]

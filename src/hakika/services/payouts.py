@@ -7,7 +7,7 @@ in its turn, and what M-Pesa says of it comes through `payout_facts.py`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hakika.domain.errors import Conflict, Forbidden, IdempotencyKeyReused, NotFound
@@ -17,6 +17,7 @@ from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.payout import (
     NEVER_SENT,
+    Change,
     Payee,
     Payout,
     Purpose,
@@ -27,7 +28,7 @@ from hakika.domain.payout import (
 )
 from hakika.domain.payout_data import payout_data
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
-from hakika.services import providers
+from hakika.services import guards, providers
 from hakika.services.payout_facts import record, written
 from hakika.services.runtime import Runtime
 from hakika.store import events
@@ -35,6 +36,7 @@ from hakika.store import payouts as store
 from hakika.store.events import Told
 from hakika.store.payout_rows import HeardFact
 from hakika.store.payouts import Wanted
+from hakika.store.transaction import Transaction
 
 SALT_BITS = 128
 
@@ -60,6 +62,7 @@ class Asked:
 
     payout: Payout
     replayed: bool = False
+    float_is_known: bool | None = None      # None: it was not looked at now
 
 
 async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
@@ -69,18 +72,29 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
         NotFound: no such short code.
         Invalid: its credentials name no API operator.
         IdempotencyKeyReused: the key was used with another body. Use a new key.
+        Conflict: a rule of the merchant's forbids it, or the float cannot bear it.
     """
     digest = fingerprint(order.body, key=rt.fingerprint_key)
-    known = await _known(rt, key, order, digest)
+    async with rt.store.autocommit() as tx:
+        known = await _known(tx, key, order, digest)
     if known is not None:
         return Asked(known, replayed=True)
     payout = await _new(rt, key, order)
     async with rt.store.transaction() as tx:
+        await guards.wait_for_turn(tx, key.owner)
+        known = await _known(tx, key, order, digest)
+        if known is not None:
+            return Asked(known, replayed=True)
+        allowed = await guards.check(rt, tx, [payout])
+        payout = born(replace(
+            payout, held_for=allowed.held_for, next_check_at=allowed.usable_from,
+        ))
         is_new = await store.add(tx, payout, digest)
-        if is_new and not payout.held_for:
+        assert is_new, "its key was looked for in this turn, and only one has it"
+        if not payout.held_for:
             fact = PayoutFact(Kind.RELEASED, Source.CALLER, who=key.id)
             payout = (await written(rt, tx, payout, fact)).after
-        elif is_new:
+        else:
             told = [
                 Told(EventId(rt.new_id("evt")), name, payout_data(payout))
                 for name in first_events(payout)
@@ -89,22 +103,17 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
                 tx, payout.merchant_id, livemode=payout.livemode, subject_id=payout.id, told=told,
                 now=payout.created_at,
             )
-    if is_new:
-        return Asked(payout)
-    raced = await _known(rt, key, order, digest)
-    assert raced is not None, "another made it just now, and payouts are kept"
-    return Asked(raced, replayed=True)
+    return Asked(payout, float_is_known=allowed.float_is_known)
 
 
 async def _known(
-    rt: Runtime, key: ApiKey, order: Order, digest: bytes,
+    tx: Transaction, key: ApiKey, order: Order, digest: bytes,
 ) -> Payout | None:
     """Return the payout that a key made before, or None. Raises: IdempotencyKeyReused."""
-    async with rt.store.autocommit() as tx:
-        found = await store.with_key(
-            tx, order.idempotency_key, purpose=Purpose.PAYOUT, merchant_id=key.merchant_id,
-            livemode=key.livemode,
-        )
+    found = await store.with_key(
+        tx, order.idempotency_key, purpose=Purpose.PAYOUT, merchant_id=key.merchant_id,
+        livemode=key.livemode,
+    )
     if found is None:
         return None
     payout, made_of = found
@@ -118,13 +127,13 @@ async def _known(
 async def _new(rt: Runtime, key: ApiKey, order: Order) -> Payout:
     provider = await providers.operated(rt, key, order.shortcode)
     now = rt.now()
-    return born(Payout(
+    return Payout(
         id=PayoutId(rt.new_id("pyo")), merchant_id=key.merchant_id, livemode=key.livemode,
         amount=order.amount, way=order.way, payee=order.payee, shortcode=provider.shortcode,
         idempotency_key=order.idempotency_key, created_at=now, updated_at=now, state=State.HELD,
         reference=order.reference, remarks=order.remarks, metadata=order.metadata or {},
         created_by=key.id, salt=f"{rt.random_bits(SALT_BITS):x}",
-    ))
+    )
 
 
 async def read(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
@@ -159,7 +168,7 @@ async def approve(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
     Raises:
         NotFound: no such payout for this key.
         Forbidden: this key asked for it: nobody approves their own.
-        Conflict: it is not held.
+        Conflict: it is not held, or a rule of the merchant's forbids it now.
     """
     payout = await read(rt, key, payout_id)
     if payout.created_by == key.id:
@@ -167,9 +176,9 @@ async def approve(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
             "This key asked for the payout, and nobody approves their own.",
             hint="Approve it with a key of somebody else, with the scope payouts:approve.",
         )
-    return await _decided(
-        rt, payout, Kind.RELEASED, key, {State.HELD}, "It is not held for anybody's approval.",
-    )
+    fact = PayoutFact(Kind.RELEASED, Source.OPERATOR, who=key.id)
+    change = await guards.let_go(rt, payout.id, fact)
+    return _after(payout, change, "It is not held for anybody's approval.")
 
 
 async def cancel(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
@@ -180,19 +189,14 @@ async def cancel(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
         Conflict: it was sent, or may have been.
     """
     payout = await read(rt, key, payout_id)
-    return await _decided(
-        rt, payout, Kind.WITHDRAWN, key, NEVER_SENT, "It was sent, or may have been.",
-    )
-
-
-async def _decided(
-    rt: Runtime, payout: Payout, kind: Kind, key: ApiKey, states: frozenset[State] | set[State],
-    otherwise: str,
-) -> Payout:
-    fact = PayoutFact(kind, Source.OPERATOR, who=key.id)
+    fact = PayoutFact(Kind.WITHDRAWN, Source.OPERATOR, who=key.id)
     change = await record(
-        rt, payout.id, lambda each: fact if each.state in states else None,
+        rt, payout.id, lambda each: fact if each.state in NEVER_SENT else None,
     )
+    return _after(payout, change, "It was sent, or may have been.")
+
+
+def _after(payout: Payout, change: Change | None, otherwise: str) -> Payout:
     if change is None:
         raise Conflict(otherwise, hint=f"Read it again: GET /v1/payouts/{payout.id}.")
     return change.after

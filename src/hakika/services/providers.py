@@ -18,12 +18,14 @@ from hakika.domain.inquiry import next_turn
 from hakika.domain.merchant import ApiKey
 from hakika.domain.payment import Payment
 from hakika.domain.payout import Payout
-from hakika.domain.provider import Provider, Secrets, refuse_masked
+from hakika.domain.provider import Provider, Secrets, is_changed, refuse_masked
 from hakika.domain.shortcode import Shortcode
 from hakika.domain.tariff import COLLECTED_ON
 from hakika.domain.validation import Terms
+from hakika.services import stops
 from hakika.services.runtime import Runtime
 from hakika.store import inquiries, merchants, providers
+from hakika.store.transaction import Transaction
 
 PROVIDERS_MAX = 50
 
@@ -70,6 +72,7 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
         await merchants.lock(tx, key.merchant_id)
         present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
         provider = _beside(provider, present, wanted)
+        await _guard(rt, tx, key, provider, present)
         await providers.put(tx, provider)
         may_ask = bool(secrets.initiator and secrets.security_credential)
         await inquiries.set_turn(
@@ -77,6 +80,22 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
         )
     _forget(rt, key)
     return await _proved(rt, provider)
+
+
+async def _guard(
+    rt: Runtime, tx: Transaction, key: ApiKey, provider: Provider, present: Sequence[Provider],
+) -> None:
+    """Lift the stop of an operator that is mended; else freeze when it is changed.
+
+    Who changes with what money is sent, or whom Safaricom tells of it, may be a thief.
+    """
+    number = provider.shortcode.number
+    if await stops.mended(rt, tx, key.owner, number, who=key.id):
+        return
+    for before in present:
+        if before.id == provider.id and is_changed(before, provider):
+            what = f"The API operator or the contact of {number} was changed."
+            await stops.freeze_after(rt, tx, key.owner, what, who=key.id)
 
 
 def _provider(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:

@@ -26,7 +26,7 @@ from hakika.domain.fact import Reason
 from hakika.domain.payout import Change, Payout, Way
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.domain.provider import Provider
-from hakika.services import providers
+from hakika.services import operators, providers
 from hakika.services.killpoints import KillPoint
 from hakika.services.payout_facts import Hear, record, written
 from hakika.services.runtime import Runtime
@@ -62,7 +62,7 @@ async def _send(rt: Runtime, payout: Payout) -> None:
         await record(rt, payout.id, _unless_moved(payout, _no_credentials(payout)))
         return
     rt.passing(KillPoint.BEFORE_ORDER)
-    change = await _committed_to(rt, payout)
+    change = await _committed_to(rt, provider, payout)
     if change is None:
         return
     rt.passing(KillPoint.AFTER_ORDER_COMMITTED)
@@ -76,8 +76,8 @@ async def _send(rt: Runtime, payout: Payout) -> None:
     rt.passing(KillPoint.AFTER_ORDER_RECORDED)
 
 
-async def _committed_to(rt: Runtime, payout: Payout) -> Change | None:
-    """Make it durable that an order is sent now; None: it moved meanwhile, or a stop was put.
+async def _committed_to(rt: Runtime, provider: Provider, payout: Payout) -> Change | None:
+    """Make it durable that an order is sent now; None: it moved, or waits for another or a stop.
 
     The stops are looked at last, so that the order in hand is the only one that gets by a new one.
     """
@@ -85,6 +85,8 @@ async def _committed_to(rt: Runtime, payout: Payout) -> Change | None:
         now = await store.lock(tx, payout.id)
         assert now is not None, "no payout is deleted"
         if now.facts_count != payout.facts_count or await store.is_stopped(tx, payout.id):
+            return None
+        if not await operators.may_try(rt, tx, provider.id):
             return None
         asked = PayoutFact(Kind.ASKED, Source.CLOCK, attempt=payout.attempts + 1)
         return await written(rt, tx, now, asked)

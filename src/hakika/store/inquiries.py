@@ -11,6 +11,7 @@ import orjson
 
 from hakika.domain.ids import InquiryId, MerchantId, PaymentId, ProviderId
 from hakika.domain.inquiry import Inquiry, Kind, Outcome, State
+from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
 from hakika.domain.shortcode import Kind as ShortcodeKind
 from hakika.domain.shortcode import Shortcode
@@ -84,11 +85,11 @@ _TAKE_TURN: LiteralString = """
     returning provider_id
 """
 
-# Unless other credentials were put since the question that was refused.
 _STOP_TURNS: LiteralString = """
     update balance_turns set next_ask_at = null
-     where provider_id = (
-        select id from providers where id = %(provider_id)s and updated_at <= %(asked_at)s)
+     where provider_id in (
+        select id from providers where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+           and shortcode = %(shortcode)s)
 """
 
 
@@ -196,10 +197,10 @@ async def take_turn(
     return ProviderId(row["provider_id"]) if row else None
 
 
-async def stop_turns(tx: Transaction, inquiry: Inquiry) -> None:
-    """Ask no more by itself with the credentials that this inquiry was asked with."""
+async def stop_turns(tx: Transaction, owner: Owner, shortcode: str) -> None:
+    """Ask a short code for its balance by itself no more: its operator is stopped."""
     await tx.execute(_STOP_TURNS, {
-        "provider_id": inquiry.provider_id, "asked_at": inquiry.asked_at,
+        "merchant_id": owner.merchant_id, "livemode": owner.livemode, "shortcode": shortcode,
     })
 
 

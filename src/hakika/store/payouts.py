@@ -16,6 +16,7 @@ from psycopg.rows import DictRow
 
 from hakika.domain.ids import MerchantId, PayoutId
 from hakika.domain.ledger import Posting
+from hakika.domain.merchant import Owner
 from hakika.domain.payout import Change, Payout, Purpose, State
 from hakika.store import ledger
 from hakika.store.payout_rows import (
@@ -110,6 +111,17 @@ _TAKE_READY: LiteralString = """
          order by next_check_at limit %(limit)s for update skip locked)
     returning *
 """
+
+# What waits for time alone.
+_TAKE_HELD: LiteralString = """
+    update payouts set next_check_at = %(lease)s where id in (
+        select id from payouts where next_check_at <= %(now)s and state = 'held'
+           and held_for = array[%(held_for)s]
+         order by next_check_at limit %(limit)s for update skip locked)
+    returning *
+"""
+
+_OWNER_OF: LiteralString = "select merchant_id, livemode from payouts where id = %(id)s"
 
 _TAKE_WATCHED: LiteralString = """
     update payouts set next_check_at = %(lease)s where id in (
@@ -215,6 +227,22 @@ async def take_ready(
     """Return payouts that are to be sent now, and that no stop holds; theirs is `lease` then."""
     rows = await tx.rows(_TAKE_READY, {"now": now, "lease": lease, "limit": limit})
     return await _all(tx, rows)
+
+
+async def take_held(
+    tx: Transaction, held_for: str, *, now: datetime, lease: datetime, limit: int,
+) -> list[Payout]:
+    """Return payouts that waited for this alone, and have; theirs is `lease` then."""
+    rows = await tx.rows(
+        _TAKE_HELD, {"held_for": held_for, "now": now, "lease": lease, "limit": limit},
+    )
+    return await _all(tx, rows)
+
+
+async def owner_of(tx: Transaction, payout_id: PayoutId) -> Owner | None:
+    """Return whose a payout is, or None: there is no such payout."""
+    row = await tx.row(_OWNER_OF, {"id": payout_id})
+    return None if row is None else Owner(MerchantId(row["merchant_id"]), row["livemode"])
 
 
 async def take_watched(
