@@ -22,6 +22,7 @@ from hakika.domain.ids import MerchantId
 from hakika.domain.times import NAIROBI
 from hakika.services import exports, keys, request_log
 from hakika.services.keys import Wanted
+from hakika.settings import SANDBOX_PASSKEY
 from tests.api.test_days import closed, paid, statement
 from tests.api.test_statements import imported
 from tests.api.world import Answer, Shop, World, new_key, new_person
@@ -43,7 +44,8 @@ LISTS = [path for method, path in ROUTES if method == "GET" and "{" not in path]
 
 # What a list shows of what is its merchant's own: by this it is seen that the list was tried.
 SHOWS = {
-    "/v1/payments": "payment_id", "/v1/payouts": "payout_id", "/v1/events": "settled_id",
+    "/v1/payments": "payment_id", "/v1/payouts": "payout_id",
+    "/v1/refunds": "refund_id", "/v1/events": "settled_id",
     "/v1/keys": "key_id",
     "/v1/webhook-endpoints": "endpoint_id", "/v1/deliveries": "delivery_id",
     "/v1/merchant": "merchant_id", "/v1/merchant/providers": "provider_id",
@@ -163,15 +165,12 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
     provider = await shop.send("PUT", "/v1/merchant/providers", json={
         "provider": "mpesa", "mpesa": {
             "env": "sandbox", "consumer_key": "own-consumer-key", "consumer_secret": "own-secret",
-            "passkey": "own-passkey", "shortcode": has["shortcode"],
+            "passkey": SANDBOX_PASSKEY, "shortcode": has["shortcode"],
             "initiator": "nobody", "security_credential": "bm9ib2R5",
         },
     })
     inquiry = await shop.send("POST", "/v1/balance/check", json={})
-    payout = await shop.send(
-        "POST", "/v1/payouts", json={"amount": 50, "phone": has["person"]},
-        idempotency_key=f"{has['log_key']}-out",
-    )
+    out = await sent_out(shop, has)
     run = await shop.send("POST", "/v1/payments/mpesa/reconcile", json={})
     day = f"{datetime.now(NAIROBI) - timedelta(days=1):%Y-%m-%d}"
     await paid(shop, has["shortcode"], [datetime.fromisoformat(f"{day}T09:00Z").timestamp()])
@@ -193,8 +192,23 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
         "key_id": spare.data["id"], "provider_id": provider.data["id"],
         "customer_id": customer.data["id"], "statement_id": statement_id,
         "discrepancy_id": discrepancy["id"],
-        "inquiry_id": inquiry.data["id"], "payout_id": payout.data["id"],
+        "inquiry_id": inquiry.data["id"], **out,
     })
+
+
+async def sent_out(shop: Shop, has: Mapping[str, str]) -> dict[str, str]:
+    """Order a payout and a refund, and return their ids."""
+    sold = (await shop.order(shortcode=has["shortcode"])).data["id"]
+    await shop.settled(sold)
+    refund, payout = [
+        await shop.send(
+            "POST", f"/v1/{what}", json=body, idempotency_key=f"{has['log_key']}-{what}",
+        ) for what, body in (
+            ("refunds", {"payment_id": sold}),
+            ("payouts", {"amount": 50, "phone": has["person"]}),
+        )
+    ]
+    return {"refund_id": refund.data["id"], "payout_id": payout.data["id"]}
 
 
 def pairs(owners: list[Owner], route: str) -> list[tuple[Owner, Owner]]:

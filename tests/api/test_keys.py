@@ -26,6 +26,9 @@ NEEDED = {
     ("GET", "/v1/payouts/{payout_id}/timeline"): Scope.PAYOUTS_READ,
     ("POST", "/v1/payouts/{payout_id}/approve"): Scope.PAYOUTS_APPROVE,
     ("POST", "/v1/payouts/{payout_id}/cancel"): Scope.PAYOUTS_WRITE,
+    ("GET", "/v1/refunds"): Scope.REFUNDS_READ, ("POST", "/v1/refunds"): Scope.REFUNDS_WRITE,
+    ("GET", "/v1/refunds/{refund_id}"): Scope.REFUNDS_READ,
+    ("GET", "/v1/refunds/{refund_id}/timeline"): Scope.REFUNDS_READ,
     ("POST", "/v1/exports"): Scope.REPORTS_READ, ("GET", "/v1/exports"): Scope.REPORTS_READ,
     ("GET", "/v1/exports/{export_id}"): Scope.REPORTS_READ,
     ("GET", "/v1/exports/{export_id}/file"): Scope.REPORTS_READ,
@@ -112,7 +115,8 @@ def filled(
         payment_id=payment, endpoint_id=endpoint, key_id=key, customer_id=customer,
         request_id="req_1", delivery_id="dlv_1", statement_id="stm_1", discrepancy_id="dsc_1",
         day="2020-01-01",
-        inquiry_id="inq_1", export_id="exp_1", payout_id="pyo_1", receipt="UKL7RT61SV",
+        inquiry_id="inq_1", export_id="exp_1", payout_id="pyo_1", refund_id="ref_1",
+        receipt="UKL7RT61SV",
     )
 
 

@@ -32,6 +32,7 @@ from hakika.api import (
     payments,
     payouts,
     reconciliation,
+    refunds,
     request_log,
     search,
     statements,
@@ -49,9 +50,9 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, payouts, evidence, customers, ledger, events, webhooks, deliveries, merchant,
-        c2b, keys, reconciliation, statements, days, discrepancies, inquiries, search, exports,
-        request_log, health,
+        payments, payouts, refunds, evidence, customers, ledger, events, webhooks, deliveries,
+        merchant, c2b, keys, reconciliation, statements, days, discrepancies, inquiries, search,
+        exports, request_log, health,
     )
 )
 

@@ -26,6 +26,7 @@ from hakika.api.merchant_bodies import (
 )
 from hakika.api.payout_bodies import PayoutRequest
 from hakika.api.reconciliation_bodies import ShortcodeRequest
+from hakika.api.refund_bodies import RefundRequest
 from hakika.api.schemas import Problem, QuotaProblem, RefusalProblem
 from hakika.api.webhook_bodies import (
     EndpointChange,
@@ -39,7 +40,7 @@ _BY_REFERENCE = (
     Assignment, AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
     EndpointChange, EndpointRequest, ExportRequest, InquiryRequest, KeyRequest, MerchantChange,
     OverlapRequest, PaymentRequest, PayoutRequest, Problem, ProviderRequest, QuotaProblem,
-    RecoveryRequest, RefusalProblem, Resolution, ShortcodeRequest, ValidationRequest,
+    RecoveryRequest, RefundRequest, RefusalProblem, Resolution, ShortcodeRequest, ValidationRequest,
     WebhookRequest,
 )
 

@@ -7,10 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, WithJsonSchema
 
 from hakika.api.inputs import Metadata, Phone, cursor_of, one_of, rule
+from hakika.api.payout_data import PayoutData
 from hakika.api.schemas import Page
 from hakika.domain import money, payout_order
 from hakika.domain.money import Money
-from hakika.domain.payout import Purpose, Status, Way
+from hakika.domain.payout import Status
 from hakika.domain.payout_order import (
     ACCOUNT_CHARACTERS_MAX,
     NAME_CHARACTERS_MAX,
@@ -93,79 +94,6 @@ class PayoutQuery(BaseModel):
         None, description="`page.next` of the page before.",
     )
     limit: int = Field(50, ge=1, le=100)
-
-
-class PayeeData(BaseModel):
-    """Who gets the money."""
-
-    phone: str | None
-    phone_masked: str | None
-    number: str | None = Field(description="Of a paybill, a till or a short code.")
-    account: str | None
-    name: str | None
-
-
-class PayoutData(BaseModel):
-    """Money that goes out."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{
-        "id": "pyo_01kaxb2m8fe2tv5k0c3y7h9q4d", "merchant_id": "mer_01kaxb2m8ffh5r2b8v9n3d6w1c",
-        "livemode": False, "amount": "1200.00", "amount_sent": "1200.00", "currency": "KES",
-        "provider": "mpesa", "purpose": "payout", "way": "phone",
-        "payee": {
-            "phone": "254712345678", "phone_masked": "2547••••5678", "number": None,
-            "account": None, "name": "Jane",
-        },
-        "shortcode": "600966", "reference": "wages-2026-11", "remarks": "Wages of November",
-        "status": "completed", "held_for": [], "failure_code": None, "failure_reason": None,
-        "daraja_code": None, "daraja_message": None, "retryable": None,
-        "provider_ref": "AG_20261122_0000123456789abcdef", "receipt": "UKM1AB2CD3",
-        "payment_id": None, "seller_id": None, "batch_id": None, "decided_by": "result",
-        "needs_review": False, "attempts": 1,
-        "created_by": "key_01kaxb2m8fe2tv5k0c3y7h9q4d",
-        "released_by": "key_01kaxb2m8fe2tv5k0c3y7h9q4d", "idempotency_key": "wages-2026-11-jane",
-        "metadata": {}, "created_at": "2026-11-22T06:00:00.000000Z",
-        "updated_at": "2026-11-22T06:00:09.000000Z", "completed_at": "2026-11-22T06:00:09.000000Z",
-    }]})
-
-    id: str
-    merchant_id: str
-    livemode: bool
-    amount: str = Field(description="In shillings, as a decimal text.", examples=["1200.00"])
-    amount_sent: str | None = Field(description="What went; null: nothing yet.")
-    currency: Literal["KES"]
-    provider: Literal["mpesa"]
-    purpose: Purpose
-    way: Way
-    payee: PayeeData
-    shortcode: str = Field(description="Whose money.")
-    reference: str | None
-    remarks: str | None
-    status: Status = Field(
-        description="unknown: it may have happened; it is being found out and never sent again by "
-        "another order.",
-    )
-    held_for: list[str] = Field(description="Why it was not let go at once.")
-    failure_code: str | None = Field(description="Ours, stable: see docs/errors.md.")
-    failure_reason: str | None
-    daraja_code: str | None = Field(description="Safaricom's own code.")
-    daraja_message: str | None
-    retryable: bool | None = Field(description="A new payout may work later.")
-    provider_ref: str | None = Field(description="Daraja's ConversationID.")
-    receipt: str | None
-    payment_id: str | None
-    seller_id: str | None
-    batch_id: str | None
-    decided_by: str | None = Field(description="Which kind of fact decided.")
-    needs_review: bool = Field(description="A person must look.")
-    attempts: int = Field(description="Orders sent to M-Pesa.")
-    created_by: str
-    released_by: str | None
-    idempotency_key: str
-    metadata: dict[str, str]
-    created_at: str
-    updated_at: str
-    completed_at: str | None
 
 
 class PayoutAnswer(BaseModel):

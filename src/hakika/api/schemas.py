@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hakika.api.day_data import DayData, DiscrepancyData
+from hakika.api.payout_data import PayoutData, RefundData
 from hakika.domain.dialect import Dialect
 from hakika.domain.event import EventName
 
@@ -202,7 +203,10 @@ class EventData(BaseModel):
     sequence: int = Field(description="Gap-free per merchant and mode.")
     livemode: bool
     timestamp: str
-    data: PaymentData | CustomerData | EndpointData | DiscrepancyData | DayData | IdOnly
+    data: (
+        PaymentData | PayoutData | RefundData | CustomerData | EndpointData | DiscrepancyData
+        | DayData | IdOnly
+    )
 
 
 class EventsAnswer(BaseModel):

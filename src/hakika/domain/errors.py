@@ -370,6 +370,34 @@ class FloatInsufficient(Conflict):
     )
 
 
+class PaymentNotRefundable(Conflict):
+    """There is no money of this payment that could be given back."""
+
+    code = "payment_not_refundable"
+    hint = "A refund needs a payment that is completed, and that was not given back already."
+
+
+class RefundUnderWay(Conflict):
+    """One refund of a payment at a time: two might both go through."""
+
+    code = "refund_under_way"
+    hint = "Wait for refund.completed or refund.failed of the one that is under way."
+
+
+class RefundTooLarge(Conflict):
+    """The payment does not have that much left to give back."""
+
+    code = "refund_too_large"
+    hint = "Ask for what is left, or leave the amount out."
+
+
+class PayerUnknown(Conflict):
+    """M-Pesa masked the number of whoever paid, so nothing can be sent there."""
+
+    code = "payer_unknown"
+    hint = "Give it back whole, with method reversal: M-Pesa knows the payer."
+
+
 class OperatorStopped(Conflict):
     """M-Pesa refused this API operator, and every further try may lock it."""
 

@@ -22,6 +22,8 @@ class EventName(StrEnum):
     PAYMENT_NEEDS_REVIEW = "payment.needs_review"
     REFUND_COMPLETED = "refund.completed"
     REFUND_FAILED = "refund.failed"
+    REFUND_NEEDS_APPROVAL = "refund.needs_approval"
+    REFUND_NEEDS_REVIEW = "refund.needs_review"
     PAYOUT_COMPLETED = "payout.completed"
     PAYOUT_FAILED = "payout.failed"
     PAYOUT_REVERSED = "payout.reversed"

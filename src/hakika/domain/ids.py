@@ -149,6 +149,13 @@ def beneficiary_id(text: str) -> BeneficiaryId:
     return BeneficiaryId(text)
 
 
+def refund_id(text: str) -> RefundId:
+    """Return `text` as a refund's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "ref"):
+        raise NotFound(f"{text[:40]!r} is not the id of a refund.")
+    return RefundId(text)
+
+
 def event_id(text: str) -> EventId:
     """Return `text` as an event's id. Raises: NotFound, when it cannot be one."""
     if not is_id(text, "evt"):

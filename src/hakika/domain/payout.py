@@ -141,6 +141,14 @@ EVENT_OF: Mapping[Status, EventName] = {
     Status.REVERSED: EventName.PAYOUT_REVERSED,
 }
 
+# What the same is called of a refund. One that came back is for a person to look at.
+EVENT_OF_REFUND: Mapping[Status, EventName] = {
+    Status.NEEDS_APPROVAL: EventName.REFUND_NEEDS_APPROVAL,
+    Status.COMPLETED: EventName.REFUND_COMPLETED,
+    Status.FAILED: EventName.REFUND_FAILED,
+    Status.REVERSED: EventName.REFUND_NEEDS_REVIEW,
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Payee:
@@ -262,7 +270,8 @@ def born(payout: Payout) -> Payout:
 
 def first_events(payout: Payout) -> tuple[EventName, ...]:
     """Return what the merchant must hear of a payout that was just made."""
-    return (EVENT_OF[payout.status],) if payout.status in EVENT_OF else ()
+    name = _event_of(payout)
+    return () if name is None else (name,)
 
 
 def advance(payout: Payout, fact: PayoutFact, *, now: datetime) -> Change:
@@ -365,8 +374,15 @@ def _moved(payout: Payout, fact: PayoutFact, to: State, *, now: datetime) -> dic
 def _events(before: Payout, after: Payout) -> tuple[EventName, ...]:
     """Return what the merchant must hear: one event a change of status, one when review begins."""
     told: list[EventName] = []
-    if after.status is not before.status and after.status in EVENT_OF:
-        told.append(EVENT_OF[after.status])
+    name = _event_of(after)
+    if after.status is not before.status and name is not None:
+        told.append(name)
     if after.needs_review and not before.needs_review:
-        told.append(EventName.PAYOUT_NEEDS_REVIEW)
-    return tuple(told)
+        is_refund = after.purpose is Purpose.REFUND
+        told.append(EventName.REFUND_NEEDS_REVIEW if is_refund else EventName.PAYOUT_NEEDS_REVIEW)
+    return tuple(dict.fromkeys(told))
+
+
+def _event_of(payout: Payout) -> EventName | None:
+    names = EVENT_OF_REFUND if payout.purpose is Purpose.REFUND else EVENT_OF
+    return names.get(payout.status)

@@ -77,6 +77,19 @@ async def record_heard(
     return await _recorded(rt, hearing, seen)
 
 
+async def record_in(rt: Runtime, tx: Transaction, payment_id: PaymentId, fact: Fact) -> Change:
+    """Record a fact of a payment in the caller's own transaction. Raises: NotFound."""
+    held = await payments.lock(tx, payment_id)
+    if held is None:
+        raise NotFound(f"There is no payment {payment_id}.")
+    hearing = _Hearing(payment_id, lambda _: fact)
+    change = await _judged(rt, tx, hearing, held)
+    assert change is not None, "there is a fact"
+    is_written = await _is_written(rt, tx, hearing, change)
+    assert is_written, "the row is held, so nobody else can have moved it"
+    return change
+
+
 async def _recorded(rt: Runtime, hearing: _Hearing, seen: Payment | None) -> Change:
     try:
         change = await _commit(rt, hearing, seen)

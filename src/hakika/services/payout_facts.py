@@ -6,16 +6,19 @@ payout is held meanwhile: what is sent at most once is not raced for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from hakika.domain import fact as payment_fact
 from hakika.domain import payout_books
 from hakika.domain.errors import NotFound
+from hakika.domain.event import EventName
 from hakika.domain.ids import EventId, PayoutId
-from hakika.domain.payout import Change, Payout, advance
-from hakika.domain.payout_data import payout_data
+from hakika.domain.payout import Change, Payout, Purpose, advance
+from hakika.domain.payout_data import told_of
 from hakika.domain.payout_fact import Kind, PayoutFact
-from hakika.services import operators
+from hakika.domain.refund import refund_id
+from hakika.services import facts, operators
 from hakika.services.runtime import Runtime
 from hakika.store import events, ledger, payouts
 from hakika.store.events import Told
@@ -71,12 +74,31 @@ async def written(rt: Runtime, tx: Transaction, payout: Payout, fact: PayoutFact
     )
     await payouts.apply(tx, change, payout_books.postings(change, is_stated=is_stated))
     await operators.heard_of_order(rt, tx, change)
-    told = [
-        Told(EventId(rt.new_id("evt")), name, payout_data(after)) for name in change.events
-    ]
-    if told:
-        await events.tell(
-            tx, after.merchant_id, livemode=after.livemode, subject_id=after.id, told=told,
-            now=change.heard_at,
-        )
+    await tell(rt, tx, after, change.events)
+    if after.purpose is Purpose.REFUND and after.amount_sent and not change.before.amount_sent:
+        await _note_return(rt, tx, change)
     return change
+
+
+async def tell(
+    rt: Runtime, tx: Transaction, payout: Payout, names: Sequence[EventName],
+) -> None:
+    """Write events of a payout as it is now."""
+    if not names:
+        return
+    subject_id, data = told_of(payout)
+    told = [Told(EventId(rt.new_id("evt")), name, data) for name in names]
+    await events.tell(
+        tx, payout.merchant_id, livemode=payout.livemode, subject_id=subject_id, told=told,
+        now=payout.updated_at,
+    )
+
+
+async def _note_return(rt: Runtime, tx: Transaction, change: Change) -> None:
+    """Let the payment know that money of it went back."""
+    after, fact = change.after, change.fact
+    assert after.payment_id is not None, "a refund is of a payment"
+    await facts.record_in(rt, tx, after.payment_id, payment_fact.Fact(
+        payment_fact.Kind.RETURNED, payment_fact.Source.REFUND, receipt=after.receipt or after.id,
+        amount=after.amount_sent, paid_at=fact.happened_at, note=f"Refund {refund_id(after)}.",
+    ))

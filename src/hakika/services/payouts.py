@@ -12,7 +12,7 @@ from typing import Any
 
 from hakika.domain.errors import Conflict, Forbidden, IdempotencyKeyReused, NotFound
 from hakika.domain.idempotency import fingerprint
-from hakika.domain.ids import EventId, PayoutId
+from hakika.domain.ids import PayoutId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.payout import (
@@ -26,14 +26,11 @@ from hakika.domain.payout import (
     born,
     first_events,
 )
-from hakika.domain.payout_data import payout_data
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.services import guards, providers
-from hakika.services.payout_facts import record, written
+from hakika.services.payout_facts import record, tell, written
 from hakika.services.runtime import Runtime
-from hakika.store import events
 from hakika.store import payouts as store
-from hakika.store.events import Told
 from hakika.store.payout_rows import HeardFact
 from hakika.store.payouts import Wanted
 from hakika.store.transaction import Transaction
@@ -76,13 +73,13 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
     """
     digest = fingerprint(order.body, key=rt.fingerprint_key)
     async with rt.store.autocommit() as tx:
-        known = await _known(tx, key, order, digest)
+        known = await known_of(tx, key, order.idempotency_key, digest, purpose=Purpose.PAYOUT)
     if known is not None:
         return Asked(known, replayed=True)
     payout = await _new(rt, key, order)
     async with rt.store.transaction() as tx:
         await guards.wait_for_turn(tx, key.owner)
-        known = await _known(tx, key, order, digest)
+        known = await known_of(tx, key, order.idempotency_key, digest, purpose=Purpose.PAYOUT)
         if known is not None:
             return Asked(known, replayed=True)
         allowed = await guards.check(rt, tx, [payout])
@@ -95,24 +92,16 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
             fact = PayoutFact(Kind.RELEASED, Source.CALLER, who=key.id)
             payout = (await written(rt, tx, payout, fact)).after
         else:
-            told = [
-                Told(EventId(rt.new_id("evt")), name, payout_data(payout))
-                for name in first_events(payout)
-            ]
-            await events.tell(
-                tx, payout.merchant_id, livemode=payout.livemode, subject_id=payout.id, told=told,
-                now=payout.created_at,
-            )
+            await tell(rt, tx, payout, first_events(payout))
     return Asked(payout, float_is_known=allowed.float_is_known)
 
 
-async def _known(
-    tx: Transaction, key: ApiKey, order: Order, digest: bytes,
+async def known_of(
+    tx: Transaction, key: ApiKey, idempotency_key: str, digest: bytes, *, purpose: Purpose,
 ) -> Payout | None:
-    """Return the payout that a key made before, or None. Raises: IdempotencyKeyReused."""
+    """Return what an idempotency key made before, or None. Raises: IdempotencyKeyReused."""
     found = await store.with_key(
-        tx, order.idempotency_key, purpose=Purpose.PAYOUT, merchant_id=key.merchant_id,
-        livemode=key.livemode,
+        tx, idempotency_key, purpose=purpose, merchant_id=key.merchant_id, livemode=key.livemode,
     )
     if found is None:
         return None

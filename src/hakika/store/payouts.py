@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import DictRow
 
-from hakika.domain.ids import MerchantId, PayoutId
+from hakika.domain.ids import MerchantId, PaymentId, PayoutId
 from hakika.domain.ledger import Posting
 from hakika.domain.merchant import Owner
 from hakika.domain.payout import Change, Payout, Purpose, State
@@ -82,13 +82,19 @@ _WITH_KEY: LiteralString = """
 
 _FIND: LiteralString = """
     select * from payouts where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and (purpose = 'refund') = %(refunds)s
        and (%(state)s::text[] is null or state = any(%(state)s))
+       and (%(payment_id)s::text is null or payment_id = %(payment_id)s)
        and (%(before)s::text is null or id < %(before)s)
      order by id desc limit %(limit)s
 """
 
 _FACTS: LiteralString = """
     select * from payout_facts where payout_id = %(id)s order by sequence
+"""
+
+_OF_PAYMENT: LiteralString = """
+    select * from payouts where payment_id = %(payment_id)s and purpose = 'refund' order by id
 """
 
 # The keys of every stop that may stand before a payout (domain/stop.py).
@@ -141,6 +147,8 @@ class Wanted:
 
     states: Sequence[State] | None = None
     before: PayoutId | None = None
+    refunds: bool = False                    # refunds alone, or all but them
+    payment_id: PaymentId | None = None
 
 
 async def add(tx: Transaction, payout: Payout, fingerprint: bytes) -> bool:
@@ -203,10 +211,16 @@ async def find(
     """Return up to `limit` payouts of this merchant and mode, newest first."""
     rows = await tx.rows(_FIND, {
         "merchant_id": merchant_id, "livemode": livemode, "before": wanted.before,
+        "refunds": wanted.refunds, "payment_id": wanted.payment_id,
         "state": None if wanted.states is None else [each.value for each in wanted.states],
         "limit": limit,
     })
     return await _all(tx, rows)
+
+
+async def refunds_of(tx: Transaction, payment_id: PaymentId) -> list[Payout]:
+    """Return the refunds of a payment, oldest first."""
+    return await _all(tx, await tx.rows(_OF_PAYMENT, {"payment_id": payment_id}))
 
 
 async def facts(tx: Transaction, payout: Payout) -> list[HeardFact]:
