@@ -56,6 +56,9 @@ SHOWS = {
     "/v1/reconciliation/discrepancies": "discrepancy_id", "/v1/reconciliation/days": "shortcode",
     "/v1/inquiries": "inquiry_id",
     "/v1/search": "payment_id", "/v1/exports": "export_id",
+    "/v1/payout-rules": "sum", "/v1/payout-rules/changes": "sum",
+    "/v1/beneficiaries": "beneficiary_id", "/v1/payout-stops": "merchant_id",
+    "/v1/floats": "shortcode",
 }
 
 # The log of requests has everything that a merchant typed, another's ids too. So it is always
@@ -84,6 +87,7 @@ NARROWED = {
 NAMED: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/merchant/providers/validate"): "?shortcode={shortcode}",
     ("DELETE", "/v1/merchant/providers"): "?shortcode={shortcode}",
+    ("DELETE", "/v1/payout-stops"): "?key={merchant_id}:test",
 }
 
 ALL_NAMED = [*NAMED, *ABOUT_ONE]
@@ -102,6 +106,7 @@ BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
 CONFLICTS: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/payments/{payment_id}/assign"): "conflict",
     ("POST", "/v1/payouts/{payout_id}/approve"): "forbidden",    # nobody approves their own
+    ("DELETE", "/v1/payout-stops"): "forbidden",                 # nor lifts what they froze
 }
 
 # Five merchants with one thing of each kind are made before the first test.
@@ -171,6 +176,9 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
     })
     inquiry = await shop.send("POST", "/v1/balance/check", json={})
     out = await sent_out(shop, has)
+    await shop.send("PUT", "/v1/payout-rules", json={"day_max": has["sum"]})
+    beneficiary = await shop.send("POST", "/v1/beneficiaries", json={"phone": has["person"]})
+    await shop.send("POST", "/v1/payout-stops", json={})
     run = await shop.send("POST", "/v1/payments/mpesa/reconcile", json={})
     day = f"{datetime.now(NAIROBI) - timedelta(days=1):%Y-%m-%d}"
     await paid(shop, has["shortcode"], [datetime.fromisoformat(f"{day}T09:00Z").timestamp()])
@@ -192,7 +200,7 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
         "key_id": spare.data["id"], "provider_id": provider.data["id"],
         "customer_id": customer.data["id"], "statement_id": statement_id,
         "discrepancy_id": discrepancy["id"],
-        "inquiry_id": inquiry.data["id"], **out,
+        "inquiry_id": inquiry.data["id"], **out, "beneficiary_id": beneficiary.data["id"],
     })
 
 

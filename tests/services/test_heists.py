@@ -96,10 +96,12 @@ class Shop:
 
     async def leaving(self) -> list[Payout]:
         """Return what a worker would send now."""
-        now = self.rt.now()
-        async with self.rt.store.transaction() as tx:
-            due = await store.take_ready(tx, now=now, lease=now, limit=1_000)
-        return [each for each in due if each.merchant_id == self.clerk.merchant_id]
+        async with self.rt.store.autocommit() as tx:
+            ready = await store.find(
+                tx, store.Wanted(states=[State.READY]), merchant_id=self.clerk.merchant_id,
+                livemode=True, limit=100,
+            )
+            return [each for each in ready if not await store.is_stopped(tx, each.id)]
 
     def frozen_for(self) -> list[str]:
         """Return why money was frozen, as the merchant's programs were told."""

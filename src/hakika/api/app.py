@@ -24,6 +24,7 @@ from hakika.api import (
     events,
     evidence,
     exports,
+    guards,
     health,
     inquiries,
     keys,
@@ -50,9 +51,9 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, payouts, refunds, evidence, customers, ledger, events, webhooks, deliveries,
-        merchant, c2b, keys, reconciliation, statements, days, discrepancies, inquiries, search,
-        exports, request_log, health,
+        payments, payouts, refunds, guards, evidence, customers, ledger, events, webhooks,
+        deliveries, merchant, c2b, keys, reconciliation, statements, days, discrepancies,
+        inquiries, search, exports, request_log, health,
     )
 )
 

@@ -35,7 +35,7 @@ _TAKEN = "0"
     "/payments/mpesa/check-status/{receipt}", status_code=HTTPStatus.ACCEPTED,
     summary="Ask what became of a receipt",
     responses=answers(
-        bodies.TakenAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 404, 502, 503,
+        bodies.TakenAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 404, 409, 502, 503,
     ),
 )
 async def check_status(
@@ -66,7 +66,7 @@ async def check_status(
     summary="Ask what became of a receipt or an order",
     openapi_extra=body_of(bodies.InquiryRequest),
     responses=answers(
-        bodies.InquiryAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 404, 413, 502, 503,
+        bodies.InquiryAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 404, 409, 413, 502, 503,
     ),
 )
 async def ask(request: Request, rt: Rt, key: Payer) -> Response:
@@ -88,7 +88,7 @@ async def ask(request: Request, rt: Rt, key: Payer) -> Response:
     "/balance/check", status_code=HTTPStatus.ACCEPTED, summary="Ask for a short code's balance",
     openapi_extra=body_of(ShortcodeRequest),
     responses=answers(
-        bodies.InquiryAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 404, 413, 502, 503,
+        bodies.InquiryAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 404, 409, 413, 502, 503,
     ),
 )
 async def check_balance(request: Request, rt: Rt, key: Writer) -> Response:

@@ -30,15 +30,15 @@ Amount = Annotated[
         "description": "Whole shillings; to a phone 10 to 250000: 1200 or \"1200.00\".",
     }),
 ]
-_Number = Annotated[
+PayeeNumber = Annotated[
     str, rule(payout_order.read_number),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]{5,7}$"}),
 ]
-_Account = Annotated[
+PayeeAccount = Annotated[
     str, rule(payout_order.read_account),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": ACCOUNT_CHARACTERS_MAX}),
 ]
-_Name = Annotated[
+PayeeName = Annotated[
     str, rule(payout_order.read_name),
     WithJsonSchema({"type": "string", "maxLength": NAME_CHARACTERS_MAX}),
 ]
@@ -65,13 +65,14 @@ class PayoutRequest(BaseModel):
     amount: Amount
     currency: Annotated[Literal["KES"], one_of("currency", "KES")] = "KES"
     phone: Annotated[Phone | None, Field(description="A person, by B2C.")] = None
-    paybill: Annotated[_Number | None, Field(description="A business, by B2B.")] = None
-    account: Annotated[_Account | None, Field(description="What the paybill is told.")] = None
-    till: Annotated[_Number | None, Field(description="A business, by B2B.")] = None
+    paybill: Annotated[PayeeNumber | None, Field(description="A business, by B2B.")] = None
+    account: Annotated[PayeeAccount | None, Field(description="What the paybill is told.")] = None
+    till: Annotated[PayeeNumber | None, Field(description="A business, by B2B.")] = None
     top_up: Annotated[
-        _Number | None, Field(description="A short code whose Utility account is filled, by B2B."),
+        PayeeNumber | None,
+        Field(description="A short code whose Utility account is filled, by B2B."),
     ] = None
-    name: Annotated[_Name, Field(description="The payee, as you know them.")] = ""
+    name: Annotated[PayeeName, Field(description="The payee, as you know them.")] = ""
     reference: Annotated[
         _Reference, Field(description="Your own; M-Pesa does not see it."),
     ] = ""
@@ -101,6 +102,22 @@ class PayoutAnswer(BaseModel):
 
     success: Literal[True] = True
     data: PayoutData
+
+
+class NewPayoutData(PayoutData):
+    """Money that is to go out, as it is just ordered."""
+
+    float: Literal["known", "unknown"] | None = Field(
+        description="Whether M-Pesa told a balance within the last day, so that it is sure to "
+        "suffice. Null: this repeats an earlier request.",
+    )
+
+
+class NewPayoutAnswer(BaseModel):
+    """One payout, just ordered."""
+
+    success: Literal[True] = True
+    data: NewPayoutData
 
 
 class PayoutsAnswer(BaseModel):

@@ -33,7 +33,7 @@ Approver = Annotated[ApiKey, Depends(may(Scope.PAYOUTS_APPROVE))]
     "", status_code=HTTPStatus.ACCEPTED, summary="Send money",
     openapi_extra=body_of(bodies.PayoutRequest, idempotent=True),
     responses=answers(
-        bodies.PayoutAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 404, 409, 413, 422, 429,
+        bodies.NewPayoutAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 404, 409, 413, 422, 429,
     ),
 )
 async def create(request: Request, rt: Rt, key: Writer) -> Response:
@@ -56,10 +56,11 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
     headers = {"Location": f"/v1/payouts/{asked.payout.id}"}
     if asked.replayed:
         headers["Idempotent-Replayed"] = "true"
-    return Answer(
-        {"success": True, "data": payout_data(asked.payout)}, HTTPStatus.ACCEPTED,
-        headers=headers,
-    )
+    known = asked.float_is_known
+    data = payout_data(asked.payout) | {
+        "float": None if known is None else "known" if known else "unknown",
+    }
+    return Answer({"success": True, "data": data}, HTTPStatus.ACCEPTED, headers=headers)
 
 
 @router.get(

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from hakika.api.day_data import DayData, DiscrepancyData
+from hakika.api.guard_data import FloatLowData, StopData
 from hakika.api.payout_data import PayoutData, RefundData
 from hakika.domain.dialect import Dialect
 from hakika.domain.event import EventName
@@ -205,7 +206,7 @@ class EventData(BaseModel):
     timestamp: str
     data: (
         PaymentData | PayoutData | RefundData | CustomerData | EndpointData | DiscrepancyData
-        | DayData | IdOnly
+        | DayData | StopData | FloatLowData | IdOnly
     )
 
 

@@ -34,6 +34,8 @@ COMMANDS = {
     "merchants": ("hakika.cli.merchants:app", "Create and list merchants."),
     "keys": ("hakika.cli.keys:app", "Create, list, rotate and revoke API keys."),
     "collections": ("hakika.cli.collections:app", "Stop new live payments, and resume them."),
+    "payouts": ("hakika.cli.payouts:app", "Freeze money out, and let it go again."),
+    "float": ("hakika.cli.floats:floats", "Say what lies at M-Pesa for payouts."),
     "vault": ("hakika.cli.vault:app", "Make and rotate the master key."),
     "requests": ("hakika.cli.requests:requests", "List what was asked of the API lately."),
     "pay": ("hakika.cli.pay:pay", "Ask a phone for money, and wait for the end."),

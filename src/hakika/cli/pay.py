@@ -54,7 +54,7 @@ def pay(
         payer = msisdn.parse(phone)
     except Invalid as error:
         raise CommandFailed(error.message, exit_code=EXIT_MISASKED) from error
-    api, key = _where(api, key, data)
+    api, key = where(api, key, data)
     order = {
         "amount": amount, "currency": "KES", "provider": "mpesa", "phone": payer.digits,
         **({"reference": reference} if reference else {}),
@@ -86,7 +86,7 @@ class _CtrlC:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _where(api: str, key: str, data: Path | None) -> tuple[str, str]:
+def where(api: str, key: str, data: Path | None) -> tuple[str, str]:
     """Return the API's address and the key: as given, or those of `hakika dev` on this folder."""
     if not (api and key):
         folder = data or configured().data

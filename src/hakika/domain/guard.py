@@ -16,6 +16,7 @@ from hakika.domain import money
 from hakika.domain.errors import (
     Conflict,
     FloatInsufficient,
+    Invalid,
     PayeeCoolsOff,
     PayeeLimitReached,
     PayeeNotListed,
@@ -36,6 +37,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 COOL_OFF_HOURS_MAX = 30 * 24
 BURST_MINUTES_MAX = 24 * 60
 BURST_MAX = 100_000
+LIMIT_CENTS_MAX = 10**14
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ def rules_of(data: Mapping[str, Any], standing: Rules) -> Rules:
         burst_max=merged["burst_max"], burst_minutes=merged["burst_minutes"],
         freezes_on_change=merged["freezes_on_change"],
         float_low={
-            number: money.parse(least, field=f"float_low.{number}")
+            number: least if isinstance(least, Money) else read_least(least, field="float_low")
             for number, least in merged["float_low"].items()
         },
     )
@@ -261,4 +263,19 @@ def _written(amount: Money | None) -> str | None:
 
 
 def _read(value: object, name: str) -> Money | None:
-    return None if value is None else money.parse(value, field=name)
+    return value if isinstance(value, Money) else read_limit(value, field=name)
+
+
+def read_limit(value: object, *, field: str = "amount") -> Money | None:
+    """Return a limit; None is none. Raises: Invalid."""
+    return None if value is None else read_least(value, field=field)
+
+
+def read_least(value: object, *, field: str = "amount") -> Money:
+    """Return an amount that is not below nothing. Raises: Invalid."""
+    amount = money.parse(value, field=field)
+    if not 0 <= amount.cents <= LIMIT_CENTS_MAX:
+        raise Invalid(
+            "A limit is 0 to 1,000,000,000,000 shillings.", field=field, code="limit_invalid",
+        )
+    return amount

@@ -6,7 +6,7 @@ wrong password would lock the operator before the first of them is answered.
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from hakika.domain import stop
 from hakika.domain.errors import OperatorStopped
@@ -25,7 +25,8 @@ from hakika.store.transaction import Transaction
 
 # So long an order with new credentials has them for itself. A result takes seconds; of what M-Pesa
 # never answers nothing can be learnt, and a try in ten minutes locks nobody out.
-FIRST_TRY = timedelta(minutes=10)
+FIRST_TRY_SECONDS = 600
+LOOK_AGAIN_SECONDS = 5        # for what waits until that one is answered
 
 
 async def heard(
@@ -71,7 +72,8 @@ async def may_try(rt: Runtime, tx: Transaction, provider_id: ProviderId) -> bool
     if await store.is_proven(tx, provider_id):
         return True
     await store.hold(tx, provider_id)
-    return not await store.is_under_way(tx, provider_id, since=rt.now() - FIRST_TRY)
+    since = rt.now() - rt.payout_patience.seconds(FIRST_TRY_SECONDS)
+    return not await store.is_under_way(tx, provider_id, since=since)
 
 
 async def refuse_stopped(tx: Transaction, owner: Owner, shortcode: str) -> None:

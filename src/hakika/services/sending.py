@@ -87,6 +87,8 @@ async def _committed_to(rt: Runtime, provider: Provider, payout: Payout) -> Chan
         if now.facts_count != payout.facts_count or await store.is_stopped(tx, payout.id):
             return None
         if not await operators.may_try(rt, tx, provider.id):
+            soon = rt.now() + rt.payout_patience.seconds(operators.LOOK_AGAIN_SECONDS)
+            await store.postpone(tx, payout.id, until=soon)
             return None
         asked = PayoutFact(Kind.ASKED, Source.CLOCK, attempt=payout.attempts + 1)
         return await written(rt, tx, now, asked)

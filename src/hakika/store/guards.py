@@ -187,7 +187,7 @@ def _left_out(*, with_held: bool) -> list[str]:
 class GuardChange:
     """Who changed what guards the money, from what to what."""
 
-    id: int
+    id: str                          # a number that grows
     what: str
     who: str                         # a key's id, or who sat at the machine
     before: dict[str, Any] | None
@@ -214,7 +214,7 @@ async def changes(
     rows = await tx.rows(_CHANGES, _whose(owner) | {"before": before, "limit": limit})
     return [
         GuardChange(
-            row["id"], row["what"], row["who"], row["before"], row["after"], row["note"],
+            str(row["id"]), row["what"], row["who"], row["before"], row["after"], row["note"],
             row["changed_at"],
         ) for row in rows
     ]

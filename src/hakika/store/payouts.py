@@ -127,6 +127,10 @@ _TAKE_HELD: LiteralString = """
     returning *
 """
 
+_POSTPONE: LiteralString = """
+    update payouts set next_check_at = %(until)s where id = %(id)s and state = 'ready'
+"""
+
 _OWNER_OF: LiteralString = "select merchant_id, livemode from payouts where id = %(id)s"
 
 _TAKE_WATCHED: LiteralString = """
@@ -257,6 +261,11 @@ async def owner_of(tx: Transaction, payout_id: PayoutId) -> Owner | None:
     """Return whose a payout is, or None: there is no such payout."""
     row = await tx.row(_OWNER_OF, {"id": payout_id})
     return None if row is None else Owner(MerchantId(row["merchant_id"]), row["livemode"])
+
+
+async def postpone(tx: Transaction, payout_id: PayoutId, *, until: datetime) -> None:
+    """Let a payout that is ready, and held by this transaction, be looked at again later."""
+    await tx.execute(_POSTPONE, {"id": payout_id, "until": until})
 
 
 async def take_watched(
