@@ -123,6 +123,12 @@ def _families(found: Gauges) -> Iterator[Family]:
         ((mode_of(livemode=each.livemode), each.kind), each.discrepancies)
         for each in found.discrepancies
     ))
+    yield _family(metrics.STOPS, (
+        ((mode_of(livemode=each.livemode), each.why), each.stops) for each in found.stops
+    ))
+    yield _family(metrics.LOW_FLOATS, (
+        ((mode_of(livemode=each.livemode), each.shortcode), 1) for each in found.low_floats
+    ))
 
 
 def _payments(found: Gauges) -> Iterator[Family]:

@@ -207,6 +207,18 @@ DISCREPANCIES = Metric(
     "has settled; counted up to 10,000.", ("mode", "kind"),
 )
 
+STOPS = Metric(
+    "hakika_payout_stops", _GAUGE,
+    "What stands before money out: a `switch` a person threw, a `burst` of payouts, a `change` "
+    "of who may order or with what, an `operator` that M-Pesa refused. Counted up to 5,000.",
+    ("mode", "why"),
+)
+LOW_FLOATS = Metric(
+    "hakika_float_low", _GAUGE,
+    "1 for each short code on which less is available than its merchant's rules want; of the first "
+    "20.", ("mode", "shortcode"),
+)
+
 LOOKED_AT = (
     BUILD, POOL_CONNECTIONS, POOL_MAX, POOL_WAITING, POOL_WAIT_SECONDS, DATABASE_UP,
 )
@@ -214,6 +226,6 @@ READ = (
     NEWEST, NEWEST_SECONDS, OPEN, OPEN_OLDEST_SECONDS, CHECKS_DUE, CHECKS_OLDEST_SECONDS,
     BUDGET_WAIT_SECONDS, ENDPOINT_PENDING, ENDPOINT_DUE_SECONDS, ENDPOINT_FAILING_SECONDS,
     ENDPOINT_SUCCESS_SECONDS, QUEUE_DELIVERIES, QUEUE_OLDEST_SECONDS, QUARANTINE, UNNUMBERED,
-    PULL_AGE_SECONDS, DISCREPANCIES,
+    PULL_AGE_SECONDS, DISCREPANCIES, STOPS, LOW_FLOATS,
 )
 EVERYTHING = (*COUNTED, *LOOKED_AT, *READ)

@@ -127,6 +127,22 @@ _DISCREPANCIES: LiteralString = """
      group by 1, 2
 """
 
+# What stops everybody stops live money, too. A paused file is nobody's trouble.
+_STOPS: LiteralString = """
+    select reason as why, key = 'all' or key like '%%:live%%' as livemode, count(*) as stops
+      from (select key, reason from payout_stops where reason <> 'pause'
+             order by key limit %(rows)s) standing
+     group by 1, 2
+"""
+
+# The condition is that of the index payout_rules_low, word for word.
+_LOW_FLOATS: LiteralString = """
+    select shortcode, livemode
+      from (select unnest(told_low) as shortcode, livemode from payout_rules
+             where told_low <> '{}' order by merchant_id limit %(named)s) low
+     limit %(named)s
+"""
+
 _UNNUMBERED: LiteralString = """
     select count(*) as events
       from (select from events where sequence is null limit %(rows)s) waiting
@@ -204,6 +220,23 @@ class OpenDiscrepancies:
 
 
 @dataclass(frozen=True, slots=True)
+class StandingStops:
+    """How many stops of one kind stand before money out."""
+
+    why: str
+    livemode: bool
+    stops: int
+
+
+@dataclass(frozen=True, slots=True)
+class LowFloat:
+    """A short code on which less is left than its merchant wants."""
+
+    shortcode: str
+    livemode: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Quarantined:
     """How many of the newest callbacks in quarantine are there for one reason."""
 
@@ -237,6 +270,8 @@ class Gauges:
     queue: QueueDepth
     pulls: list[Pulled]
     discrepancies: list[OpenDiscrepancies]
+    stops: list[StandingStops]
+    low_floats: list[LowFloat]
 
 
 Row = TypeVar("Row")
@@ -258,6 +293,8 @@ async def read(tx: Transaction) -> Gauges:
         queue=await queue(tx),
         pulls=await _rows(tx, Pulled, _PULLS),
         discrepancies=await _rows(tx, OpenDiscrepancies, _DISCREPANCIES),
+        stops=await _rows(tx, StandingStops, _STOPS),
+        low_floats=await _rows(tx, LowFloat, _LOW_FLOATS),
     )
 
 

@@ -16,6 +16,8 @@ from hakika.services import (
     discrepancies,
     endpoint_health,
     exports,
+    floats,
+    guards,
     inquiries,
     ledger,
     limits,
@@ -42,6 +44,8 @@ ROUNDS = (
     # Half a second: a check is due to the second, and an idle round is one indexed read.
     Round("look_again", checks.look_again, 0.5),
     Round("send_payouts", sending.send_due, 0.5, goes_on=True),
+    Round("let_cooled_go", guards.let_cooled_go, 30),
+    Round("watch_floats", floats.watch, 60),
     Round("look_at_payouts", payout_checks.look_again, 1),
     Round("exports", exports.work_off, 1),
     Round("drop_unwanted", endpoint_health.drop_unwanted, 5),

@@ -18,6 +18,8 @@ create table payout_rules (
     primary key (merchant_id, livemode)
 );
 
+create index payout_rules_low on payout_rules (merchant_id) where told_low <> '{}';
+
 create table beneficiaries (
     id          text primary key,
     merchant_id text not null,
