@@ -27,6 +27,7 @@ WORDS = [
     ("merchants", "create"), ("merchants", "list"), ("merchants", "late-money"),
     ("keys", "create"), ("keys", "list"), ("keys", "rotate"), ("keys", "revoke"),
     ("collections", "stop"), ("collections", "resume"),
+    ("payouts", "freeze"), ("payouts", "resume"), ("float",),
     ("vault", "new-key"), ("vault", "status"), ("vault", "rotate"), ("requests",), ("export",),
     ("evidence",), ("statements", "import"), ("close",), ("verify-report",),
 ]
@@ -121,6 +122,26 @@ def test_pay_without_dev_says_what_is_missing(here: Here, tmp_path: Path) -> Non
 
     assert said.returncode == 2
     assert "hakika dev" in said.stderr
+
+
+def test_money_out_is_frozen_and_let_go_from_the_machine(
+    here: Here, place: dict[str, Any],
+) -> None:
+    """One switch for everybody, thrown where no stolen key reaches."""
+    at = ("--json", "--data", place["data"])
+    frozen = told(here("payouts", "freeze", "--everything", "--note", "An intruder", *at))
+    stands = asked(place, "/v1/payout-stops")["data"]
+    resumed = told(here("payouts", "resume", "--everything", *at))
+    floats = told(here("float", *at))
+    nobody = here("payouts", "freeze", *at)
+
+    assert (frozen, resumed) == (
+        {"frozen": True, "merchant": None}, {"frozen": False, "merchant": None},
+    )
+    assert [(each["key"], each["note"]) for each in stands] == [("all", "An intruder")]
+    assert asked(place, "/v1/payout-stops")["data"] == []
+    assert floats == {"floats": asked(place, "/v1/floats")["data"]}
+    assert (nobody.returncode, "--everything" in nobody.stderr) == (2, True)
 
 
 @pytest.fixture(scope="module")
