@@ -15,6 +15,7 @@ from hakika.api.c2b_bodies import C2bRequest, ValidationRequest
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
 from hakika.api.day_bodies import Assignment, Resolution
 from hakika.api.exports_bodies import ExportRequest
+from hakika.api.guard_bodies import BeneficiaryRequest, FreezeRequest, RulesRequest
 from hakika.api.inputs import AssignRequest, PaymentRequest
 from hakika.api.inquiries_bodies import InquiryRequest
 from hakika.api.merchant_bodies import (
@@ -37,11 +38,11 @@ from hakika.api.webhook_bodies import (
 
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
-    Assignment, AssignRequest, C2bRequest, CollectionsRequest, CustomerChange, CustomerRequest,
-    EndpointChange, EndpointRequest, ExportRequest, InquiryRequest, KeyRequest, MerchantChange,
-    OverlapRequest, PaymentRequest, PayoutRequest, Problem, ProviderRequest, QuotaProblem,
-    RecoveryRequest, RefundRequest, RefusalProblem, Resolution, ShortcodeRequest, ValidationRequest,
-    WebhookRequest,
+    Assignment, AssignRequest, BeneficiaryRequest, C2bRequest, CollectionsRequest, CustomerChange,
+    CustomerRequest, EndpointChange, EndpointRequest, ExportRequest, FreezeRequest, InquiryRequest,
+    KeyRequest, MerchantChange, OverlapRequest, PaymentRequest, PayoutRequest, Problem,
+    ProviderRequest, QuotaProblem, RecoveryRequest, RefundRequest, RefusalProblem, Resolution,
+    RulesRequest, ShortcodeRequest, ValidationRequest, WebhookRequest,
 )
 
 _PROBLEMS = {
