@@ -88,7 +88,9 @@ def read_status(result: Result) -> StatusSaid:
         amount=amount_of(result.value("amount")),
         happened_at=time_of(result.value("finalisedtime"))
         or time_of(result.value("initiatedtime")),
-        reason_type=result.text("reasontype"), debit_party=debit, credit_party=credit,
+        reason_type=result.text("reasontype"),
+        originator_conversation_id=result.text("originatorconversationid"),
+        conversation_id=result.text("conversationid"), debit_party=debit, credit_party=credit,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from hakika.domain import msisdn
 from hakika.domain.errors import Invalid
 from hakika.domain.fact import Source
-from hakika.domain.ids import InquiryId, MerchantId, PaymentId, ProviderId
+from hakika.domain.ids import InquiryId, MerchantId, PaymentId, PayoutId, ProviderId
 from hakika.domain.ledger import CLOCKS_DIFFER_MAX
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -77,6 +77,7 @@ class Inquiry:
     asked_at: datetime
     receipt: str = ""                        # asked about; or told, when an order was asked about
     asked_conversation_id: str = ""          # the OriginatorConversationID of the order asked about
+    payout_id: PayoutId | None = None        # the order of ours that is asked about
     conversation_id: str = ""                # of the question itself, by which the answer is known
     originator_conversation_id: str = ""
     state: State = State.ASKED
@@ -96,6 +97,8 @@ class StatusSaid:
     amount: Money | None
     happened_at: datetime | None                        # UTC
     reason_type: str
+    originator_conversation_id: str = ""                # of the order itself
+    conversation_id: str = ""
     debit_party: str = field(default="", repr=False)    # "254708374149 - John Doe"
     credit_party: str = field(default="", repr=False)   # "600966 - Duka Ltd"
 

@@ -192,6 +192,7 @@ class Payout:
     original_receipt: str = ""                # of a reversal: the receipt that it undoes
     attempts: int = 0                         # our orders so far
     doubtful: int = 0                         # the first of them that may have got in; 0: none
+    unprotected: bool = False                 # ordered by an API that knows no duplicates
     conversation_id: str = ""                 # Daraja's, by which its result is known
     originator_conversation_id: str = ""      # Daraja's, where it takes none of ours
     receipt: str = ""
@@ -221,8 +222,8 @@ class Payout:
 
     @property
     def may_be_repeated(self) -> bool:
-        """Say whether Daraja itself refuses a second order of this id: B2C alone does (T3, T5)."""
-        return self.way is Way.PHONE
+        """Say whether Daraja itself refuses a second order of this id: B2C v3 alone does. (T3)"""
+        return self.way is Way.PHONE and not self.unprotected
 
     @property
     def known_as(self) -> str:
@@ -347,7 +348,10 @@ def _learnt(payout: Payout, fact: PayoutFact, *, now: datetime) -> dict[str, Any
     }
     if fact.kind is Kind.ASKED and not _says_nothing_of_the_first(payout, fact):
         if payout.state in {READY, UNKNOWN}:
-            learnt |= {"attempts": payout.attempts + 1, "asked_at": now}
+            learnt |= {
+                "attempts": payout.attempts + 1, "asked_at": now,
+                "unprotected": payout.unprotected or fact.is_unprotected,
+            }
         if payout.state is UNKNOWN and not payout.doubtful:
             learnt["doubtful"] = payout.attempts
     if fact.kind in {Kind.PAID, Kind.RECORDED} and not payout.receipt:

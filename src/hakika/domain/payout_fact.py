@@ -77,6 +77,7 @@ class PayoutFact:
     receipt: str = ""
     amount: Money | None = None
     happened_at: datetime | None = None    # UTC, as Safaricom says it
+    is_unprotected: bool = False           # ASKED by an API that knows no duplicates
     who: str = ""                          # the key or person, where one decided
     note: str = ""
     raw: bytes = field(default=b"", repr=False)
@@ -128,6 +129,7 @@ def details(fact: PayoutFact) -> dict[str, str | int]:
         "amount_cents": fact.amount.cents if fact.amount else None,
         "happened_at": fact.happened_at.isoformat() if fact.happened_at else None,
         "who": fact.who or None, "note": fact.note or None,
+        "is_unprotected": fact.is_unprotected or None,
     }
     if reason is not None:
         values |= {

@@ -20,6 +20,13 @@ AGAIN_SECONDS, AGAIN_SECONDS_MAX = 5, 600
 # waits in a queue, or for M-Pesa to send it again by itself, takes hours.
 CHECK_SECONDS = (60, 180, 600, 1800, 3600, 3 * 3600, 8 * 3600, 24 * 3600)
 
+# After so many questions that decided nothing, an order that Daraja never said it took is sent
+# again under its own id, where that is safe; and after so many more, again. (T3)
+AGAIN_AFTER_CHECKS = frozenset({2, 4, 6})
+
+# Who could not be asked about, or has no credentials, is looked at so much later.
+POSTPONED_SECONDS = 60
+
 # After two days a person looks: only the statement can tell.
 LAPSE_SECONDS = 48 * 3600
 
@@ -53,6 +60,16 @@ class PayoutPatience:
     def has_lapsed(self, payout: Payout, *, now: datetime) -> bool:
         """Say whether the last deadline of an unsettled payout has passed."""
         return now >= _asked_at(payout) + self.seconds(LAPSE_SECONDS)
+
+    def may_be_sent_again(self, payout: Payout) -> bool:
+        """Say whether an order is to be sent again, under the same id.
+
+        Only where Daraja would refuse a second one, and nobody ever told that it has the first.
+        """
+        return (
+            payout.state is State.UNKNOWN and payout.may_be_repeated
+            and not payout.conversation_id and payout.checks in AGAIN_AFTER_CHECKS
+        )
 
     def _pause(self, attempts: int) -> timedelta:
         if not attempts:

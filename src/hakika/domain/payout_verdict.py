@@ -79,8 +79,12 @@ def from_status(payout: Payout, said: StatusSaid, *, raw: bytes) -> PayoutFact |
     """Return the fact in a status answer about this order; None: it decides nothing.
 
     Only *Completed* with a receipt is paid, and only *Cancelled*, *Declined* and *Expired* are
-    not. (T25)
+    not (T25). An answer that names another order is about that one (T26).
     """
+    if said.originator_conversation_id not in {"", payout.known_as}:
+        return None
+    if payout.conversation_id and said.conversation_id not in {"", payout.conversation_id}:
+        return None
     match outcome_of(said.status):
         case Outcome.COMPLETED if said.receipt and said.receipt != payout.original_receipt:
             return PayoutFact(

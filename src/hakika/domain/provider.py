@@ -48,6 +48,7 @@ class Provider:
     terms: Terms = EVERYTHING            # which of its payers' own payments are let in
     tariff: str = ""                     # what Safaricom charges by; empty: nothing is assumed
     c2b_version: int | None = None       # of the last confirmation whose payer could tell it
+    b2c_version: int = 3                 # 1: Safaricom refused v3, which alone knows duplicates
     valid: bool | None = None            # None: Daraja could not be asked yet
     checked_at: datetime | None = None
     last_error: str = ""

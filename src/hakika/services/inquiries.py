@@ -18,16 +18,18 @@ from hakika.daraja.envelope_results import EnvelopeResult, envelope_result
 from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
 from hakika.daraja.inquiries import Addresses, Operator, Question, Result, Taken
 from hakika.domain import inquiry as rules
+from hakika.domain import payout_verdict
 from hakika.domain.callback import Door
 from hakika.domain.errors import NotFound, OperatorStopped, Unavailable
-from hakika.domain.ids import InquiryId
-from hakika.domain.inquiry import Inquiry, Kind, State
+from hakika.domain.ids import InquiryId, PayoutId
+from hakika.domain.inquiry import Inquiry, Kind, State, StatusSaid
 from hakika.domain.ledger import named_account
 from hakika.domain.merchant import ApiKey, Owner
 from hakika.domain.money import Money
+from hakika.domain.payout import Payout
 from hakika.domain.provider import Provider
 from hakika.domain.witness import Witness
-from hakika.services import operators, providers, registrations, witnesses
+from hakika.services import operators, payout_facts, providers, registrations, witnesses
 from hakika.services.runtime import Runtime
 from hakika.store import inquiries as store
 from hakika.store.transaction import Transaction
@@ -65,19 +67,18 @@ async def ask_status(
     ))
 
 
-async def ask_about_order(rt: Runtime, provider: Provider, conversation_id: str) -> str:
-    """Ask what became of an order of ours; return in words what Daraja said of the question."""
+async def ask_about_order(rt: Runtime, provider: Provider, payout: Payout) -> str:
+    """Ask what became of an order of ours, and return in words how; "": it could not be asked."""
     inquiry = replace(
-        _new(rt, provider, Kind.STATUS), asked_conversation_id=conversation_id,
+        _new(rt, provider, Kind.STATUS), asked_conversation_id=payout.known_as,
+        payout_id=payout.id,
     )
     try:
         asked = await _put(rt, provider, inquiry)
     except DarajaRefused as refusal:
         return f"Inquiry {inquiry.id} was refused: {refusal.reason.code}."
-    except DarajaUnreachable:
-        return "M-Pesa could not be reached: it was not asked."
-    except OperatorStopped as stopped:
-        return f"M-Pesa was not asked. {stopped.message}"
+    except (DarajaUnreachable, OperatorStopped):
+        return ""
     return f"Asked by inquiry {asked.inquiry.id}."
 
 
@@ -238,6 +239,7 @@ class _Answer:
     balances: tuple[tuple[str, Money], ...] = ()
     observed_at: datetime | None = None
     daraja_code: str = ""
+    said: StatusSaid | None = None
 
 
 async def hear(
@@ -269,7 +271,16 @@ async def hear(
         is_new = await _keep(rt, tx, answer, now=now)
     if answer.witness is not None and is_new:
         await witnesses.judge_kept(rt, answer.witness, heard_at=now)
+    if answer.said is not None and answer.inquiry.payout_id is not None:
+        await _tell_payout(rt, answer.inquiry.payout_id, answer.said, raw)
     return ""
+
+
+async def _tell_payout(rt: Runtime, payout_id: PayoutId, said: StatusSaid, raw: bytes) -> None:
+    """Let a payout hear what M-Pesa answered about it, if that decides anything."""
+    await payout_facts.record(
+        rt, payout_id, lambda payout: payout_verdict.from_status(payout, said, raw=raw),
+    )
 
 
 async def _learn_of_operator(
@@ -346,7 +357,7 @@ def _status(inquiry: Inquiry, result: Result, raw: bytes, now: datetime) -> _Ans
             inquiry, State.ANSWERED, answer=words, now=now, told=told, receipt=said.receipt,
             outcome=rules.outcome_of(said.status),
         ),
-        witness,
+        witness, said=said,
     )
 
 

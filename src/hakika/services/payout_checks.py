@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from hakika.domain.payout import Payout, State
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
-from hakika.services import inquiries, providers
+from hakika.domain.payout_patience import POSTPONED_SECONDS
+from hakika.services import inquiries, providers, sending
 from hakika.services.payout_facts import record
 from hakika.services.runtime import Runtime
 from hakika.store import payouts as store
 
 AT_ONCE = 10
-LEASE = timedelta(seconds=60)
+LEASE_SECONDS = 60
 WATCHED = frozenset({State.SENDING, State.PENDING, State.UNKNOWN})
 
 
@@ -20,7 +19,8 @@ async def look_again(rt: Runtime) -> int:
     """Look at every payout that is due to be looked at; return how many. Safe beside others."""
     now = rt.now()
     async with rt.store.transaction() as tx:
-        due = await store.take_watched(tx, WATCHED, now=now, lease=now + LEASE, limit=AT_ONCE)
+        lease = now + rt.payout_patience.seconds(LEASE_SECONDS)
+        due = await store.take_watched(tx, WATCHED, now=now, lease=lease, limit=AT_ONCE)
     for each in due:
         await _look(rt, each)
     return len(due)
@@ -36,6 +36,13 @@ async def _look(rt: Runtime, payout: Payout) -> None:
             ) if seen.state is State.SENDING else None)
     elif patience.has_lapsed(payout, now=now):
         await record(rt, payout.id, lambda _: PayoutFact(Kind.LAPSED, Source.CLOCK))
+    elif patience.may_be_sent_again(payout):
+        note = "M-Pesa was asked and told nothing; the same order is sent again under its own id."
+        change = await record(rt, payout.id, lambda _: PayoutFact(
+            Kind.INQUIRED, Source.CLOCK, note=note,
+        ))
+        assert change is not None, "there is a fact"
+        await sending.send(rt, change.after)
     else:
         await _ask(rt, payout)
 
@@ -43,7 +50,12 @@ async def _look(rt: Runtime, payout: Payout) -> None:
 async def _ask(rt: Runtime, payout: Payout) -> None:
     """Ask M-Pesa what became of an order. Its answer comes later, to the inquiry's address."""
     note = "M-Pesa told no id by which it could be asked."
-    provider = await providers.of_payout(rt, payout)
-    if provider is not None and payout.known_as:
-        note = await inquiries.ask_about_order(rt, provider, payout.known_as)
-    await record(rt, payout.id, lambda _: PayoutFact(Kind.INQUIRED, Source.STATUS, note=note))
+    if payout.known_as:
+        provider = await providers.of_payout(rt, payout)
+        note = "" if provider is None else await inquiries.ask_about_order(rt, provider, payout)
+    if note:
+        await record(rt, payout.id, lambda _: PayoutFact(Kind.INQUIRED, Source.STATUS, note=note))
+        return
+    async with rt.store.transaction() as tx:
+        later = rt.now() + rt.payout_patience.seconds(POSTPONED_SECONDS)
+        await store.postpone(tx, payout.id, until=later)

@@ -238,6 +238,13 @@ async def note_version(rt: Runtime, provider: Provider, version: int) -> None:
         await providers.note_version(tx, provider.id, version)
 
 
+async def note_b2c_version(rt: Runtime, provider: Provider, version: int) -> None:
+    """Keep which version of B2C Safaricom lets a short code use."""
+    async with rt.store.autocommit() as tx:
+        await providers.note_b2c_version(tx, provider.id, version)
+    rt.providers.forget(_name(provider.merchant_id, livemode=provider.livemode))
+
+
 async def with_id(rt: Runtime, provider_id: ProviderId) -> Provider | None:
     """Return one way into Daraja, whoever's it is, or None: it was deleted."""
     async with rt.store.autocommit() as tx:

@@ -8,11 +8,11 @@ that. It is never sent again under another id.
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
 
 import structlog
 
 from hakika.daraja import payouts as wire
+from hakika.daraja.answers import B2C_V3_NOT_ALLOWED
 from hakika.daraja.envelopes import Addresses, Operator, Question
 from hakika.daraja.errors import (
     DarajaDuplicate,
@@ -25,19 +25,20 @@ from hakika.domain.errors import Invalid, Unavailable
 from hakika.domain.fact import Reason
 from hakika.domain.payout import Change, Payout, Way
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
+from hakika.domain.payout_patience import POSTPONED_SECONDS
 from hakika.domain.provider import Provider
 from hakika.services import operators, providers
 from hakika.services.killpoints import KillPoint
-from hakika.services.payout_facts import Hear, record, written
+from hakika.services.payout_facts import record, written
 from hakika.services.runtime import Runtime
 from hakika.store import payouts as store
-from hakika.store.transaction import StoreUnavailable
+from hakika.store.transaction import StoreUnavailable, Transaction
 
 log = structlog.get_logger(__name__)
 
 # So many are sent at once by one process, and are held for as long.
 AT_ONCE = 10
-LEASE = timedelta(seconds=30)
+LEASE_SECONDS = 30
 
 # What Daraja said is worth a short wait for a database that is just being restarted.
 OUTCOME_TRIES_MAX = 5
@@ -50,16 +51,19 @@ async def send_due(rt: Runtime) -> int:
     """Send the payouts whose time has come; return how many. Safe beside other workers."""
     now = rt.now()
     async with rt.store.transaction() as tx:
-        due = await store.take_ready(tx, now=now, lease=now + LEASE, limit=AT_ONCE)
-    await asyncio.gather(*(_send(rt, each) for each in due))
+        lease = now + rt.payout_patience.seconds(LEASE_SECONDS)
+        due = await store.take_ready(tx, now=now, lease=lease, limit=AT_ONCE)
+    await asyncio.gather(*(send(rt, each) for each in due))
     return len(due)
 
 
-async def _send(rt: Runtime, payout: Payout) -> None:
-    """Send one payout, unless somebody else does, or took it back."""
+async def send(rt: Runtime, payout: Payout) -> None:
+    """Send one payout, unless somebody else does, took it back, or stops it."""
     provider = await providers.of_payout(rt, payout)
     if provider is None:
-        await record(rt, payout.id, _unless_moved(payout, _no_credentials(payout)))
+        log.warning("payout_without_operator", payout=payout.id)
+        async with rt.store.transaction() as tx:
+            await _put_off(rt, tx, payout, POSTPONED_SECONDS)
         return
     rt.passing(KillPoint.BEFORE_ORDER)
     change = await _committed_to(rt, provider, payout)
@@ -87,15 +91,18 @@ async def _committed_to(rt: Runtime, provider: Provider, payout: Payout) -> Chan
         if now.facts_count != payout.facts_count or await store.is_stopped(tx, payout.id):
             return None
         if not await operators.may_try(rt, tx, provider.id):
-            soon = rt.now() + rt.payout_patience.seconds(operators.LOOK_AGAIN_SECONDS)
-            await store.postpone(tx, payout.id, until=soon)
+            await _put_off(rt, tx, payout, operators.LOOK_AGAIN_SECONDS)
             return None
-        asked = PayoutFact(Kind.ASKED, Source.CLOCK, attempt=payout.attempts + 1)
+        by_v1 = payout.way is Way.PHONE and provider.b2c_version == 1
+        asked = PayoutFact(
+            Kind.ASKED, Source.CLOCK, attempt=payout.attempts + 1,
+            is_unprotected=by_v1 or payout.way is not Way.PHONE,
+        )
         return await written(rt, tx, now, asked)
 
 
-def _unless_moved(payout: Payout, fact: PayoutFact) -> Hear:
-    return lambda now: fact if now.facts_count == payout.facts_count else None
+async def _put_off(rt: Runtime, tx: Transaction, payout: Payout, seconds: float) -> None:
+    await store.postpone(tx, payout.id, until=rt.now() + rt.payout_patience.seconds(seconds))
 
 
 async def _ordered(rt: Runtime, provider: Provider, payout: Payout) -> PayoutFact:
@@ -109,6 +116,13 @@ async def _ordered(rt: Runtime, provider: Provider, payout: Payout) -> PayoutFac
             Kind.REFUSED, Source.CALLER, attempt=attempt, reason=_unfit(error),
         )
     except DarajaRefused as refusal:
+        if refusal.reason.code == B2C_V3_NOT_ALLOWED.code:
+            await providers.note_b2c_version(rt, provider, 1)
+            return PayoutFact(
+                Kind.UNREACHABLE, Source.DARAJA, attempt=attempt, reason=refusal.reason,
+                note="Safaricom does not let this short code use B2C v3. It is sent by v1.",
+                raw=refusal.raw,
+            )
         return PayoutFact(
             Kind.REFUSED, Source.DARAJA, attempt=attempt, reason=refusal.reason, raw=refusal.raw,
         )
@@ -150,6 +164,8 @@ def _question(rt: Runtime, provider: Provider, payout: Payout) -> Question:
     match payout.way:
         case Way.PHONE:
             assert payee.phone is not None, "who is paid by phone has one"
+            if payout.unprotected:
+                return wire.b2c_v1_order(order, payee=payee.phone)
             return wire.b2c_order(
                 order, payee=payee.phone, originator_conversation_id=payout.id,
             )
@@ -165,13 +181,6 @@ def _unfit(error: Invalid) -> Reason:
     return Reason(
         code=error.errors[0].code, daraja_code="", developer_message=error.message,
         payer_message="", payer_message_sw="",
-    )
-
-
-def _no_credentials(payout: Payout) -> PayoutFact:
-    return PayoutFact(
-        Kind.UNREACHABLE, Source.CLOCK, attempt=payout.attempts,
-        note="Its short code has no credentials of an API operator now.",
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any, LiteralString
 
 import orjson
 
-from hakika.domain.ids import InquiryId, MerchantId, PaymentId, ProviderId
+from hakika.domain.ids import InquiryId, MerchantId, PaymentId, PayoutId, ProviderId
 from hakika.domain.inquiry import Inquiry, Kind, Outcome, State
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
@@ -22,11 +22,11 @@ BALANCE_SOURCE = "balance"
 
 _ADD: LiteralString = """
     insert into inquiries (id, kind, merchant_id, livemode, provider_id, shortcode_kind, shortcode,
-        store_number, receipt, asked_conversation_id, conversation_id, originator_conversation_id,
-        state, answer, asked_at)
+        store_number, receipt, asked_conversation_id, payout_id, conversation_id,
+        originator_conversation_id, state, answer, asked_at)
     values (%(id)s, %(kind)s, %(merchant_id)s, %(livemode)s, %(provider_id)s, %(shortcode_kind)s,
-        %(shortcode)s, %(store_number)s, %(receipt)s, %(asked_conversation_id)s, '', '', %(state)s,
-        '', %(asked_at)s)
+        %(shortcode)s, %(store_number)s, %(receipt)s, %(asked_conversation_id)s, %(payout_id)s,
+        '', '', %(state)s, '', %(asked_at)s)
 """
 
 # The answer may be here before Daraja has said that it took the question: then nothing moves back.
@@ -109,7 +109,8 @@ async def add(tx: Transaction, inquiry: Inquiry) -> None:
         "livemode": inquiry.livemode, "provider_id": inquiry.provider_id,
         "shortcode_kind": shortcode.kind.value, "shortcode": shortcode.number,
         "store_number": shortcode.store_number, "receipt": inquiry.receipt,
-        "asked_conversation_id": inquiry.asked_conversation_id, "state": inquiry.state.value,
+        "asked_conversation_id": inquiry.asked_conversation_id,
+        "payout_id": inquiry.payout_id, "state": inquiry.state.value,
         "asked_at": inquiry.asked_at,
     })
 
@@ -220,6 +221,7 @@ def _inquiry_of(row: Mapping[str, Any], sealer: Sealer) -> Inquiry:
         ),
         asked_at=row["asked_at"], receipt=row["receipt"],
         asked_conversation_id=row["asked_conversation_id"],
+        payout_id=PayoutId(row["payout_id"]) if row["payout_id"] else None,
         conversation_id=row["conversation_id"],
         originator_conversation_id=row["originator_conversation_id"],
         state=State(row["state"]), outcome=Outcome(row["outcome"]) if row["outcome"] else None,

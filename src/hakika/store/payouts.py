@@ -32,14 +32,14 @@ _ADD: LiteralString = """
     insert into payouts (id, merchant_id, livemode, way, purpose, state, amount_cents, private,
         payee_hash, shortcode_kind, shortcode, store_number, idempotency_key, fingerprint,
         created_by, held_for, released_by, payment_id, seller_id, batch_id, original_receipt,
-        attempts, doubtful,
+        attempts, doubtful, unprotected,
         conversation_id, originator_conversation_id, strength, disputed, lapsed, facts_count,
         facts_link, next_check_at, checks, created_at, updated_at)
     values (%(id)s, %(merchant_id)s, %(livemode)s, %(way)s, %(purpose)s, %(state)s,
         %(amount_cents)s, %(private)s, %(payee_hash)s, %(shortcode_kind)s, %(shortcode)s,
         %(store_number)s, %(idempotency_key)s, %(fingerprint)s, %(created_by)s, %(held_for)s,
         %(released_by)s, %(payment_id)s, %(seller_id)s, %(batch_id)s, %(original_receipt)s,
-        %(attempts)s, %(doubtful)s,
+        %(attempts)s, %(doubtful)s, %(unprotected)s,
         %(conversation_id)s, %(originator_conversation_id)s, %(strength)s, %(disputed)s,
         %(lapsed)s, %(facts_count)s, %(facts_link)s, %(next_check_at)s, %(checks)s,
         %(created_at)s, %(updated_at)s)
@@ -49,7 +49,7 @@ _ADD: LiteralString = """
 
 _MOVE: LiteralString = """
     update payouts set state = %(state)s, private = %(private)s, released_by = %(released_by)s,
-           attempts = %(attempts)s, doubtful = %(doubtful)s,
+           attempts = %(attempts)s, doubtful = %(doubtful)s, unprotected = %(unprotected)s,
            conversation_id = %(conversation_id)s,
            originator_conversation_id = %(originator_conversation_id)s, receipt = %(receipt)s,
            amount_sent_cents = %(amount_sent_cents)s, decided_by = %(decided_by)s,

@@ -18,7 +18,7 @@ from hakika.store.transaction import Transaction
 _COLUMNS: LiteralString = """
     id, merchant_id, livemode, shortcode_kind, shortcode, store_number, private, is_default, valid,
     checked_at, last_error, validation_rule, validation_url, when_undecided, c2b_version,
-    tariff, created_at, updated_at
+    b2c_version, tariff, created_at, updated_at
 """
 
 _LIST: LiteralString = (
@@ -36,7 +36,7 @@ _PUT: LiteralString = (
     values (%(id)s, %(merchant_id)s, %(livemode)s, %(shortcode_kind)s, %(shortcode)s,
         %(store_number)s, %(private)s, %(is_default)s, %(valid)s, %(checked_at)s, %(last_error)s,
         %(validation_rule)s, %(validation_url)s, %(when_undecided)s, %(c2b_version)s,
-        %(tariff)s, %(created_at)s, %(updated_at)s)
+        %(b2c_version)s, %(tariff)s, %(created_at)s, %(updated_at)s)
     on conflict (id) do update set
         shortcode_kind = excluded.shortcode_kind, store_number = excluded.store_number,
         private = excluded.private, is_default = excluded.is_default, valid = excluded.valid,
@@ -54,6 +54,10 @@ _SET_TERMS: LiteralString = """
 
 _NOTE_VERSION: LiteralString = """
     update providers set c2b_version = %(version)s where id = %(id)s
+"""
+
+_NOTE_B2C_VERSION: LiteralString = """
+    update providers set b2c_version = %(version)s where id = %(id)s
 """
 
 _NO_DEFAULT: LiteralString = """
@@ -99,7 +103,8 @@ async def put(tx: Transaction, provider: Provider) -> None:
         "private": sealer.seal(_place(provider.id), _private(provider)),
         "is_default": provider.is_default, "valid": provider.valid,
         "checked_at": provider.checked_at, "last_error": provider.last_error,
-        "tariff": provider.tariff, "c2b_version": provider.c2b_version, **_terms(provider.terms),
+        "tariff": provider.tariff, "c2b_version": provider.c2b_version,
+        "b2c_version": provider.b2c_version, **_terms(provider.terms),
         "created_at": provider.created_at, "updated_at": provider.updated_at,
     })
 
@@ -112,6 +117,11 @@ async def set_terms(tx: Transaction, provider_id: ProviderId, terms: Terms) -> N
 async def note_version(tx: Transaction, provider_id: ProviderId, version: int) -> None:
     """Write which version of C2B M-Pesa speaks to a short code."""
     await tx.execute(_NOTE_VERSION, {"id": provider_id, "version": version})
+
+
+async def note_b2c_version(tx: Transaction, provider_id: ProviderId, version: int) -> None:
+    """Write which version of B2C Safaricom lets a short code use."""
+    await tx.execute(_NOTE_B2C_VERSION, {"id": provider_id, "version": version})
 
 
 async def note_check(
@@ -164,6 +174,7 @@ def _provider_of(row: dict[str, Any], sealer: Sealer) -> Provider:
             Rule(row["validation_rule"]), row["validation_url"],
             WhenUndecided(row["when_undecided"]),
         ),
-        c2b_version=row["c2b_version"], tariff=row["tariff"],
+        c2b_version=row["c2b_version"], b2c_version=row["b2c_version"],
+        tariff=row["tariff"],
         created_at=row["created_at"], updated_at=row["updated_at"], **beside,
     )

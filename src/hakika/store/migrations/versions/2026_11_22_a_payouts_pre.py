@@ -33,6 +33,7 @@ create table payouts (
     original_receipt           text,
     attempts                   integer not null,
     doubtful                   integer not null,
+    unprotected                boolean not null,
     conversation_id            text not null,
     originator_conversation_id text not null,
     receipt                    text,
@@ -107,6 +108,8 @@ alter table payments add constraint payments_receipt_check check (
     state not in ('completed', 'reversed') or receipt is not null) not valid;
 
 alter table quarantine add column payout_id text;
+alter table inquiries add column payout_id text;
+alter table providers add column b2c_version smallint not null default 3;
 
 -- A role that owns the table can grant itself this again; a superuser has it always.
 revoke update, delete, truncate on payout_facts from public, current_user;
