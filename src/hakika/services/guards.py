@@ -204,9 +204,10 @@ async def _drawn(
         if each.way is not Way.OUTSIDE:
             taken.setdefault(float_of(each), []).append(each)
     promises = await floats.promised(tx, owner)
-    found = await floats.funds(tx, owner, list(taken), promises)
+    amounts = {account: _total(several) for account, several in taken.items()}
+    found = await floats.funds(tx, owner, list(taken), promises, wanted=amounts)
     drawn = tuple(
-        (found[account], _total(several)) for account, several in taken.items()
+        (found[account], amount) for account, amount in amounts.items()
         if account in found and found[account].is_fresh(now=now)
     )
     return drawn, len(drawn) == len(taken)

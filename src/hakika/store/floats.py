@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, LiteralString
 
@@ -29,6 +29,10 @@ _MOVED: LiteralString = """
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s and happened_at > %(since)s
        and %(account)s in (debit, credit) and move <> 'opening'
 """
+
+# The same without what was collected: few rows, in the words of the index postings_left. Measured
+# with 100,000 collections since: 50 ms for all of it.
+_MOVED_BESIDES: LiteralString = _MOVED + " and move <> 'collection'"
 
 # In the words of the index payouts_state. What goes outside M-Pesa leaves no float.
 _PROMISED: LiteralString = """
@@ -66,16 +70,26 @@ async def promised(tx: Transaction, owner: Owner) -> Promised:
 
 
 async def funds(
-    tx: Transaction, owner: Owner, accounts: Sequence[str], promises: Promised,
+    tx: Transaction, owner: Owner, accounts: Sequence[str], promises: Promised, *,
+    wanted: Mapping[str, Money] | None = None,
 ) -> dict[str, Funds]:
-    """Return what lies on each of these accounts of which M-Pesa ever told, however long ago."""
+    """Return what lies on each of these accounts of which M-Pesa ever told, however long ago.
+
+    Where so much as is `wanted` of an account is available without what was collected since, that
+    is left out: it is not looked up while others wait.
+    """
     found = {}
     for row in await tx.rows(_TOLD, _whose(owner) | {"accounts": list(accounts)}):
         account, told_at = row["account"], row["observed_at"]
-        moved = await _moved(tx, owner, account, since=told_at)
-        found[account] = Funds(
-            account, Money(row["amount_cents"]), told_at, moved, promises.reserved(account),
+        funds = Funds(
+            account, Money(row["amount_cents"]), told_at, Money(0), promises.reserved(account),
         )
+        if wanted is not None:
+            moved = await _moved(tx, owner, account, since=told_at, how=_MOVED_BESIDES)
+            funds = replace(funds, moved=moved)
+        if wanted is None or funds.available < wanted[account]:
+            funds = replace(funds, moved=await _moved(tx, owner, account, since=told_at))
+        found[account] = funds
     return found
 
 
@@ -84,8 +98,10 @@ async def left(tx: Transaction, owner: Owner, account: str, *, since: datetime) 
     return Money(-(await _moved(tx, owner, account, since=since)).cents)
 
 
-async def _moved(tx: Transaction, owner: Owner, account: str, *, since: datetime) -> Money:
-    row = await tx.row(_MOVED, _whose(owner) | {"account": account, "since": since})
+async def _moved(
+    tx: Transaction, owner: Owner, account: str, *, since: datetime, how: LiteralString = _MOVED,
+) -> Money:
+    row = await tx.row(how, _whose(owner) | {"account": account, "since": since})
     assert row is not None, "a sum is always one row"
     return Money(row["cents"])
 

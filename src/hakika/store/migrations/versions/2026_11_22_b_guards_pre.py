@@ -61,6 +61,10 @@ create table operator_proofs (
     proven_at   timestamptz not null
 );
 
+-- What moved on a float besides collections, which are many.
+create index postings_left on postings (merchant_id, livemode, happened_at)
+    where move <> 'collection';
+
 create index payouts_lately on payouts (merchant_id, livemode, updated_at)
     where purpose = 'payout';
 """
