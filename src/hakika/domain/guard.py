@@ -56,6 +56,11 @@ class Rules:
     freezes_on_change: bool               # new keys, new credentials, looser rules: freeze
     float_low: Mapping[str, Money] = field(default_factory=dict)   # by short code: tell below it
 
+    @property
+    def counts_lately(self) -> bool:
+        """Say whether anything depends on what was asked of all payees together."""
+        return any(each is not None for each in (self.hour_max, self.day_max, self.burst_max))
+
 
 # Nobody has set anything: so every payout waits for a second person, and two who err together lose
 # 200,000 a day. In 2025 38 payouts in minutes took KES 11.4 million, 300,000 each: not one of them

@@ -69,12 +69,12 @@ _LATELY: LiteralString = (
 )
 
 _PAYEES: LiteralString = (
-    "with counted as (" + _COUNTED + """ and payee_hash = any(%(payees)s))
-    select payee, coalesce((select sum(amount_cents) from counted
-                where payee_hash = payee and state <> all(%(left_out)s) and at > %(day)s
-            ), 0)::bigint as cents,
-           usable_from
-      from unnest(%(payees)s::bytea[]) as payee left join beneficiaries b
+    "with counted as (" + _COUNTED + """ and payee_hash = any(%(payees)s)), summed as (
+        select payee_hash, sum(amount_cents) as cents from counted
+         where state <> all(%(left_out)s) and at > %(day)s group by payee_hash)
+    select payee, coalesce(cents, 0)::bigint as cents, usable_from
+      from unnest(%(payees)s::bytea[]) as payee left join summed on summed.payee_hash = payee
+           left join beneficiaries b
            on b.merchant_id = %(merchant_id)s and b.livemode = %(livemode)s
           and b.payee_hash = payee
 """
