@@ -158,7 +158,7 @@ async def test_jambopay_who_changes_how_money_leaves_gets_none_of_it(shop):
             await shop.lift(key)
 
 
-@pytest.mark.parametrize("change", ["key", "rotation", "rules"])
+@pytest.mark.parametrize("change", ["key", "rotation", "deletion", "rules"])
 async def test_each_change_that_a_thief_would_make_first_freezes(shop, change):
     """A key of their own, a key that lives on after the theft was seen, looser limits."""
     await shop.rules(**RELAXED | {"day_max": "1000.00"})
@@ -168,6 +168,9 @@ async def test_each_change_that_a_thief_would_make_first_freezes(shop, change):
             await keys.create(shop.rt, thief.merchant_id, keys.Wanted(livemode=True), by=thief)
         case "rotation":
             await keys.rotate(shop.rt, shop.clerk.id, by=thief)
+        case "deletion":
+            await providers.delete(shop.rt, thief, "600978")
+            await providers.put(shop.rt, thief, providers.Wanted(paybill("600978"), STOLEN))
         case _:
             await payout_rules.put(shop.rt, thief, {"day_max": "900000.00"})
 

@@ -10,6 +10,7 @@ from itertools import count
 import pytest
 import pytest_asyncio
 
+from hakika.daraja.envelope_results import envelope_result
 from hakika.domain.errors import Conflict, Forbidden, IdempotencyKeyReused, Invalid
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.money import Money
@@ -18,10 +19,12 @@ from hakika.domain.payout import Payee, Payout, State, Way
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.domain.provider import Secrets
 from hakika.domain.shortcode import paybill
-from hakika.services import keys, ledger, payouts, providers
+from hakika.domain.stop import Why
+from hakika.services import keys, ledger, operators, payouts, providers, stops
 from hakika.services.keys import Wanted
 from hakika.services.payout_facts import record
 from hakika.services.payouts import Order
+from hakika.store import payouts as store
 from tests.services.world import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -206,3 +209,59 @@ async def test_nobody_approves_their_own(shop):
 
     with pytest.raises(Forbidden, match="nobody approves their own"):
         await payouts.approve(shop.rt, shop.key, payout.id)
+
+
+REFUSED_OPERATOR = PayoutFact(
+    Kind.DECLINED, Source.RESULT, reason=envelope_result("2001").reason(),
+)
+LOCKED = PayoutFact(Kind.REFUSED, Source.DARAJA, attempt=1, reason=envelope_result("8006").reason())
+
+
+async def may_try(world: World) -> bool:
+    """Say whether a worker would send another order with the operator of this shop."""
+    provider, = await providers.find(world.rt, world.key)
+    async with world.rt.store.transaction() as tx:
+        return await operators.may_try(world.rt, tx, provider.id)
+
+
+@pytest.mark.parametrize("word", [REFUSED_OPERATOR, LOCKED], ids=["result", "at once"])
+async def test_the_first_word_against_an_operator_stops_it_with_the_fact(shop, word):
+    """Whether M-Pesa says it at once or in a result: nothing more is tried with it. (T14)"""
+    payout, waiting = await made(shop), await made(shop)
+    await heard(shop, payout, ASKED, word)
+
+    stop, = await stops.of(shop.rt, shop.key)
+
+    assert (stop.why, stop.key) == (Why.OPERATOR, f"{shop.key.merchant_id}:test:600966")
+    async with shop.rt.store.autocommit() as tx:
+        assert await store.is_stopped(tx, waiting.id)
+
+
+async def test_a_word_about_earlier_credentials_does_not_stop_the_new_ones(shop):
+    """Results are late: what was mended meanwhile is not stopped by them."""
+    payout = await made(shop)
+    await heard(shop, payout, ASKED)
+    await providers.put(shop.rt, shop.key, providers.Wanted(paybill("600966"), OPERATOR))
+    await heard(shop, payout, REFUSED_OPERATOR)
+
+    assert await stops.of(shop.rt, shop.key) == []
+
+
+async def test_a_payee_who_cannot_be_paid_stops_nobody_else(shop):
+    payout = await made(shop)
+    reason = envelope_result("2040").reason()
+    await heard(shop, payout, ASKED, replace(DECLINED, reason=reason))
+
+    assert await stops.of(shop.rt, shop.key) == []
+
+
+async def test_new_credentials_are_tried_by_one_order_at_a_time(shop):
+    """Until M-Pesa has taken them: three orders at once with a wrong password lock the operator."""
+    first = await made(shop)
+    assert await may_try(shop)
+    await heard(shop, first, ASKED)
+    assert not await may_try(shop)
+
+    await heard(shop, first, replace(PAID, receipt=f"SG6{next(_numbers):07d}"))
+    await heard(shop, await made(shop), ASKED)
+    assert await may_try(shop)

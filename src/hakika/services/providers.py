@@ -218,6 +218,9 @@ async def delete(rt: Runtime, key: ApiKey, shortcode: str = "") -> None:
             tx, key.merchant_id, unwanted.shortcode.number, livemode=key.livemode,
         )
         await inquiries.set_turn(tx, unwanted.id, next_ask_at=None)
+        if unwanted.secrets.initiator:  # put anew, it would be no change of anything
+            what = f"The API operator of {unwanted.shortcode.number} was deleted."
+            await stops.freeze_after(rt, tx, key.owner, what, who=key.id)
         heir = next((each for each in present if each.id != unwanted.id), None)
         if unwanted.is_default and heir is not None:
             await providers.put(tx, replace(heir, is_default=True))
