@@ -32,6 +32,7 @@ from hakika.api.connections import connection_class
 from hakika.domain.merchant import Scope
 from hakika.services import keys, merchants
 from hakika.services.keys import Wanted
+from hakika.services.killpoints import Watcher, nobody_watches
 from hakika.services.runtime import Runtime
 from hakika.services.telemetry import Telemetry
 from hakika.settings import SANDBOX_PASSKEY, Settings, read_settings
@@ -241,13 +242,13 @@ def new_person() -> str:
 @contextmanager
 def open_world(
     database_url: str, simulator: str, *, telemetry: Telemetry | None = None,
-    more: Mapping[str, str] | None = None,
+    more: Mapping[str, str] | None = None, passing: Watcher = nobody_watches,
 ) -> Iterator[World]:
     """Run the API until the end of the block."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     settings = settings_of(database_url, simulator, **(more or {}))
-    with running(settings, port=port, telemetry=telemetry) as (rt, in_api):
+    with running(settings, port=port, telemetry=telemetry, passing=passing) as (rt, in_api):
         yield World(url, simulator, database_url, _documented(url), rt, in_api)
 
 
@@ -268,9 +269,12 @@ def settings_of(database_url: str, simulator: str, **more: str) -> Settings:
 @contextmanager
 def running(
     settings: Settings, *, port: int, telemetry: Telemetry | None = None,
+    passing: Watcher = nobody_watches,
 ) -> Iterator[tuple[Runtime, Callable[[Coroutine[Any, Any, Result]], Result]]]:
     """Serve the API in a thread; give its running parts, and what runs a coroutine beside them."""
-    app = create_app(settings, public_url=f"http://127.0.0.1:{port}", telemetry=telemetry)
+    app = create_app(
+        settings, public_url=f"http://127.0.0.1:{port}", telemetry=telemetry, passing=passing,
+    )
     server = uvicorn.Server(uvicorn.Config(
         app, port=port, log_level="warning", proxy_headers=False, timeout_graceful_shutdown=2,
         http=connection_class(settings),

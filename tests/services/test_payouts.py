@@ -12,6 +12,7 @@ import pytest_asyncio
 
 from hakika.daraja.envelope_results import envelope_result
 from hakika.domain.errors import Conflict, Forbidden, IdempotencyKeyReused, Invalid
+from hakika.domain.ids import PayoutId
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -221,7 +222,9 @@ async def may_try(world: World) -> bool:
     """Say whether a worker would send another order with the operator of this shop."""
     provider, = await providers.find(world.rt, world.key)
     async with world.rt.store.transaction() as tx:
-        return await operators.may_try(world.rt, tx, provider.id)
+        return await operators.may_try(
+            world.rt, tx, provider.id, PayoutId("pyo_another"),
+        )
 
 
 @pytest.mark.parametrize("word", [REFUSED_OPERATOR, LOCKED], ids=["result", "at once"])

@@ -343,7 +343,7 @@ def _learnt(payout: Payout, fact: PayoutFact, *, now: datetime) -> dict[str, Any
         "conversation_id": payout.conversation_id or fact.conversation_id,
         "originator_conversation_id":
             payout.originator_conversation_id or fact.originator_conversation_id,
-        "checks": payout.checks + (fact.kind is Kind.INQUIRED),
+        "checks": payout.checks + _is_a_look(payout, fact),
         "lapsed": payout.lapsed or fact.kind is Kind.LAPSED,
     }
     if fact.kind is Kind.ASKED and not _says_nothing_of_the_first(payout, fact):
@@ -357,6 +357,11 @@ def _learnt(payout: Payout, fact: PayoutFact, *, now: datetime) -> dict[str, Any
     if fact.kind in {Kind.PAID, Kind.RECORDED} and not payout.receipt:
         learnt |= {"receipt": fact.receipt, "amount_sent": fact.amount or payout.amount}
     return learnt
+
+
+def _is_a_look(payout: Payout, fact: PayoutFact) -> bool:
+    """Say whether its turn to be looked at was used: by a question, or by the order once more."""
+    return fact.kind is Kind.INQUIRED or (fact.kind is Kind.ASKED and payout.state is UNKNOWN)
 
 
 def _moved(payout: Payout, fact: PayoutFact, to: State, *, now: datetime) -> dict[str, Any]:

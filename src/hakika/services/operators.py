@@ -10,7 +10,7 @@ from datetime import datetime
 
 from hakika.domain import stop
 from hakika.domain.errors import OperatorStopped
-from hakika.domain.ids import ProviderId
+from hakika.domain.ids import PayoutId, ProviderId
 from hakika.domain.merchant import Owner
 from hakika.domain.operator import trouble_words
 from hakika.domain.payout import Change
@@ -67,13 +67,15 @@ async def proven(
     await store.prove(tx, owner, shortcode, asked_at=asked_at, now=rt.now())
 
 
-async def may_try(rt: Runtime, tx: Transaction, provider_id: ProviderId) -> bool:
-    """Say whether another order may be sent with these credentials, in the order's transaction."""
+async def may_try(
+    rt: Runtime, tx: Transaction, provider_id: ProviderId, payout_id: PayoutId,
+) -> bool:
+    """Say whether this order may be sent with these credentials, in the order's transaction."""
     if await store.is_proven(tx, provider_id):
         return True
     await store.hold(tx, provider_id)
     since = rt.now() - rt.payout_patience.seconds(FIRST_TRY_SECONDS)
-    return not await store.is_under_way(tx, provider_id, since=since)
+    return not await store.is_under_way(tx, provider_id, since=since, but=payout_id)
 
 
 async def refuse_stopped(tx: Transaction, owner: Owner, shortcode: str) -> None:

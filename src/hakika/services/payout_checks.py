@@ -37,12 +37,7 @@ async def _look(rt: Runtime, payout: Payout) -> None:
     elif patience.has_lapsed(payout, now=now):
         await record(rt, payout.id, lambda _: PayoutFact(Kind.LAPSED, Source.CLOCK))
     elif patience.may_be_sent_again(payout):
-        note = "M-Pesa was asked and told nothing; the same order is sent again under its own id."
-        change = await record(rt, payout.id, lambda _: PayoutFact(
-            Kind.INQUIRED, Source.CLOCK, note=note,
-        ))
-        assert change is not None, "there is a fact"
-        await sending.send(rt, change.after)
+        await sending.send(rt, payout)
     else:
         await _ask(rt, payout)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, LiteralString
 
-from hakika.domain.ids import ProviderId
+from hakika.domain.ids import PayoutId, ProviderId
 from hakika.domain.merchant import Owner
 from hakika.store.transaction import Transaction
 
@@ -35,7 +35,8 @@ _HOLD: LiteralString = "select id from providers where id = %(provider_id)s for 
 _UNDER_WAY: LiteralString = """
     select exists (select from payouts o join providers p on p.merchant_id = o.merchant_id
             and p.livemode = o.livemode and p.shortcode = o.shortcode
-        where p.id = %(provider_id)s and o.state in ('sending', 'pending', 'unknown')
+        where p.id = %(provider_id)s and o.id <> %(but)s
+          and o.state in ('sending', 'pending', 'unknown')
           and o.asked_at >= greatest(p.updated_at, %(since)s)) as is_under_way
 """
 
@@ -66,9 +67,11 @@ async def hold(tx: Transaction, provider_id: ProviderId) -> None:
     await tx.execute(_HOLD, {"provider_id": provider_id})
 
 
-async def is_under_way(tx: Transaction, provider_id: ProviderId, *, since: datetime) -> bool:
-    """Say whether an order that was sent with these credentials since a time is open still."""
-    row = await tx.row(_UNDER_WAY, {"provider_id": provider_id, "since": since})
+async def is_under_way(
+    tx: Transaction, provider_id: ProviderId, *, since: datetime, but: PayoutId,
+) -> bool:
+    """Say whether another order that was sent with these credentials since a time is open still."""
+    row = await tx.row(_UNDER_WAY, {"provider_id": provider_id, "since": since, "but": but})
     return bool(row and row["is_under_way"])
 
 

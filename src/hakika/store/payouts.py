@@ -128,7 +128,8 @@ _TAKE_HELD: LiteralString = """
 """
 
 _POSTPONE: LiteralString = """
-    update payouts set next_check_at = %(until)s where id = %(id)s and state = 'ready'
+    update payouts set next_check_at = %(until)s
+     where id = %(id)s and state in ('ready', 'pending', 'unknown')
 """
 
 _OWNER_OF: LiteralString = "select merchant_id, livemode from payouts where id = %(id)s"
@@ -264,7 +265,7 @@ async def owner_of(tx: Transaction, payout_id: PayoutId) -> Owner | None:
 
 
 async def postpone(tx: Transaction, payout_id: PayoutId, *, until: datetime) -> None:
-    """Let a payout that is ready, and held by this transaction, be looked at again later."""
+    """Let a payout that is to be sent or looked at, and is not settled, wait until then."""
     await tx.execute(_POSTPONE, {"id": payout_id, "until": until})
 
 
