@@ -8,6 +8,9 @@ PROBLEM_REFS = {
     f"#/components/schemas/{name}" for name in ("Problem", "QuotaProblem", "RefusalProblem")
 }
 
+# The doors of an older gateway have its own shape, and take what it would have ignored.
+OLDER, OLDER_REFS = "/api/v1/", {"#/components/schemas/GatewayError"}
+
 
 def nodes(value: Any):
     """Every object in the document."""
@@ -78,14 +81,17 @@ def test_every_problem_is_documented_as_one(api_world):
             if not status.startswith("2")
         }
         for status, answer in problems.items():
-            content = answer["content"]["application/problem+json"]
-            assert content["schema"]["$ref"] in PROBLEM_REFS, (name, status)
+            kind, refs = (
+                ("application/json", OLDER_REFS) if OLDER in name
+                else ("application/problem+json", PROBLEM_REFS)
+            )
+            assert answer["content"][kind]["schema"]["$ref"] in refs, (name, status)
         if "/v1/" in name:
             assert {"401", "403", "429", "503"} <= set(problems), name
             assert operation["security"], name
         if "{" in name:
             assert "404" in problems, name
-        if "requestBody" in operation:
+        if "requestBody" in operation and OLDER not in name:
             assert {"400", "413", "415"} <= set(problems), name
 
 
@@ -97,7 +103,7 @@ def test_every_request_has_an_example_that_is_taken(api_world):
         if content is not None:
             schema = found(document, content["schema"]["$ref"])
             assert schema["examples"], name
-            assert schema["additionalProperties"] is False, name
+            assert schema.get("additionalProperties", OLDER in name) is (OLDER in name), name
 
 
 def test_every_answer_has_an_example(api_world):

@@ -67,10 +67,17 @@ class Answer:
         return self.body["data"]
 
     @property
+    def code(self) -> str:
+        """The code of a problem, also where an older door has it in its `detail`."""
+        body = self.body
+        told: str = body.get("code") or body["detail"].rpartition("; ")[2].partition(",")[0]
+        return told
+
+    @property
     def problem(self) -> tuple[int, str, list[tuple[str, str]]]:
         """Status and code of a problem, and the field and code of each of its errors."""
-        body = self.body
-        return self.status, body["code"], [(each["field"], each["code"]) for each in body["errors"]]
+        errors = self.body.get("errors", [])
+        return self.status, self.code, [(each["field"], each["code"]) for each in errors]
 
 
 class Documented:

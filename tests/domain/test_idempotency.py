@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -14,6 +15,7 @@ from hakika.domain.ids import PaymentId
 
 FEW = settings(max_examples=15, deadline=None, database=None)
 KEY = b"a key of the tests"
+NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 ORDER = {"amount": 500, "phone": "0712345678", "metadata": {"order": "1", "shop": "2"}}
 
 
@@ -29,7 +31,7 @@ JSON = st.recursive(
 
 
 def claimed(body: dict[str, object]) -> Claim:
-    return Claim(fingerprint(body, key=KEY), PaymentId("pay_1"))
+    return Claim(fingerprint(body, key=KEY), PaymentId("pay_1"), NOON)
 
 
 def test_the_order_of_fields_does_not_make_another_request():

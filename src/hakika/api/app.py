@@ -24,8 +24,11 @@ from hakika.api import (
     events,
     evidence,
     exports,
+    express,
+    gateway,
     guards,
     health,
+    hearsay,
     inquiries,
     keys,
     ledger,
@@ -53,7 +56,7 @@ ROUTERS = tuple(
     door.router for door in (
         payments, payouts, refunds, guards, evidence, customers, ledger, events, webhooks,
         deliveries, merchant, c2b, keys, reconciliation, statements, days, discrepancies,
-        inquiries, search, exports, request_log, health,
+        inquiries, search, exports, request_log, gateway, express, health,
     )
 )
 
@@ -86,7 +89,8 @@ def create_app(
     app = FastAPI(
         title="Hakika", version=hakika.__version__, description=DESCRIPTION, lifespan=lifespan,
         docs_url=None, redoc_url=None, swagger_ui_oauth2_redirect_url=None,
-        routes=[callbacks.ROUTE], redirect_slashes=False, telemetry=NO_TELEMETRY_OF_ITS_OWN,
+        routes=[callbacks.ROUTE, *hearsay.ROUTES], redirect_slashes=False,
+        telemetry=NO_TELEMETRY_OF_ITS_OWN,
         middleware=[
             Middleware(RequestId), Middleware(Observed, telemetry=telemetry),
             Middleware(Entrance), Middleware(errors.CatchEverything),

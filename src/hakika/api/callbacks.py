@@ -30,8 +30,8 @@ async def receive(request: Request) -> Response:
     request.scope["route"] = ROUTE  # FastAPI says it of its own routes only; metrics ask for it
     rt = running(request)
     refused = await callbacks.receive(rt, Arrival(
-        token=request.path_params["token"], raw=await _beginning(request),
-        source_address=_source(request, rt),
+        token=request.path_params["token"], raw=await beginning(request),
+        source_address=source(request, rt),
     ))
     return Answer(THANKS if refused is None else c2b.refusal(refused))
 
@@ -39,7 +39,7 @@ async def receive(request: Request) -> Response:
 ROUTE = Route(PATH + "{token}", receive, methods=["POST"])
 
 
-def _source(request: Request, rt: Runtime) -> str:
+def source(request: Request, rt: Runtime) -> str:
     """Return where a callback came from: at worst our own proxy, for no callback is refused."""
     try:
         return client_address(request, rt.settings)
@@ -47,7 +47,7 @@ def _source(request: Request, rt: Runtime) -> str:
         return peer_address(request)
 
 
-async def _beginning(request: Request) -> bytes:
+async def beginning(request: Request) -> bytes:
     """Return the body, cut at 64 KB: a longer one cannot be read, and is put aside as that."""
     body = bytearray()
     async for chunk in request.stream():

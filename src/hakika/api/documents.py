@@ -15,6 +15,8 @@ from hakika.api.c2b_bodies import C2bRequest, ValidationRequest
 from hakika.api.customers_bodies import CustomerChange, CustomerRequest
 from hakika.api.day_bodies import Assignment, Resolution
 from hakika.api.exports_bodies import ExportRequest
+from hakika.api.express_bodies import ExpressRequest
+from hakika.api.gateway_bodies import GatewayError, StkPushRequest
 from hakika.api.guard_bodies import BeneficiaryRequest, FreezeRequest, RulesRequest
 from hakika.api.inputs import AssignRequest, PaymentRequest
 from hakika.api.inquiries_bodies import InquiryRequest
@@ -39,10 +41,11 @@ from hakika.api.webhook_bodies import (
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
     Assignment, AssignRequest, BeneficiaryRequest, C2bRequest, CollectionsRequest, CustomerChange,
-    CustomerRequest, EndpointChange, EndpointRequest, ExportRequest, FreezeRequest, InquiryRequest,
-    KeyRequest, MerchantChange, OverlapRequest, PaymentRequest, PayoutRequest, Problem,
-    ProviderRequest, QuotaProblem, RecoveryRequest, RefundRequest, RefusalProblem, Resolution,
-    RulesRequest, ShortcodeRequest, ValidationRequest, WebhookRequest,
+    CustomerRequest, EndpointChange, EndpointRequest, ExportRequest, ExpressRequest, FreezeRequest,
+    GatewayError, InquiryRequest, KeyRequest, MerchantChange, OverlapRequest, PaymentRequest,
+    PayoutRequest, Problem, ProviderRequest, QuotaProblem, RecoveryRequest, RefundRequest,
+    RefusalProblem, Resolution, RulesRequest, ShortcodeRequest, StkPushRequest, ValidationRequest,
+    WebhookRequest,
 )
 
 _PROBLEMS = {
@@ -64,14 +67,18 @@ _IDEMPOTENCY_KEY = {
     "schema": {"type": "string", "maxLength": 255}, "example": "order-1234",
     "description": "Unique to this order. The same key never charges twice.",
 }
+# Of the older doors, whose callers never had to send one.
+_OPTIONAL_KEY = _IDEMPOTENCY_KEY | {"required": False}
 
 def answers(
     model: type[BaseModel] | None, status: HTTPStatus, *problems: int,
+    problem: type[BaseModel] | None = None,
 ) -> dict[int | str, dict[str, Any]]:
     """Return the documented answers of a route: its success, and the problems it can have.
 
     503 is among them unsaid: nothing works without the database. So is 429 where a key is needed,
     415 where a body is read, and 400, because a proxy may say of any request what nobody can read.
+    `problem` is what the problems of an older door look like.
     """
     documented: dict[int | str, dict[str, Any]] = {
         status.value: {"description": status.phrase} | ({"model": model} if model else {}),
@@ -79,8 +86,10 @@ def answers(
     for each in sorted({*problems, *_unsaid(problems)}):
         documented[each] = {
             "description": _PROBLEMS[each],
-            "content": {"application/problem+json": {
-                "schema": {"$ref": _REF.format(model=_problem_of(each))},
+            "content": {"application/json" if problem else "application/problem+json": {
+                "schema": {"$ref": _REF.format(
+                    model=problem.__name__ if problem else _problem_of(each),
+                )},
             }},
         }
     return documented
@@ -100,14 +109,16 @@ def _problem_of(status: int) -> str:
     return kinds.get(status, Problem).__name__
 
 
-def body_of(model: type[BaseModel], *, idempotent: bool = False) -> dict[str, Any]:
+def body_of(
+    model: type[BaseModel], *, idempotent: bool = False, key_is_optional: bool = False,
+) -> dict[str, Any]:
     """Return the documented request of a route that reads its body by itself."""
     reference = {"$ref": _REF.format(model=model.__name__)}
     documented: dict[str, Any] = {
         "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}},
     }
-    if idempotent:
-        documented["parameters"] = [_IDEMPOTENCY_KEY]
+    if idempotent or key_is_optional:
+        documented["parameters"] = [_OPTIONAL_KEY if key_is_optional else _IDEMPOTENCY_KEY]
     return documented
 
 
@@ -140,4 +151,6 @@ def openapi(app: FastAPI) -> dict[str, Any]:
 
 def _reads_key(operation: dict[str, Any]) -> bool:
     """Say whether an operation has an idempotency key, and so a 422 of its own."""
-    return _IDEMPOTENCY_KEY in operation.get("parameters", [])
+    return any(
+        each in operation.get("parameters", []) for each in (_IDEMPOTENCY_KEY, _OPTIONAL_KEY)
+    )

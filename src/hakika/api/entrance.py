@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from hakika.api.addresses import client_address, peer_address
 from hakika.api.errors import problem_of
 from hakika.api.telemetry import method_of, route_of
-from hakika.domain.callback import PATH
+from hakika.domain.callback import GUESSABLE_PATH, PATH
 from hakika.domain.errors import ForwardedMalformed, TooMany
 from hakika.domain.limit import Standing, neighbourhood
 from hakika.domain.request_log import BODY_BYTES_MAX
@@ -21,7 +21,7 @@ from hakika.services.notes import Note
 from hakika.services.runtime import Runtime
 
 # Not counted and not logged: callbacks, and what machines ask all day long.
-PASSED_BY = (PATH, "/healthz", "/readyz", "/metrics")
+PASSED_BY = (PATH, GUESSABLE_PATH, "/healthz", "/readyz", "/metrics")
 
 _KEY_CHARACTERS_MAX = 255
 

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from hakika.api import gateway_errors
 from hakika.api.answer import Answer
 from hakika.api.requests import field_errors
 from hakika.api.telemetry import route_of
@@ -70,6 +71,11 @@ def problem(
 ) -> Response:
     """Return a problem: `code` is stable, `detail` is for people, `hint` is the way out."""
     request.state.error_code = code
+    if request.url.path.startswith(gateway_errors.PREFIX):
+        return gateway_errors.gateway_problem(
+            status, code=code, message=detail, hint=hint, errors=errors, headers=headers,
+            request_id=request.state.request_id, extra=extra or {},
+        )
     body = problem_fields(
         status, code=code, detail=detail, hint=hint, instance=request.url.path,
         request_id=request.state.request_id, errors=errors,

@@ -6,7 +6,6 @@ its wrong fields at once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
@@ -22,19 +21,13 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from hakika.domain import customer, ids, inquiry, money, msisdn, times
+from hakika.domain import account_reference, customer, ids, inquiry, money, msisdn, times
 from hakika.domain.errors import Invalid
 from hakika.domain.fact import LateAction
 from hakika.domain.ids import CustomerId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Status
-
-REFERENCE_CHARACTERS_MAX = 12
-DESCRIPTION_CHARACTERS_MAX = 13
-
-# Other characters have made pushes vanish without a word (daraja.md 5.1).
-_SAFE = re.compile(r"[A-Za-z0-9 .-]*", re.ASCII)
 
 
 def rule(check: Callable[[Any], Any]) -> BeforeValidator:
@@ -62,7 +55,7 @@ def _short_text(field: str, characters_max: int) -> BeforeValidator:
                 "It is never cut, because two orders would then look alike.",
                 field=field, code=f"{field}_too_long",
             )
-        if not _SAFE.fullmatch(value):
+        if not account_reference.SAFE.fullmatch(value):
             raise Invalid(
                 f"The {field} may have letters, digits, spaces, dots and dashes only.",
                 field=field, code=f"{field}_invalid",
@@ -85,7 +78,8 @@ def one_of(field: str, only: str) -> BeforeValidator:
     return rule(check)
 
 
-def _customer_id(value: Any) -> Any:
+def fit_customer_id(value: Any) -> Any:
+    """Return `value` when it is written like a customer's id. Raises: Invalid."""
     if not isinstance(value, str) or not ids.is_id(value, "cus"):
         raise Invalid(
             "This is not the id of a customer.", field="customer_id", code="customer_unknown",
@@ -98,6 +92,13 @@ Phone = Annotated[
     WithJsonSchema({
         "type": "string",
         "description": "0712345678, 254712345678, +254 712 345 678, …",
+    }),
+]
+Amount = Annotated[
+    Money, rule(money.parse_payment_amount),
+    WithJsonSchema({
+        "anyOf": [{"type": "integer", "minimum": 1, "maximum": 250_000}, {"type": "string"}],
+        "description": "Whole shillings, 1 to 250000: 500 or \"500.00\".",
     }),
 ]
 MetadataName = Annotated[str, StringConstraints(min_length=1, max_length=40)]
@@ -169,22 +170,16 @@ class PaymentRequest(BaseModel):
         }]},
     )
 
-    amount: Annotated[
-        Money, rule(money.parse_payment_amount),
-        WithJsonSchema({
-            "anyOf": [{"type": "integer", "minimum": 1, "maximum": 250_000}, {"type": "string"}],
-            "description": "Whole shillings, 1 to 250000: 500 or \"500.00\".",
-        }),
-    ]
+    amount: Amount
     currency: Annotated[Literal["KES"], one_of("currency", "KES")]
     provider: Annotated[Literal["mpesa"], one_of("provider", "mpesa")]
     phone: Annotated[Phone, Field(description="The payer.")]
     reference: Annotated[
-        str, _short_text("reference", REFERENCE_CHARACTERS_MAX),
+        str, _short_text("reference", account_reference.CHARACTERS_MAX),
         Field(description="The account reference that the payer sees. Left out: one is made."),
     ] = ""
     description: Annotated[
-        str, _short_text("description", DESCRIPTION_CHARACTERS_MAX),
+        str, _short_text("description", account_reference.DESCRIPTION_CHARACTERS_MAX),
         Field(description="What it is for."),
     ] = ""
     metadata: Metadata = {}
@@ -194,7 +189,7 @@ class PaymentRequest(BaseModel):
     shortcode: Annotated[
         str, Field(max_length=10, description="Which of your short codes. Left out: the default."),
     ] = ""
-    customer_id: Annotated[CustomerId, rule(_customer_id)] | None = Field(
+    customer_id: Annotated[CustomerId, rule(fit_customer_id)] | None = Field(
         None, description="One of your customers.",
     )
     customer: PayingCustomer | None = Field(
@@ -274,7 +269,7 @@ class PaymentQuery(BaseModel):
         None, max_length=64, min_length=1,
         description="A whole receipt, reference, phone number, checkout id or payment id.",
     )
-    customer: Annotated[str, rule(_customer_id)] | None = Field(
+    customer: Annotated[str, rule(fit_customer_id)] | None = Field(
         None, description="The id of a customer.",
     )
     min_amount: str | None = Field(None, max_length=20, description="In shillings.")

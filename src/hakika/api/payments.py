@@ -22,7 +22,7 @@ from hakika.domain.money import Money
 from hakika.domain.payment import STATUS, Status
 from hakika.domain.payment_data import payment_data
 from hakika.domain.times import written
-from hakika.services import checks, payments, webhooks
+from hakika.services import checks, hearsay, payments, webhooks
 from hakika.services.payments import Asked, Order
 from hakika.store.payment_rows import HeardFact
 from hakika.store.payment_search import Filter
@@ -32,6 +32,8 @@ router = APIRouter(prefix="/v1/payments", tags=["payments"])
 
 Reader = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_READ))]
 Writer = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_WRITE))]
+
+_CHECKOUT_ID = "ws_CO_"
 
 
 @router.post(
@@ -73,8 +75,8 @@ def _customer(wanted: inputs.PaymentRequest) -> Details | None:
 
 
 def _callback_url(rt: Rt, key: ApiKey, url: str) -> str:
-    if not url:
-        return ""
+    if not url or hearsay.is_ours(rt, url):
+        return ""  # of another service: there its callbacks came in, and here each has its own
     try:
         return webhooks.checked_url(rt, key, url)
     except Invalid as error:
@@ -88,13 +90,14 @@ def _asked(request: Request, asked: Asked) -> Response:
     if asked.replayed:
         headers["Idempotent-Replayed"] = "true"
     if asked.was_refused:
-        return _refused(request, asked.data, headers)
+        return refused(request, asked.data, headers)
     return Answer(
         {"success": True, "data": asked.data}, HTTPStatus.ACCEPTED, headers=headers,
     )
 
 
-def _refused(request: Request, data: Any, headers: dict[str, str]) -> Response:
+def refused(request: Request, data: Any, headers: dict[str, str]) -> Response:
+    """Return the answer to an order whose prompt Daraja refused to make."""
     return problem(
         request, HTTPStatus.BAD_GATEWAY, code="daraja_refused",
         detail=f"Daraja refused to make the prompt: {data['failure_reason']}",
@@ -160,8 +163,11 @@ def _phone(text: str | None) -> str | None:
     responses=answers(schemas.PaymentAnswer, HTTPStatus.OK, 401, 403, 404),
 )
 async def read(rt: Rt, key: Reader, payment_id: str) -> Response:
-    """Read one payment."""
-    payment = await payments.read(rt, key, ids.payment_id(payment_id))
+    """Read one payment, by its id or by Daraja's CheckoutRequestID."""
+    if payment_id.startswith(_CHECKOUT_ID):
+        payment = await payments.read_by_checkout_id(rt, key, payment_id)
+    else:
+        payment = await payments.read(rt, key, ids.payment_id(payment_id))
     return Answer({"success": True, "data": payment_data(payment)})
 
 

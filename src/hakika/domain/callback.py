@@ -17,6 +17,14 @@ from hakika.domain.ids import bits_of, write
 
 PATH = "/c/"
 
+# Where other services were called back, the same address for everybody. Nothing is ever given out
+# of these: who still has one written down is heard, and not believed (services/hearsay.py).
+GUESSABLE_PATH = "/v1/webhooks/mpesa"
+GUESSABLE = tuple(GUESSABLE_PATH + behind for behind in (
+    "", "/transactionstatus/result", "/transactionstatus/timeout", "/reversal/result",
+    "/reversal/timeout",
+))
+
 _ALPHABET = "0123456789abcdfghijklnoprtuvwxyz"
 _BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"  # RFC 4648's
 _OURS, _THEIRS = str.maketrans(_BASE32, _ALPHABET), str.maketrans(_ALPHABET, _BASE32)

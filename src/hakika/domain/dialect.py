@@ -24,14 +24,14 @@ from typing import Any
 
 import orjson
 
+from hakika.domain.account_reference import own_reference
 from hakika.domain.event import Event, EventName, envelope
+from hakika.domain.gateway_data import gateway_status, outcome
 
 SECRET_PREFIX = "whsec_"
 SECRET_BYTES = 32
 MASK = "****"
 CONTENT_TYPE = {"content-type": "application/json"}
-
-_SUCCESS_DESCRIPTION = "The service request is processed successfully."
 
 # Names that no older receiver knows are sent as they are; but a payer's "no" was a failure to all.
 _OLD_NAMES: Mapping[str, str] = {EventName.PAYMENT_CANCELED: "payment.failed"}
@@ -39,7 +39,6 @@ _GATEWAY_NAMES: Mapping[str, str] = {
     **_OLD_NAMES, EventName.PAYMENT_COMPLETED: "payment.success",
 }
 _OLD_STATUS = {"canceled": "failed"}
-_GATEWAY_STATUS = {"completed": "success", "failed": "failed", "canceled": "failed"}
 
 
 class Dialect(StrEnum):
@@ -149,16 +148,15 @@ def _gateway_data(event: Event) -> dict[str, Any]:
     known = {"event_id": event.id, "sequence": event.sequence, "livemode": event.livemode}
     if not event.subject_id.startswith("pay_"):
         return {**known, **data}
-    paid = data["status"] == "completed"
+    code, words = outcome(data)
     return {
         **known,
-        "transaction_id": data["id"], "reference": data["reference"], "phone": data["phone"],
+        "transaction_id": data["id"], "reference": own_reference(data), "phone": data["phone"],
         "amount": int(data["amount"].partition(".")[0]),
-        "status": _GATEWAY_STATUS.get(data["status"], "pending"),
+        "status": gateway_status(data["status"]),
         "mpesa_receipt": data["receipt"], "mpesa_receipt_number": data["receipt"],
         "checkout_request_id": data["provider_ref"],
-        "result_code": "0" if paid else data["daraja_code"],
-        "result_desc": _SUCCESS_DESCRIPTION if paid else data["daraja_message"],
+        "result_code": code, "result_desc": words,
         "metadata": data["metadata"], "completed_at": data["completed_at"],
     }
 

@@ -248,6 +248,10 @@ class IdempotencyKeyInProgress(Conflict):
     code = "idempotency_key_in_progress"
     hint = "Wait a second and send the same request with the same key again."
 
+    def __init__(self, message: str, *, payment_id: str = "") -> None:
+        super().__init__(message)
+        self.payment_id = payment_id   # of the request that runs, if it is for a payment
+
 
 class AssignedAlready(Conflict):
     """Somebody said before what this payment is for, and said something else."""

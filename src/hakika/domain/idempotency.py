@@ -8,12 +8,14 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from hakika.domain.errors import IdempotencyKeyMissing, IdempotencyKeyReused, Invalid
 from hakika.domain.ids import PaymentId
 
 KEY_CHARACTERS_MAX = 255
+_RENEWED = re.compile(r" again after pay_[0-9a-z]{26}\Z", re.ASCII)
 _KEY = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?", re.ASCII)
 
 
@@ -23,6 +25,7 @@ class Claim:
 
     fingerprint: bytes
     payment_id: PaymentId
+    created_at: datetime
     answer: Mapping[str, Any] | None = None    # the payment as it was first answered
 
 
@@ -50,6 +53,14 @@ def fingerprint(body: Mapping[str, Any], *, key: bytes) -> bytes:
     """
     canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), default=str)
     return hmac.digest(key, canonical.encode(), hashlib.sha256)
+
+
+def renewed(key: str, claim: Claim) -> str:
+    """Return what a key is kept as when it is used again, its first use being over.
+
+    The first use stays as it is: no two payments ever have one key.
+    """
+    return f"{_RENEWED.sub('', key)} again after {claim.payment_id}"
 
 
 def check_same(claim: Claim, *, fingerprint: bytes) -> None:

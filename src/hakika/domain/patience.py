@@ -32,6 +32,10 @@ LAPSE_SECONDS = 48 * 3600
 # When to ask, in seconds after the push: quick at first, then a slow sweep (daraja.md 5.2).
 CHECK_SECONDS = (25, 45, 65, 95, 125, 155, 185, 300, 900, 3600, 6 * 3600, 24 * 3600)
 
+# Hearsay brings the first of them forward, but not before Daraja can know the push: asked at once,
+# it says that there is none, and the first question is wasted.
+HURRIED_SECONDS = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
+from hakika.domain import account_reference
 from hakika.domain.customer import Details
 from hakika.domain.errors import (
     AssignedAlready,
@@ -25,7 +26,7 @@ from hakika.domain.errors import (
     Unavailable,
 )
 from hakika.domain.fact import Fact, Kind, Source
-from hakika.domain.idempotency import Claim, check_same, fingerprint
+from hakika.domain.idempotency import Claim, check_same, fingerprint, renewed
 from hakika.domain.ids import CustomerId, PaymentId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
@@ -52,10 +53,6 @@ SECONDS_AN_HOUR = 3600
 
 SALT_BITS = 128
 
-REFERENCE_PREFIX = "HK"
-_REFERENCE_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_REFERENCE_RANDOM = 10  # with the prefix, the 12 characters that Daraja allows; 50 random bits
-
 
 @dataclass(frozen=True, slots=True)
 class Order:
@@ -72,6 +69,7 @@ class Order:
     shortcode: str = ""                 # empty: the merchant's default
     customer_id: CustomerId | None = None
     customer: Details | None = None     # find the customer by the payer's phone, or make this one
+    key_lives: timedelta | None = None  # then its key may be used again; None: never
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +237,9 @@ async def _repeated(rt: Runtime, key: ApiKey, order: Order) -> Asked:
             tx, order.idempotency_key, merchant_id=key.merchant_id, livemode=key.livemode,
         )
     assert claim is not None, "the key was taken when we tried to claim it, and keys are kept"
+    if order.key_lives is not None and rt.now() >= claim.created_at + order.key_lives:
+        again = renewed(order.idempotency_key, claim)
+        return await request(rt, key, replace(order, idempotency_key=again))
     check_same(claim, fingerprint=_fingerprint(rt, order))
     if claim.answer is not None:
         return Asked(claim.answer, replayed=True)
@@ -254,7 +255,9 @@ async def _unanswered(rt: Runtime, key: ApiKey, claim: Claim) -> Asked:
             return await _push(rt, again.after)
         payment = again.after
     if payment.state in {State.SENDING, State.UNSENT}:
-        raise IdempotencyKeyInProgress("The first request with this Idempotency-Key still runs.")
+        raise IdempotencyKeyInProgress(
+            "The first request with this Idempotency-Key still runs.", payment_id=payment.id,
+        )
     return Asked(payment_data(payment), replayed=True)
 
 
@@ -355,6 +358,17 @@ async def read(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> Payment:
     return payment
 
 
+async def read_by_checkout_id(rt: Runtime, key: ApiKey, checkout_request_id: str) -> Payment:
+    """Return the payment that Daraja knows by this id. Raises: NotFound, as `read`."""
+    async with rt.store.autocommit() as tx:
+        payment = await payments.read_by_checkout_id(
+            tx, checkout_request_id, merchant_id=key.merchant_id, livemode=key.livemode,
+        )
+    if payment is None:
+        raise NotFound("There is no payment with this CheckoutRequestID for this key.")
+    return payment
+
+
 async def assign(
     rt: Runtime, payment: Payment, assigned_to: str, *, replaces: bool = False,
 ) -> Payment:
@@ -409,7 +423,5 @@ async def find(rt: Runtime, key: ApiKey, wanted: Filter, *, limit: int) -> list[
 
 def _new_reference(rt: Runtime) -> str:
     """Return an account reference that no other payment has, in the 12 characters Daraja allows."""
-    bits = rt.random_bits(5 * _REFERENCE_RANDOM)
-    digits = [_REFERENCE_ALPHABET[(bits >> (5 * place)) & 31] for place in range(_REFERENCE_RANDOM)]
-    return REFERENCE_PREFIX + "".join(digits)
+    return account_reference.made_of(rt.random_bits(account_reference.BITS))
 

@@ -17,7 +17,7 @@ from hakika.store.keyring import Sealer
 from hakika.store.transaction import Transaction
 
 CLAIM: LiteralString = """
-    select fingerprint, payment_id, answer
+    select fingerprint, payment_id, answer, created_at
       from idempotency_keys
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s
        and operation = 'payments' and key = %(key)s
@@ -37,6 +37,7 @@ async def claim(
         answer = orjson.loads(sealer.open(_place(row["payment_id"]), row["answer"]))
     return Claim(
         fingerprint=row["fingerprint"], payment_id=PaymentId(row["payment_id"]), answer=answer,
+        created_at=row["created_at"],
     )
 
 

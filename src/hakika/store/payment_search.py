@@ -10,6 +10,7 @@ from typing import Any, LiteralString
 from psycopg import sql
 
 from hakika.domain import ids
+from hakika.domain.account_reference import sent_as
 from hakika.domain.fact import LateAction
 from hakika.domain.ids import CustomerId, MerchantId, PaymentId
 from hakika.domain.money import Money
@@ -54,7 +55,7 @@ _CLAUSES = {
     "since": "created_at >= %(since)s and id >= %(since_id)s",
     "until": "created_at < %(until)s and id < %(until_id)s",
     "search": "(receipt = upper(%(search)s) or id = %(search)s"
-    " or reference_hash = %(search_reference)s"
+    " or reference_hash in (%(search_reference)s, %(search_sent_as)s)"
     " or checkout_hash = %(search_checkout)s or phone_hash = %(search_phone)s)",
     "customer_id": "customer_id = %(customer_id)s",
     "amount_min": "amount_cents >= %(amount_min)s",
@@ -133,6 +134,7 @@ def values_of(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
         "since_id": id_at(wanted.since, -CLOCK_STEP_SECONDS) if wanted.since else None,
         "until_id": id_at(wanted.until, CLOCK_STEP_SECONDS) if wanted.until else None,
         "search_reference": sealer.blind(REFERENCE, folded(search)) if search else None,
+        "search_sent_as": sealer.blind(REFERENCE, folded(sent_as(search))) if search else None,
         "search_checkout": sealer.blind(CHECKOUT, search) if search else None,
         "search_phone": sealer.blind(PHONE, phone) if phone else None, "before": wanted.before,
         "customer_id": wanted.customer_id,

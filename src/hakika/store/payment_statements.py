@@ -178,6 +178,11 @@ READ: LiteralString = (
     " and livemode = %(livemode)s"
 )
 
+READ_BY_CHECKOUT_ID: LiteralString = (
+    "select " + COLUMNS + " from payments where checkout_hash = %(checkout_hash)s"
+    " and merchant_id = %(merchant_id)s and livemode = %(livemode)s"
+)
+
 FACTS: LiteralString = """
     select payment_id, sequence, heard_at, kind, source, state, private, link
       from facts where payment_id = %(id)s order by sequence

@@ -26,6 +26,7 @@ from hakika.store import payment_statements as statements
 from hakika.store.events import Told, sealed_data
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import (
+    CHECKOUT,
     PHONE,
     HeardFact,
     heard_of,
@@ -212,6 +213,18 @@ async def read(
     row = await tx.row(
         statements.READ, {"id": payment_id, "merchant_id": merchant_id, "livemode": livemode},
     )
+    return await opened(tx, row)
+
+
+async def read_by_checkout_id(
+    tx: Transaction, checkout_request_id: str, *, merchant_id: MerchantId, livemode: bool,
+) -> Payment | None:
+    """Return the one payment of this merchant and mode that Daraja calls so, or None."""
+    sealer = await tx.sealer(merchant_id)
+    row = await tx.row(statements.READ_BY_CHECKOUT_ID, {
+        "checkout_hash": sealer.blind(CHECKOUT, checkout_request_id),
+        "merchant_id": merchant_id, "livemode": livemode,
+    })
     return await opened(tx, row)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, LiteralString
 
+from hakika.domain.account_reference import sent_as
 from hakika.domain.ids import MerchantId, PaymentId
 from hakika.domain.payment import Payment, folded
 from hakika.domain.search import Around, Meaning, Named, What
@@ -52,7 +53,7 @@ _CLAUSES: Mapping[What, LiteralString] = {
     What.MERCHANT_REQUEST_ID: "merchant_request_id = %(text)s and merchant_request_id <> ''",
     What.CONVERSATION_ID: _CONVERSATION,
     What.PHONE: "phone_hash = %(hash)s",
-    What.REFERENCE: "reference_hash = %(hash)s",
+    What.REFERENCE: "reference_hash in (%(hash)s, %(sent_as)s)",
     What.AMOUNT_AND_TIME: _AROUND,
 }
 
@@ -94,7 +95,10 @@ def values_of(meaning: Meaning, sealer: Sealer) -> dict[str, Any]:
                 "until_id": id_at(until, CLOCK_STEP_SECONDS),
             }
         case Named(What.REFERENCE, text):
-            return {"hash": sealer.blind(REFERENCE, folded(text))}
+            return {
+                "hash": sealer.blind(REFERENCE, folded(text)),
+                "sent_as": sealer.blind(REFERENCE, folded(sent_as(text))),
+            }
         case Named(what, text) if what in _BLIND:
             return {"hash": sealer.blind(_BLIND[what], text)}
         case Named(_, text):
