@@ -42,9 +42,10 @@ $(STAMP): $(LOCKS) pyproject.toml
 dev: setup ## run Hakika beside a simulated Daraja (ARGS="--help" says more)
 	@$(BIN)/hakika dev $(ARGS)
 
-# Browser tests drive the Chromium of the system. Where it can be installed without asking, it is.
+# Tests drive the Chromium, curl and php of the system. Where they can be installed without asking,
+# they are.
 test-setup: setup
-	@sh tests/install_chromium.sh
+	@sh tests/install_programs.sh
 
 test: test-setup ## run all tests, on every core (ARGS="tests/domain -x" for some)
 	@$(BIN)/python -m pytest -n logical --dist loadgroup $(ARGS)

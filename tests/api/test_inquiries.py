@@ -48,12 +48,12 @@ async def lost(shop: Shop, paybill: str) -> tuple[str, str]:
     person = str(next(_people))
     async with shop.switched(callbacks_off=100):
         ordered = (await shop.order(shortcode=paybill, phone=person)).data
-        receipt = await _paid_by(shop, person)
+        receipt = await paid_by(shop, person)
     assert (await shop.get(f"/v1/payments/{ordered['id']}")).data["status"] == "pending"
     return ordered["id"], receipt
 
 
-async def _paid_by(shop: Shop, person: str) -> str:
+async def paid_by(shop: Shop, person: str) -> str:
     """Type the PIN, and return the receipt that M-Pesa's own books have."""
     address = f"{shop.world.simulator}/_simulator"
     async with asyncio.timeout(WAIT_SECONDS_MAX):
