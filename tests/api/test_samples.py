@@ -11,7 +11,7 @@ import json
 import shutil
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -19,6 +19,8 @@ import pytest
 
 from tests.api.test_callbacks import THANKS, call
 from tests.api.test_inquiries import paid_by, with_operator
+from tests.api.test_payouts import funded
+from tests.api.test_refunds import ended
 from tests.api.world import WAIT_SECONDS_MAX, Answer, Shop
 
 SAMPLES = Path(__file__).parents[1] / "samples"
@@ -28,6 +30,7 @@ HOW_TO_INSTALL = "On Debian: apt-get install curl php-cli php-curl. Node comes b
 PAYER = "254712345678"
 GATEWAY, GATEWAY_KEY = "https://your-app.vercel.app", "mpg_test_xxxxxxxxxxxxxxxx"
 SERVICE, SERVICE_KEY = "https://yourdomain.com", "sk_live_your_key"
+SERVICE_PAYMENT = "txn-uuid-..."  # what it answered for an id
 ORDER = "1234"  # the caller's own variable in three of them
 
 # How each is run with that variable set: `file` is the sample, `order` a file that sets it.
@@ -153,8 +156,8 @@ def _request(block: str) -> Request:
 
 async def test_the_requests_of_the_payments_service_are_answered_as_they_were(shop: Shop):
     """All in its order; each answer has what its page shows of it."""
-    await with_operator(shop)
-    create, callback, check, *lists = service_requests(shop)
+    await funded(shop, await with_operator(shop))
+    create, callback, check, *lists, refund = service_requests(shop)
     created = await ask(shop, create)
     data = created.data
     thanked = await call(shop, shop.world.url + callback.path, callback.body.encode())
@@ -177,3 +180,11 @@ async def test_the_requests_of_the_payments_service_are_answered_as_they_were(sh
     assert (paid["status"], paid["receipt"]) == ("completed", receipt)
     assert [[each["id"] for each in one] for one in (completed, since)] == [[data["id"]]] * 2
     assert (by_receipt, large) == ([], [])
+
+    refund = replace(refund, body=refund.body.replace(SERVICE_PAYMENT, data["id"]))
+    refunded, once_more = [await ask(shop, refund) for _ in range(2)]
+    done = await ended(shop, refunded.data["id"])
+
+    assert (refunded.status, refunded.data["status"]) == (202, "pending")
+    assert (once_more.data["id"], done["status"]) == (refunded.data["id"], "completed")
+    assert (await shop.get(f"/v1/payments/{data['id']}")).data["status"] == "reversed"

@@ -32,7 +32,7 @@ Writer = Annotated[ApiKey, Depends(may(Scope.REFUNDS_WRITE))]
 
 @router.post(
     "", status_code=HTTPStatus.ACCEPTED, summary="Give a payment back",
-    openapi_extra=body_of(bodies.RefundRequest, idempotent=True),
+    openapi_extra=body_of(bodies.RefundRequest, key_is_optional=True),
     responses=answers(
         bodies.RefundAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 404, 409, 413, 422, 429,
     ),
@@ -40,13 +40,13 @@ Writer = Annotated[ApiKey, Depends(may(Scope.REFUNDS_WRITE))]
 async def create(request: Request, rt: Rt, key: Writer) -> Response:
     """Give a payment back to its payer. The outcome comes by webhook.
 
-    One refund of a payment at a time, and never more than came in.
+    One refund of a payment at a time, and never more than came in. Without an amount, the
+    Idempotency-Key may be left out: then the payment's id stands for it.
     """
-    idempotency_key = idempotency.read_key(request.headers.get("idempotency-key"))
     body = read_object(await read_bytes(request))
     wanted = read_model(bodies.RefundRequest, body)
     asked = await refunds.request(rt, key, Order(
-        wanted.payment_id, idempotency_key, body, amount=wanted.amount, method=wanted.method,
+        wanted.payment_id, _key(request, wanted), body, amount=wanted.amount, method=wanted.method,
         reason=wanted.reason or "",
     ))
     data = refund_data(asked.payout)
@@ -54,6 +54,14 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
     if asked.replayed:
         headers["Idempotent-Replayed"] = "true"
     return Answer({"success": True, "data": data}, HTTPStatus.ACCEPTED, headers=headers)
+
+
+def _key(request: Request, wanted: bodies.RefundRequest) -> str:
+    """Return the idempotency key; older callers send none, and give a payment back whole."""
+    given = request.headers.get("idempotency-key")
+    if given is None and wanted.amount is None:
+        return f"whole:{wanted.payment_id}"
+    return idempotency.read_key(given)
 
 
 @router.get(
