@@ -184,6 +184,11 @@ class Settings(BaseSettings):
     live_queries_per_minute: float = Field(
         60.0, gt=0, description="Status queries a minute for one live short code.",
     )
+    payouts_per_second: float = Field(
+        2.0, gt=0,
+        description="Orders a second to each API of one short code to begin with, before anything "
+        "is known of what Daraja allows: Hakika finds that out by itself (docs/bulk.md).",
+    )
     database_connections_max: int = Field(
         5, ge=2, description="Database connections of one process.",
     )

@@ -268,6 +268,7 @@ def settings_of(database_url: str, simulator: str, **more: str) -> Settings:
         "HAKIKA_SANDBOX_CONSUMER_SECRET": "consumer-secret",
         "HAKIKA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "HAKIKA_SANDBOX_QUERIES_PER_MINUTE": "6000", "HAKIKA_PACE": str(SPEED),
+        "HAKIKA_PAYOUTS_PER_SECOND": "1000",
         # All tests come from one address, and many of them with keys that are wrong on purpose.
         "HAKIKA_FAILED_AUTHENTICATIONS_PER_MINUTE": "100000",
     } | more)

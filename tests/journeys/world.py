@@ -168,7 +168,7 @@ async def open_world(database_url: str, *, data: Path) -> AsyncIterator[World]:
         "HAKIKA_DARAJA_SANDBOX_URL": simulator_url, "HAKIKA_DARAJA_LIVE_URL": simulator_url,
         "HAKIKA_SANDBOX_CONSUMER_KEY": "key",
         "HAKIKA_SANDBOX_CONSUMER_SECRET": "secret", "HAKIKA_PACE": str(SPEED),
-        "HAKIKA_SANDBOX_QUERIES_PER_MINUTE": "600",
+        "HAKIKA_SANDBOX_QUERIES_PER_MINUTE": "600", "HAKIKA_PAYOUTS_PER_SECOND": "1000",
         "HAKIKA_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8", "HAKIKA_LOG_LEVEL": "warning",
     }
     settings = read_settings(environment)

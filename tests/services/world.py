@@ -385,6 +385,7 @@ async def open_world(database_url: str) -> AsyncIterator[World]:
             ("POST", "/mpesa/stkpushquery/v1/query"): daraja.query,
             ("POST", "/mpesa/transactionstatus/v1/query"): daraja.inquire,
             ("POST", "/mpesa/accountbalance/v1/query"): daraja.inquire,
+            ("POST", "/mpesa/b2c/v3/paymentrequest"): daraja.inquire,
         }))
         receiver.url = await parts.enter_async_context(
             serving({("POST", "/{path:.*}"): receiver.hear}),
@@ -401,6 +402,7 @@ def settings_of(database_url: str, daraja_url: str) -> Settings:
         "daraja_sandbox_url": daraja_url, "daraja_live_url": daraja_url,
         "sandbox_consumer_key": "key", "sandbox_consumer_secret": "secret",
         "sandbox_queries_per_minute": 60_000, "live_queries_per_minute": 60_000,
+        "payouts_per_second": 1_000,
         "webhook_allowed_networks": "127.0.0.0/8",
     })
 

@@ -25,10 +25,18 @@ class DarajaRefused(Exception):
 
 
 class DarajaUnreachable(Exception):
-    """Daraja was never asked: no connection, no token, or turned away at the gateway."""
+    """Daraja was never asked: no connection, no token, or turned away at the gateway.
 
-    def __init__(self, reason: Reason, retry_after_seconds: int, raw: bytes = b"") -> None:
+    `rest_seconds` is None unless it was called too fast: then how long it wants to be left alone,
+    0 when it does not say.
+    """
+
+    def __init__(
+        self, reason: Reason, retry_after_seconds: int, raw: bytes = b"", *,
+        rest_seconds: int | None = None,
+    ) -> None:
         self.reason, self.retry_after_seconds = reason, retry_after_seconds
+        self.rest_seconds = rest_seconds
         self.raw = raw[:RAW_BYTES_MAX]
         super().__init__(f"Daraja was not asked: {reason.code}")
 
@@ -39,13 +47,14 @@ class DarajaSilent(Exception):
     `note` is ours and safe to show. The ids are there when the answer held them although it was no
     acceptance; with `checkout_request_id`, or an order's `conversation_id`, the truth can still be
     found. `retry_after_seconds` is 0 unless M-Pesa is busy: then leave it alone for so long.
+    `rest_seconds` is as of `DarajaUnreachable`.
     """
 
     def __init__(
         self, raw: bytes, *, note: str,
         merchant_request_id: str = "", checkout_request_id: str = "",
         conversation_id: str = "", originator_conversation_id: str = "",
-        retry_after_seconds: int = 0,
+        retry_after_seconds: int = 0, rest_seconds: int | None = None,
     ) -> None:
         self.raw, self.note = raw[:RAW_BYTES_MAX], note
         self.merchant_request_id = merchant_request_id
@@ -53,6 +62,7 @@ class DarajaSilent(Exception):
         self.conversation_id = conversation_id
         self.originator_conversation_id = originator_conversation_id
         self.retry_after_seconds = retry_after_seconds
+        self.rest_seconds = rest_seconds
         super().__init__(f"No answer that tells whether it happened: {note}")
 
 

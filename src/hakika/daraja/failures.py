@@ -44,7 +44,9 @@ def failure(answer: Answer) -> DarajaRefused | DarajaUnreachable | DarajaSilent:
         case AnswerClass.REFUSED | AnswerClass.AUTH | AnswerClass.BUSY_SUBSCRIBER:
             return DarajaRefused(error.reason(), answer.status, answer.body)
         case AnswerClass.THROTTLED:
-            return DarajaUnreachable(error.reason(), wait(answer, error), answer.body)
+            return DarajaUnreachable(
+                error.reason(), wait(answer, error), answer.body, rest_seconds=_rest(answer, error),
+            )
         case _:
             return _silent(answer, error)
 
@@ -61,7 +63,9 @@ def order_failure(
             reason = _of_order(error, path).reason()
             return DarajaRefused(reason, answer.status, answer.body)
         case AnswerClass.THROTTLED:
-            return DarajaUnreachable(error.reason(), wait(answer, error), answer.body)
+            return DarajaUnreachable(
+                error.reason(), wait(answer, error), answer.body, rest_seconds=_rest(answer, error),
+            )
         case AnswerClass.DUPLICATE:
             return DarajaDuplicate(error.reason(), answer.status, answer.body)
         case _:
@@ -90,6 +94,7 @@ def _silent(answer: Answer, error: AnswerError) -> DarajaSilent:
         conversation_id=ids.conversation_id,
         originator_conversation_id=ids.originator_conversation_id,
         retry_after_seconds=wait(answer, error) if error.kind is AnswerClass.BUSY else 0,
+        rest_seconds=_rest(answer, error),
     )
 
 
@@ -114,6 +119,17 @@ def read(answer: Answer) -> StkAck:
 def wait(answer: Answer, error: AnswerError) -> int:
     """Return how long to wait in seconds: what the gateway asks for, or the table's usual."""
     return answer.retry_after_seconds or error.retry_after_seconds or THROTTLED_SECONDS
+
+
+def _rest(answer: Answer, error: AnswerError) -> int | None:
+    """Return how long the gateway wants to be left alone; 0: it does not say; None: no matter.
+
+    A spike is over as soon as fewer come; a quota has to be waited for.
+    """
+    if error.kind not in {AnswerClass.THROTTLED, AnswerClass.BUSY}:
+        return None
+    is_quota = error.retry_after_seconds > THROTTLED_SECONDS
+    return answer.retry_after_seconds or (error.retry_after_seconds if is_quota else 0)
 
 
 def unreachable(what: str) -> DarajaUnreachable:

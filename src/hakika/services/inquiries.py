@@ -19,6 +19,7 @@ from hakika.daraja.errors import DarajaRefused, DarajaSilent, DarajaUnreachable
 from hakika.daraja.inquiries import Addresses, Operator, Question, Result, Taken
 from hakika.domain import inquiry as rules
 from hakika.domain import payout_verdict
+from hakika.domain.bucket import Api
 from hakika.domain.callback import Door
 from hakika.domain.errors import NotFound, OperatorStopped, Unavailable
 from hakika.domain.ids import InquiryId, PayoutId
@@ -29,7 +30,14 @@ from hakika.domain.money import Money
 from hakika.domain.payout import Payout
 from hakika.domain.provider import Provider
 from hakika.domain.witness import Witness
-from hakika.services import operators, payout_facts, providers, registrations, witnesses
+from hakika.services import (
+    buckets,
+    operators,
+    payout_facts,
+    providers,
+    registrations,
+    witnesses,
+)
 from hakika.services.runtime import Runtime
 from hakika.store import inquiries as store
 from hakika.store.transaction import Transaction
@@ -129,10 +137,12 @@ async def _put(rt: Runtime, provider: Provider, inquiry: Inquiry) -> Asked:
             rt, inquiry.id, State.REFUSED, said, daraja_code=refusal.reason.daraja_code,
         )
         raise
-    except DarajaUnreachable:
+    except DarajaUnreachable as failure:
+        await _heed(rt, provider, failure.rest_seconds)
         await _note(rt, inquiry.id, State.REFUSED, "M-Pesa could not be reached: it was not asked.")
         raise
     except DarajaSilent as failure:
+        await _heed(rt, provider, failure.rest_seconds)
         said = f"M-Pesa did not say whether it took the question: {failure.note}."
         return Asked(await _note(rt, inquiry.id, State.SILENT, said), None)
     async with rt.store.autocommit() as tx:
@@ -143,6 +153,12 @@ async def _put(rt: Runtime, provider: Provider, inquiry: Inquiry) -> Asked:
     if known != taken.conversation_id:
         log.warning("inquiry_answered_under_another_id", inquiry=inquiry.id)
     return Asked(replace(inquiry, conversation_id=known), taken)
+
+
+async def _heed(rt: Runtime, provider: Provider, rest_seconds: int | None) -> None:
+    await buckets.heed(
+        rt, provider.shortcode.number, Api.STATUS, rest_seconds, livemode=provider.livemode,
+    )
 
 
 def _question(rt: Runtime, provider: Provider, inquiry: Inquiry) -> Question:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hakika.domain.payout import Payout, State
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.domain.payout_patience import POSTPONED_SECONDS
-from hakika.services import inquiries, providers, sending
+from hakika.services import buckets, inquiries, providers, sending
 from hakika.services.payout_facts import record
 from hakika.services.runtime import Runtime
 from hakika.store import payouts as store
@@ -36,10 +36,11 @@ async def _look(rt: Runtime, payout: Payout) -> None:
             ) if seen.state is State.SENDING else None)
     elif patience.has_lapsed(payout, now=now):
         await record(rt, payout.id, lambda _: PayoutFact(Kind.LAPSED, Source.CLOCK))
-    elif patience.may_be_sent_again(payout):
-        await sending.send(rt, payout)
-    else:
-        await _ask(rt, payout)
+    elif not payout.known_as or await buckets.may_ask(
+        rt, payout.shortcode.number, livemode=payout.livemode,
+    ):
+        await (sending.send(rt, payout) if patience.may_be_sent_again(payout) else _ask(rt, payout))
+    # else it is due again when our hold ends: money that goes out comes first
 
 
 async def _ask(rt: Runtime, payout: Payout) -> None:

@@ -8,6 +8,7 @@ that. It is never sent again under another id.
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import structlog
 
@@ -20,6 +21,7 @@ from hakika.daraja.errors import (
     DarajaSilent,
     DarajaUnreachable,
 )
+from hakika.domain.bucket import API_OF, Api
 from hakika.domain.callback import Door
 from hakika.domain.errors import Invalid, Unavailable
 from hakika.domain.fact import Reason
@@ -27,16 +29,17 @@ from hakika.domain.payout import Change, Payout, Way
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.domain.payout_patience import POSTPONED_SECONDS
 from hakika.domain.provider import Provider
-from hakika.services import operators, providers
+from hakika.services import buckets, operators, providers
 from hakika.services.killpoints import KillPoint
 from hakika.services.payout_facts import record, written
 from hakika.services.runtime import Runtime
 from hakika.store import payouts as store
+from hakika.store.payouts import Queue
 from hakika.store.transaction import StoreUnavailable, Transaction
 
 log = structlog.get_logger(__name__)
 
-# So many are sent at once by one process, and are held for as long.
+# So many are taken at once, and are held for as long.
 AT_ONCE = 10
 LEASE_SECONDS = 30
 
@@ -49,12 +52,43 @@ REMARKS = "Payout"    # M-Pesa wants some words
 
 async def send_due(rt: Runtime) -> int:
     """Send the payouts whose time has come; return how many. Safe beside other workers."""
+    async with rt.store.autocommit() as tx:
+        queues = await store.queues(tx, now=rt.now())
+    counted_together: dict[tuple[str, bool, Api], list[Queue]] = {}
+    for each in queues:
+        one = each.shortcode, each.livemode, API_OF[each.way]
+        counted_together.setdefault(one, []).append(each)
+    return sum(await asyncio.gather(*(
+        _send_next(rt, shortcode, api, of, livemode=livemode)
+        for (shortcode, livemode, api), of in counted_together.items()
+    )))
+
+
+async def _send_next(
+    rt: Runtime, shortcode: str, api: Api, queues: list[Queue], *, livemode: bool,
+) -> int:
+    """Send the next payouts of queues that share their turns, the first queue's first."""
     now = rt.now()
     async with rt.store.transaction() as tx:
         lease = now + rt.payout_patience.seconds(LEASE_SECONDS)
-        due = await store.take_ready(tx, now=now, lease=lease, limit=AT_ONCE)
-    await asyncio.gather(*(send(rt, each) for each in due))
+
+        async def take(count: int) -> list[Payout]:
+            taken: list[Payout] = []
+            for each in queues:
+                if len(taken) < min(count, AT_ONCE):
+                    taken += await store.take_ready(
+                        tx, each, now=now, lease=lease, limit=min(count, AT_ONCE) - len(taken),
+                    )
+            return taken
+
+        due = await buckets.take_turns(rt, tx, shortcode, api, take, livemode=livemode)
+    await asyncio.gather(*(_send_at(rt, at, each) for at, each in due))
     return len(due)
+
+
+async def _send_at(rt: Runtime, at: datetime, payout: Payout) -> None:
+    await asyncio.sleep((at - rt.now()).total_seconds())
+    await send(rt, payout)
 
 
 async def send(rt: Runtime, payout: Payout) -> None:
@@ -127,6 +161,7 @@ async def _ordered(rt: Runtime, provider: Provider, payout: Payout) -> PayoutFac
             Kind.REFUSED, Source.DARAJA, attempt=attempt, reason=refusal.reason, raw=refusal.raw,
         )
     except DarajaUnreachable as failure:
+        await _heed(rt, payout, failure.rest_seconds)
         return PayoutFact(
             Kind.UNREACHABLE, Source.DARAJA, attempt=attempt, reason=failure.reason,
             raw=failure.raw,
@@ -137,6 +172,7 @@ async def _ordered(rt: Runtime, provider: Provider, payout: Payout) -> PayoutFac
             raw=duplicate.raw,
         )
     except DarajaSilent as silence:
+        await _heed(rt, payout, silence.rest_seconds)
         return PayoutFact(
             Kind.SILENT, Source.DARAJA, attempt=attempt, note=silence.note, raw=silence.raw,
             conversation_id=silence.conversation_id,
@@ -147,6 +183,12 @@ async def _ordered(rt: Runtime, provider: Provider, payout: Payout) -> PayoutFac
     return PayoutFact(
         Kind.ACCEPTED, Source.DARAJA, attempt=attempt, conversation_id=taken.conversation_id,
         originator_conversation_id=taken.originator_conversation_id,
+    )
+
+
+async def _heed(rt: Runtime, payout: Payout, rest_seconds: int | None) -> None:
+    await buckets.heed(
+        rt, payout.shortcode.number, API_OF[payout.way], rest_seconds, livemode=payout.livemode,
     )
 
 

@@ -14,10 +14,10 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import DictRow
 
-from hakika.domain.ids import MerchantId, PaymentId, PayoutId
+from hakika.domain.ids import BatchId, MerchantId, PaymentId, PayoutId
 from hakika.domain.ledger import Posting
 from hakika.domain.merchant import Owner
-from hakika.domain.payout import Change, Payout, Purpose, State
+from hakika.domain.payout import Change, Payout, Purpose, State, Way
 from hakika.store import ledger
 from hakika.store.payout_rows import (
     HeardFact,
@@ -109,11 +109,38 @@ _IS_STOPPED: LiteralString = (
     "select " + _STOPPED + " as is_stopped from payouts p where id = %(id)s"
 )
 
+# What is ready waits in queues; of each the first is looked for in the index `payouts_ready`. A
+# stop holds whole queues: ten thousand rows of a paused file are not looked at.
+_QUEUES: LiteralString = (
+    """
+    with recursive p as (
+        (select shortcode, livemode, way, coalesce(batch_id, '') as batch_id, merchant_id
+           from payouts where state = 'ready'
+          order by shortcode, livemode, way, coalesce(batch_id, ''), merchant_id limit 1)
+        union all
+        select further.* from p, lateral (
+            select shortcode, livemode, way, coalesce(batch_id, ''), merchant_id
+              from payouts n where state = 'ready'
+               and (n.shortcode, n.livemode, n.way, coalesce(n.batch_id, ''), n.merchant_id)
+                   > (p.shortcode, p.livemode, p.way, p.batch_id, p.merchant_id)
+             order by shortcode, livemode, way, coalesce(batch_id, ''), merchant_id limit 1
+        ) further
+    )
+    select * from p where exists (
+        select from payouts n where state = 'ready' and n.shortcode = p.shortcode
+           and n.livemode = p.livemode and n.way = p.way and coalesce(n.batch_id, '') = p.batch_id
+           and n.merchant_id = p.merchant_id and n.next_check_at <= %(now)s) and not
+""" + _STOPPED + """
+     order by batch_id
+"""
+)
+
 # Held by moving its turn: whoever dies with it lets it be looked at again.
 _TAKE_READY: LiteralString = """
     update payouts set next_check_at = %(lease)s where id in (
-        select id from payouts p where next_check_at <= %(now)s and state = 'ready' and not
-""" + _STOPPED + """
+        select id from payouts where state = 'ready' and shortcode = %(shortcode)s
+           and livemode = %(livemode)s and way = %(way)s and coalesce(batch_id, '') = %(batch_id)s
+           and merchant_id = %(merchant_id)s and next_check_at <= %(now)s
          order by next_check_at limit %(limit)s for update skip locked)
     returning *
 """
@@ -154,6 +181,17 @@ class Wanted:
     before: PayoutId | None = None
     refunds: bool = False                    # refunds alone, or all but them
     payment_id: PaymentId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """What is sent one after another: payouts of a merchant, short code, way and file."""
+
+    merchant_id: MerchantId
+    shortcode: str
+    way: Way
+    batch_id: BatchId        # empty: of no file
+    livemode: bool
 
 
 async def add(tx: Transaction, payout: Payout, fingerprint: bytes) -> bool:
@@ -240,11 +278,28 @@ async def is_stopped(tx: Transaction, payout_id: PayoutId) -> bool:
     return bool(row and row["is_stopped"])
 
 
+async def queues(tx: Transaction, *, now: datetime) -> list[Queue]:
+    """Return the queues in which something is to be sent now and that no stop holds.
+
+    Files come last, so that a single payout does not wait for ten thousand others.
+    """
+    return [
+        Queue(
+            MerchantId(row["merchant_id"]), row["shortcode"], Way(row["way"]),
+            BatchId(row["batch_id"]), row["livemode"],
+        ) for row in await tx.rows(_QUEUES, {"now": now})
+    ]
+
+
 async def take_ready(
-    tx: Transaction, *, now: datetime, lease: datetime, limit: int,
+    tx: Transaction, queue: Queue, *, now: datetime, lease: datetime, limit: int,
 ) -> list[Payout]:
-    """Return payouts that are to be sent now, and that no stop holds; theirs is `lease` then."""
-    rows = await tx.rows(_TAKE_READY, {"now": now, "lease": lease, "limit": limit})
+    """Return payouts of a queue that are to be sent now; theirs is `lease` then."""
+    rows = await tx.rows(_TAKE_READY, {
+        "merchant_id": queue.merchant_id, "shortcode": queue.shortcode, "way": queue.way.value,
+        "batch_id": queue.batch_id, "livemode": queue.livemode,
+        "now": now, "lease": lease, "limit": limit,
+    })
     return await _all(tx, rows)
 
 
