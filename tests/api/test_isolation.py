@@ -44,7 +44,7 @@ LISTS = [path for method, path in ROUTES if method == "GET" and "{" not in path]
 
 # What a list shows of what is its merchant's own: by this it is seen that the list was tried.
 SHOWS = {
-    "/v1/payments": "payment_id", "/v1/payouts": "payout_id",
+    "/v1/payments": "payment_id", "/v1/payouts": "payout_id", "/v1/payout-files": "file_id",
     "/v1/refunds": "refund_id", "/v1/events": "settled_id",
     "/v1/keys": "key_id",
     "/v1/webhook-endpoints": "endpoint_id", "/v1/deliveries": "delivery_id",
@@ -107,6 +107,10 @@ CONFLICTS: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/payments/{payment_id}/assign"): "conflict",
     ("POST", "/v1/payouts/{payout_id}/approve"): "forbidden",    # nobody approves their own
     ("DELETE", "/v1/payout-stops"): "forbidden",                 # nor lifts what they froze
+    ("POST", "/v1/payout-files/{file_id}/approve"): "forbidden",
+    ("POST", "/v1/payout-files/{file_id}/pause"): "conflict",    # it has not begun, or has ended
+    ("POST", "/v1/payout-files/{file_id}/resume"): "conflict",
+    ("POST", "/v1/payout-files/{file_id}/start"): "float_insufficient",
 }
 
 # Five merchants with one thing of each kind are made before the first test.
@@ -203,7 +207,7 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
 
 
 async def sent_out(shop: Shop, has: Mapping[str, str]) -> dict[str, str]:
-    """Order a payout and a refund, and return their ids."""
+    """Order a payout and a refund, and send a file of payouts; return their ids."""
     sold = (await shop.order(shortcode=has["shortcode"])).data["id"]
     await shop.settled(sold)
     refund, payout = [
@@ -214,7 +218,12 @@ async def sent_out(shop: Shop, has: Mapping[str, str]) -> dict[str, str]:
             ("payouts", {"amount": 50, "phone": has["person"]}),
         )
     ]
-    return {"refund_id": refund.data["id"], "payout_id": payout.data["id"]}
+    file = await shop.send(
+        "POST", "/v1/payout-files", data=f"phone,amount\n{has['person']},50\n".encode(),
+    )
+    return {
+        "refund_id": refund.data["id"], "payout_id": payout.data["id"], "file_id": file.data["id"],
+    }
 
 
 async def guarded(shop: Shop, has: Mapping[str, str]) -> str:

@@ -36,8 +36,11 @@ BATCH = BatchId("bat_1")
 async def shop(world: World) -> World:
     """A merchant with an API operator and a short code that was never called."""
     wanted = providers.Wanted(paybill(SHORTCODE), OPERATOR, is_default=True)
-    await providers.put(world.rt, world.key, wanted)
-    world.change("delete from daraja_buckets", "update payouts set next_check_at = null")
+    provider = await providers.put(world.rt, world.key, wanted)
+    world.change(
+        f"insert into operator_proofs values ('{provider.id}', now() + interval '1 day')",
+        "delete from daraja_buckets", "update payouts set next_check_at = null",
+    )
     return world
 
 

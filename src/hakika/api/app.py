@@ -34,6 +34,7 @@ from hakika.api import (
     ledger,
     merchant,
     payments,
+    payout_files,
     payouts,
     reconciliation,
     refunds,
@@ -54,8 +55,8 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, payouts, refunds, guards, evidence, customers, ledger, events, webhooks,
-        deliveries, merchant, c2b, keys, reconciliation, statements, days, discrepancies,
+        payments, payouts, payout_files, refunds, guards, evidence, customers, ledger, events,
+        webhooks, deliveries, merchant, c2b, keys, reconciliation, statements, days, discrepancies,
         inquiries, search, exports, request_log, gateway, express, health,
     )
 )

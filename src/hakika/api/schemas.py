@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from hakika.api.day_data import DayData, DiscrepancyData
 from hakika.api.guard_data import FloatLowData, StopData
 from hakika.api.payout_data import PayoutData, RefundData
+from hakika.api.payout_file_data import PayoutFileData
 from hakika.domain.dialect import Dialect
 from hakika.domain.event import EventName
 
@@ -205,8 +206,8 @@ class EventData(BaseModel):
     livemode: bool
     timestamp: str
     data: (
-        PaymentData | PayoutData | RefundData | CustomerData | EndpointData | DiscrepancyData
-        | DayData | StopData | FloatLowData | IdOnly
+        PaymentData | PayoutData | RefundData | PayoutFileData | CustomerData | EndpointData
+        | DiscrepancyData | DayData | StopData | FloatLowData | IdOnly
     )
 
 

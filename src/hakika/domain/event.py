@@ -33,6 +33,7 @@ class EventName(StrEnum):
     PAYOUTS_STOPPED = "payouts.stopped"
     PAYOUTS_RESUMED = "payouts.resumed"
     FLOAT_LOW = "float.low"
+    PAYOUT_FILE_COMPLETED = "payout_file.completed"
     CUSTOMER_CREATED = "customer.created"
     CUSTOMER_UPDATED = "customer.updated"
     CUSTOMER_DELETED = "customer.deleted"

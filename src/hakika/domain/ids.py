@@ -156,6 +156,13 @@ def refund_id(text: str) -> RefundId:
     return RefundId(text)
 
 
+def batch_id(text: str) -> BatchId:
+    """Return `text` as the id of a file of payouts. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "bat"):
+        raise NotFound(f"{text[:40]!r} is not the id of a file of payouts.")
+    return BatchId(text)
+
+
 def event_id(text: str) -> EventId:
     """Return `text` as an event's id. Raises: NotFound, when it cannot be one."""
     if not is_id(text, "evt"):

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from hakika.domain.payment_data import CURRENCY, PROVIDER
-from hakika.domain.payout import Payout, Purpose
+from hakika.domain.payout import Payee, Payout, Purpose
 from hakika.domain.refund import METHODS, refund_id
 from hakika.domain.times import written
 
 
 def payout_data(payout: Payout) -> dict[str, Any]:
     """Return `payout` as plain JSON values. Amounts are decimal texts in shillings."""
-    failure, payee = payout.failure, payout.payee
+    failure = payout.failure
     return {
         "id": payout.id,
         "merchant_id": payout.merchant_id,
@@ -23,12 +23,7 @@ def payout_data(payout: Payout) -> dict[str, Any]:
         "provider": PROVIDER,
         "purpose": payout.purpose.value,
         "way": payout.way.value,
-        "payee": {
-            "phone": payee.phone.digits if payee.phone else None,
-            "phone_masked": payee.phone.masked if payee.phone else None,
-            "number": payee.number or None, "account": payee.account or None,
-            "name": payee.name or None,
-        },
+        "payee": payee_data(payout.payee),
         "shortcode": payout.shortcode.number,
         "reference": payout.reference or None,
         "remarks": payout.remarks or None,
@@ -96,3 +91,13 @@ def told_of(payout: Payout) -> tuple[str, dict[str, Any]]:
     if payout.purpose is Purpose.REFUND:
         return refund_id(payout), refund_data(payout)
     return payout.id, payout_data(payout)
+
+
+def payee_data(payee: Payee) -> dict[str, str | None]:
+    """Return who gets the money as plain JSON values."""
+    return {
+        "phone": payee.phone.digits if payee.phone else None,
+        "phone_masked": payee.phone.masked if payee.phone else None,
+        "number": payee.number or None, "account": payee.account or None,
+        "name": payee.name or None,
+    }

@@ -78,6 +78,16 @@ async def may_try(
     return not await store.is_under_way(tx, provider_id, since=since, but=payout_id)
 
 
+async def room(rt: Runtime, tx: Transaction, owner: Owner, shortcode: str) -> int | None:
+    """Return how many orders it makes sense to take for this short code; None: as many as may go.
+
+    What is taken and may not be tried would only lie until its hold ends.
+    """
+    since = rt.now() - rt.payout_patience.seconds(FIRST_TRY_SECONDS)
+    is_proven, is_under_way = await store.standing(tx, owner, shortcode, since=since)
+    return None if is_proven else int(not is_under_way)
+
+
 async def refuse_stopped(tx: Transaction, owner: Owner, shortcode: str) -> None:
     """Raise OperatorStopped when nothing may be asked with the operator of a short code."""
     key = stop.of_operator(owner.merchant_id, shortcode, livemode=owner.livemode)

@@ -25,6 +25,7 @@ from hakika.domain.bucket import API_OF, Api
 from hakika.domain.callback import Door
 from hakika.domain.errors import Invalid, Unavailable
 from hakika.domain.fact import Reason
+from hakika.domain.merchant import Owner
 from hakika.domain.payout import Change, Payout, Way
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.domain.payout_patience import POSTPONED_SECONDS
@@ -75,10 +76,15 @@ async def _send_next(
         async def take(count: int) -> list[Payout]:
             taken: list[Payout] = []
             for each in queues:
-                if len(taken) < min(count, AT_ONCE):
-                    taken += await store.take_ready(
-                        tx, each, now=now, lease=lease, limit=min(count, AT_ONCE) - len(taken),
-                    )
+                owner = Owner(each.merchant_id, each.livemode)
+                room = await operators.room(rt, tx, owner, each.shortcode)
+                left = min(count, AT_ONCE) - len(taken)
+                taken += await store.take_ready(
+                    tx, each, now=now, lease=lease,
+                    limit=left if room is None else min(left, room),
+                )
+                if len(taken) == min(count, AT_ONCE):
+                    break
             return taken
 
         due = await buckets.take_turns(rt, tx, shortcode, api, take, livemode=livemode)

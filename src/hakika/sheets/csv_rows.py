@@ -13,7 +13,7 @@ from hakika.sheets import columns
 from hakika.sheets.cells import is_receipt
 from hakika.sheets.rows import Row
 
-_SEPARATORS = ",;\t|"
+SEPARATORS = ",;\t|"
 _CHUNK = 1 << 20
 _BEGINNING = 1 << 16  # the names of the columns stand within the first 64 KiB
 _BOMS = (
@@ -30,7 +30,7 @@ def rows(file: BinaryIO, size: int) -> Generator[Row, None, None]:
         StatementForeign: no line has the names of the columns; it may be no text at all.
         StatementUnreadable: the text ends within quotes.
     """
-    encoding = _encoding(file)
+    encoding = encoding_of(file)
     separator, width = _separator(file, encoding)
     file.seek(0)
     wrapped = io.TextIOWrapper(file, encoding=encoding, newline="")
@@ -51,8 +51,12 @@ def rows(file: BinaryIO, size: int) -> Generator[Row, None, None]:
         wrapped.detach()  # else the caller's file would be closed with it
 
 
-def _encoding(file: BinaryIO) -> str:
-    """Return in what the text is written: by its mark, by its zeros, or by what can be read."""
+def encoding_of(file: BinaryIO) -> str:
+    """Return in what a text is written: by its mark, by its zeros, or by what can be read.
+
+    Raises:
+        StatementForeign: it is no text.
+    """
     file.seek(0)
     start = file.read(4)
     for bom, name in _BOMS:
@@ -80,7 +84,7 @@ def _separator(file: BinaryIO, encoding: str) -> tuple[str, int]:
         file.read(_BEGINNING),
     )
     for line in beginning.splitlines():
-        for separator in _SEPARATORS:
+        for separator in SEPARATORS:
             cells = _cells(line, separator) if separator in line else []
             if columns.found_in(cells):
                 return separator, len(cells)

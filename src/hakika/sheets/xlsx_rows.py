@@ -1,6 +1,6 @@
 """Rows of an XLSX workbook. What could make it grow is measured before it is opened.
 
-A workbook is a ZIP of XML. `_measure` unpacks each part once, without keeping it: that finds cut
+A workbook is a ZIP of XML. `measure` unpacks each part once, without keeping it: that finds cut
 files, bombs, and a cell so far out that the rectangle up to it would fill the memory.
 """
 
@@ -29,7 +29,7 @@ _UNPACKED_MAX = 300 << 20
 _GROWS_MAX = 60
 _UNPACKED_FREE = 16 << 20
 # A sheet is held as the rectangle up to its last cell. A statement has 13 columns.
-_CELLS_MAX = LINES_MAX * 20
+_COLUMNS_MAX = 20
 _PARTS_MAX = 1000
 _CHUNK = 1 << 20
 _LOCKED = 0x1  # of a ZIP part's flags
@@ -48,7 +48,7 @@ def rows(file: BinaryIO) -> Generator[Row, None, None]:
         StatementUnreadable: cut or broken. StatementEncrypted: a locked ZIP.
         StatementTooLarge: unpacks to more than any statement. StatementForeign: no such sheet.
     """
-    _measure(file)
+    measure(file)
     file.seek(0)
     try:
         with calamine.load_workbook(file) as book:
@@ -76,8 +76,12 @@ def _rows_of(sheet: calamine.CalamineSheet) -> Iterator[Row]:
         yield Row(index + 1, cells, min(1.0, (index + 1) / (height + skipped)))
 
 
-def _measure(file: BinaryIO) -> None:
-    """Raises: what `rows` raises, before a byte of the workbook is kept."""
+def measure(file: BinaryIO, *, lines_max: int = LINES_MAX) -> None:
+    """Refuse a workbook that is none, or too large, before a byte of it is kept.
+
+    Raises:
+        StatementUnreadable, StatementEncrypted, StatementTooLarge, StatementForeign: as `rows`.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             parts = archive.infolist()
@@ -95,7 +99,9 @@ def _measure(file: BinaryIO) -> None:
             _refuse_bomb(parts)
             unpacked = 0
             for part in parts:
-                unpacked += _measure_part(archive, part, _UNPACKED_MAX - unpacked)
+                unpacked += _measure_part(
+                    archive, part, _UNPACKED_MAX - unpacked, lines_max=lines_max,
+                )
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
         raise StatementUnreadable("The workbook is cut or broken.") from error
 
@@ -109,9 +115,11 @@ def _refuse_bomb(parts: list[zipfile.ZipInfo]) -> None:
         raise StatementTooLarge("The workbook unpacks to more than any statement.")
 
 
-def _measure_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo, left: int) -> int:
+def _measure_part(
+    archive: zipfile.ZipFile, part: zipfile.ZipInfo, left: int, *, lines_max: int,
+) -> int:
     """Return how many bytes the part unpacks to; a part that lies about it fails its checksum."""
-    extent = _Extent() if part.filename.startswith("xl/worksheets/") else None
+    extent = _Extent(lines_max) if part.filename.startswith("xl/worksheets/") else None
     unpacked, tail = 0, b""
     with archive.open(part) as opened:
         while chunk := opened.read(_CHUNK):
@@ -130,26 +138,27 @@ def _measure_part(archive: zipfile.ZipFile, part: zipfile.ZipInfo, left: int) ->
 class _Extent:
     """How far out a sheet's cells are, and how many there may be."""
 
-    def __init__(self) -> None:
+    def __init__(self, lines_max: int) -> None:
+        self._lines_max = lines_max
         self._rows = self._columns = self._cells = 0
 
     def grow(self, xml: bytes) -> None:
         """Take the next piece of the sheet. Raises: StatementTooLarge."""
         found = _REFERENCE.findall(xml)
         for letters in {letters for letters, _ in found}:
-            self._columns = max(self._columns, _column_number(letters.upper()))
+            self._columns = max(self._columns, column_number(letters.upper()))
         for number in {number for _, number in found}:
             # A number only when it is a short one: endless digits would take Python its time.
-            row = int(number) if len(number) <= _DIGITS_MAX else LINES_MAX + 1
+            row = int(number) if len(number) <= _DIGITS_MAX else self._lines_max + 1
             self._rows = max(self._rows, row)
         self._cells += xml.count(b"c>")  # every cell with a value ends so
-        if self._rows > LINES_MAX:
+        if self._rows > self._lines_max:
             raise too_long()
-        if max(self._cells // 2, self._rows * self._columns) > _CELLS_MAX:
+        if max(self._cells // 2, self._rows * self._columns) > self._lines_max * _COLUMNS_MAX:
             raise StatementTooLarge("The sheet has far more cells than any statement.")
 
 
-def _column_number(letters: bytes) -> int:
+def column_number(letters: bytes) -> int:
     """Return 1 for A, 27 for AA, 0 for nothing."""
     number = 0
     for letter in letters:

@@ -41,6 +41,18 @@ _UNDER_WAY: LiteralString = """
 """
 
 
+_STANDING: LiteralString = """
+    select exists (select from operator_proofs o where o.provider_id = p.id
+                      and o.proven_at >= p.updated_at) as is_proven,
+           exists (select from payouts o where o.merchant_id = p.merchant_id
+                      and o.livemode = p.livemode and o.shortcode = p.shortcode
+                      and o.state in ('sending', 'pending', 'unknown')
+                      and o.asked_at >= greatest(p.updated_at, %(since)s)) as is_under_way
+      from providers p where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+       and shortcode = %(shortcode)s
+"""
+
+
 async def is_of_now(
     tx: Transaction, owner: Owner, shortcode: str, *, asked_at: datetime,
 ) -> bool:
@@ -60,6 +72,17 @@ async def is_proven(tx: Transaction, provider_id: ProviderId) -> bool:
     """Say whether M-Pesa ever took the credentials that stand now."""
     row = await tx.row(_IS_PROVEN, {"provider_id": provider_id})
     return bool(row and row["is_proven"])
+
+
+async def standing(
+    tx: Transaction, owner: Owner, shortcode: str, *, since: datetime,
+) -> tuple[bool, bool]:
+    """Say whether M-Pesa ever took the credentials that stand now, and whether they are tried."""
+    row = await tx.row(_STANDING, {
+        "merchant_id": owner.merchant_id, "livemode": owner.livemode, "shortcode": shortcode,
+        "since": since,
+    })
+    return (row["is_proven"], row["is_under_way"]) if row else (True, False)
 
 
 async def hold(tx: Transaction, provider_id: ProviderId) -> None:

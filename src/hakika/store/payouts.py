@@ -161,12 +161,22 @@ _POSTPONE: LiteralString = """
 
 _OWNER_OF: LiteralString = "select merchant_id, livemode from payouts where id = %(id)s"
 
+# What is ready may be held by a worker that is about to send it: it is looked for again.
+_HOLD_UNSENT: LiteralString = """
+    select * from payouts where batch_id = %(batch_id)s and state = any(%(states)s)
+     limit %(limit)s for update skip locked
+"""
+
 _TAKE_WATCHED: LiteralString = """
     update payouts set next_check_at = %(lease)s where id in (
         select id from payouts where next_check_at <= %(now)s and state = any(%(states)s)
          order by next_check_at limit %(limit)s for update skip locked)
     returning *
 """
+
+
+# A person may still take these back.
+WITHDRAWABLE = (State.HELD, State.READY)
 
 
 class ReceiptTaken(Exception):
@@ -199,6 +209,35 @@ async def add(tx: Transaction, payout: Payout, fingerprint: bytes) -> bool:
     sealer = await tx.sealer(payout.merchant_id)
     row = await tx.row(_ADD, payout_values(payout, sealer) | {"fingerprint": fingerprint})
     return row is not None
+
+
+async def add_many(
+    tx: Transaction, changes: Sequence[Change], fingerprint: bytes, posted: Iterable[Posting],
+) -> None:
+    """Bear payouts of one merchant and mode, each with its first fact, in three exchanges.
+
+    Their idempotency keys must be new: the caller holds what they are made of.
+    """
+    first = changes[0].after
+    sealer = await tx.sealer(first.merchant_id)
+    added = await tx.rows_of_each(_ADD, [
+        payout_values(each.after, sealer) | {"fingerprint": fingerprint} for each in changes
+    ])
+    assert len(added) == len(changes), "a key of a file's row was used by another payout"
+    await tx.rows_of_each(_FACT + " returning payout_id", [
+        fact_values(each, sealer) for each in changes
+    ])
+    await ledger.add(
+        tx, first.merchant_id, livemode=first.livemode, posted=posted, now=changes[0].heard_at,
+    )
+
+
+async def hold_unsent(tx: Transaction, batch_id: BatchId, *, limit: int) -> list[Payout]:
+    """Return payouts of a file that were not sent, held until the transaction ends."""
+    rows = await tx.rows(_HOLD_UNSENT, {
+        "batch_id": batch_id, "states": [each.value for each in WITHDRAWABLE], "limit": limit,
+    })
+    return await _all(tx, rows)
 
 
 async def apply(tx: Transaction, change: Change, posted: Iterable[Posting]) -> None:

@@ -22,12 +22,16 @@ from hakika.services import (
     ledger,
     limits,
     payout_checks,
+    payout_filing,
     pulls,
     request_log,
     sending,
     witnesses,
 )
 from hakika.services.runtime import Runtime, make_months_ahead
+
+# M-Pesa takes a second or two to answer, and each of them has ten orders at once.
+SENDERS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,9 @@ class Round:
 ROUNDS = (
     # Half a second: a check is due to the second, and an idle round is one indexed read.
     Round("look_again", checks.look_again, 0.5),
-    Round("send_payouts", sending.send_due, 0.5, goes_on=True),
+    # Beside each other, for each waits for the answers to what it sent.
+    *(Round("send_payouts", sending.send_due, 0.5, goes_on=True) for _ in range(SENDERS)),
+    Round("payout_files", payout_filing.work_off, 0.5, goes_on=True),
     Round("let_cooled_go", guards.let_cooled_go, 30),
     Round("watch_floats", floats.watch, 60),
     Round("look_at_payouts", payout_checks.look_again, 1),
