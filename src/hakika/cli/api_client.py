@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPException
 from ipaddress import ip_address
 from typing import Any
@@ -35,15 +36,36 @@ class Answer:
 
 
 def ask(
-    url: str, *, key: str = "", body: Mapping[str, Any] | None = None,
+    url: str, *, key: str = "", body: Mapping[str, Any] | bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """GET `url`, or POST `body` to it. An answer that says no is an answer.
+    """GET `url`, or POST `body` to it: JSON, or a file as it is. One that says no is an answer.
 
     Raises:
         NoAnswer: ask again, with the same Idempotency-Key when it moves money.
         CommandFailed: `url` is none.
     """
+    status, raw = _exchanged(url, key=key, body=body, headers=headers)
+    return _read(status, raw)
+
+
+def download(url: str, *, key: str) -> bytes:
+    """Return what `url` answers, byte for byte.
+
+    Raises:
+        NoAnswer: nothing came back, or an answer that says no.
+        CommandFailed: `url` is none.
+    """
+    status, raw = _exchanged(url, key=key)
+    if status != HTTPStatus.OK:
+        raise NoAnswer(f"{url} answers {status}.")
+    return raw
+
+
+def _exchanged(
+    url: str, *, key: str = "", body: Mapping[str, Any] | bytes | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, bytes]:
     try:
         scheme, host = urlsplit(url).scheme, urlsplit(url).hostname
     except ValueError:
@@ -53,14 +75,17 @@ def ask(
     request = Request(url, headers={"Accept": "application/json", **(headers or {})})
     if key:
         request.add_header("Authorization", f"Bearer {key}")
-    if body is not None:
+    if isinstance(body, bytes):
+        request.data = body
+        request.add_header("Content-Type", "application/octet-stream")
+    elif body is not None:
         request.data = json.dumps(body).encode()
         request.add_header("Content-Type", "application/json")
     try:
         with _opener(host).open(request, timeout=ANSWER_SECONDS_MAX) as response:
-            return _read(response.status, response.read())
+            return response.status, response.read()
     except HTTPError as refusal:
-        return _read(refusal.code, refusal.read())
+        return refusal.code, refusal.read()
     except (URLError, HTTPException, OSError) as error:
         raise NoAnswer(f"{url} does not answer: {getattr(error, 'reason', error)}.") from error
 

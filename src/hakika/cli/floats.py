@@ -8,8 +8,8 @@ import typer
 
 from hakika.cli import options, screen
 from hakika.cli.api_client import NoAnswer, ask
+from hakika.cli.api_place import where
 from hakika.cli.failure import CommandFailed
-from hakika.cli.pay import where
 
 
 def floats(

@@ -8,16 +8,15 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from rich.status import Status
 
-from hakika.cli import dev_folder, options, screen
+from hakika.cli import api_place, options, screen
 from hakika.cli.api_client import Answer, NoAnswer, ask
-from hakika.cli.configured import configured
+from hakika.cli.api_place import refusal, where
 from hakika.cli.failure import EXIT_MISASKED, EXIT_UNPAID, CommandFailed
 from hakika.domain import msisdn
 from hakika.domain.errors import Invalid
@@ -40,8 +39,8 @@ WaitOption = Annotated[
 def pay(
     phone: Annotated[str, typer.Argument(help="Who pays, such as 0712345678.")],
     amount: Annotated[str, typer.Argument(help="Whole shillings.")],
-    api: Annotated[str, typer.Option("--api", help="The API. Left out: that of `dev`.")] = "",
-    key: Annotated[str, typer.Option("--key", help="An API key. Left out: that of `dev`.")] = "",
+    api: api_place.Api = "",
+    key: api_place.Key = "",
     reference: Annotated[str, typer.Option("--reference", help="12 characters at most.")] = "",
     description: Annotated[str, typer.Option("--description", help="13 at most.")] = "",
     wait: WaitOption = 240.0, data: options.Data = None, as_json: options.Json = False,
@@ -86,20 +85,6 @@ class _CtrlC:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def where(api: str, key: str, data: Path | None) -> tuple[str, str]:
-    """Return the API's address and the key: as given, or those of `hakika dev` on this folder."""
-    if not (api and key):
-        folder = data or configured().data
-        line = dev_folder.line(folder.expanduser())
-        if not line:
-            raise CommandFailed(
-                f"No `hakika dev` has run on {folder}, so there is no address and no key.",
-                hint="Start it, or give --api and --key.", exit_code=EXIT_MISASKED,
-            )
-        api, key = api or line["api"], key or line["api_key"]
-    return api.rstrip("/"), key
-
-
 def _asked(api: str, key: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the new payment. Trying again is safe: every try has the same idempotency key."""
     headers = {"Idempotency-Key": f"hakika-pay-{uuid.uuid4()}"}
@@ -118,16 +103,8 @@ def _asked(api: str, key: str, order: Mapping[str, Any]) -> Mapping[str, Any]:
     if answer is None:
         raise CommandFailed(problem, hint="Is `hakika dev` running?")
     if not answer.is_good:
-        raise _refusal(answer)
+        raise refusal(answer)
     return _payment_in(answer)
-
-
-def _refusal(answer: Answer) -> CommandFailed:
-    said = answer.body
-    return CommandFailed(
-        str(said.get("detail") or said.get("title") or f"Refused with {answer.status}."),
-        hint=str(said.get("hint", "")),
-    )
 
 
 def _payment_in(answer: Answer) -> Mapping[str, Any]:
@@ -171,7 +148,7 @@ def _seen(address: str, key: str) -> Mapping[str, Any] | None:
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return None  # its database is away, perhaps
     if not answer.is_good:
-        raise _refusal(answer)
+        raise refusal(answer)
     return _payment_in(answer)
 
 

@@ -128,9 +128,10 @@ async def _committed_to(rt: Runtime, provider: Provider, payout: Payout) -> Chan
     async with rt.store.transaction() as tx:
         now = await store.lock(tx, payout.id)
         assert now is not None, "no payout is deleted"
-        if now.facts_count != payout.facts_count or await store.is_stopped(tx, payout.id):
+        if now.facts_count != payout.facts_count:
             return None
-        if not await operators.may_try(rt, tx, provider.id, payout.id):
+        is_stopped = await store.is_stopped(tx, payout.id)
+        if is_stopped or not await operators.may_try(rt, tx, provider.id, payout.id):
             await _put_off(rt, tx, payout, operators.LOOK_AGAIN_SECONDS)
             return None
         by_v1 = payout.way is Way.PHONE and provider.b2c_version == 1
