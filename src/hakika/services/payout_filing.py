@@ -35,7 +35,7 @@ ROWS_AT_ONCE = 250
 WITHDRAWN_AT_ONCE = 50
 
 # How soon to look again whether every row has ended.
-AGAIN = timedelta(seconds=2)
+AGAIN_SECONDS = 2.0
 
 # How soon to try again to make rows for which there is no room in a limit, or no money.
 REFUSED_AGAIN = timedelta(minutes=1)
@@ -63,7 +63,7 @@ async def work_off(rt: Runtime) -> bool:
         if not is_done:
             await store.move(tx, file, due_at=now)
         elif await store.is_under_way(tx, file):
-            await store.move(tx, file, due_at=now + AGAIN)
+            await store.move(tx, file, due_at=now + rt.payout_patience.seconds(AGAIN_SECONDS))
         else:
             await _end(rt, tx, file, now)
     return True

@@ -68,6 +68,7 @@ _LATELY: LiteralString = (
 """
 )
 
+# Added up once for all payees: a file has ten thousand of them.
 _PAYEES: LiteralString = (
     "with counted as (" + _COUNTED + """ and payee_hash = any(%(payees)s)), summed as (
         select payee_hash, sum(amount_cents) as cents from counted
