@@ -35,6 +35,14 @@ CANCELED = PAID | {
     "daraja_message": "Request cancelled by user", "completed_at": None,
 }
 
+SETTLED: dict[str, Any] = {
+    "id": "pyo_01jg8000000000000000000000", "payment_id": PAID["id"], "amount": "98.00",
+    "reference": None, "status": "completed", "receipt": "SG632NMUAB", "daraja_code": None,
+    "daraja_message": None, "failure_reason": None, "metadata": {},
+    "payee": {"phone": "254712345678", "number": None, "account": None, "name": None},
+    "completed_at": "2026-03-02T12:00:09Z",
+}
+
 
 def event(
     name: EventName = EventName.PAYMENT_COMPLETED, data: dict[str, Any] | None = None,
@@ -231,6 +239,35 @@ def test_the_body_of_an_mpesa_gateway_is_as_it_was():
         "status": "success", "mpesa_receipt": "UKL7RT61SV", "result_code": "0",
         "event_id": EVENT_ID, "sequence": 7,
     }.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "event_name", "said"),
+    [
+        (EventName.PAYOUT_COMPLETED, {}, "payout.success", {
+            "status": "success", "mpesa_receipt": "SG632NMUAB", "result_code": "0", "amount": 98,
+        }),
+        (EventName.PAYOUT_FAILED, {
+            "status": "failed", "receipt": None, "daraja_code": "2040",
+            "daraja_message": "Not registered.",
+        }, "payout.failed", {
+            "status": "failed", "result_code": "2040", "result_desc": "Not registered.",
+        }),
+        (EventName.PAYOUT_PENDING_MANUAL, {
+            "status": "pending_manual", "receipt": None, "amount": "98.50",
+        }, "payout.pending_manual", {"status": "pending_manual", "amount": 98.5}),
+    ],
+)
+def test_a_payout_is_told_as_an_mpesa_gateway_told_it(name, changed, event_name, said):
+    """Seed 004's receivers know three, by these names."""
+    told = event(name, SETTLED | changed, "pyo_01jg8000000000000000000000")
+    message = write(Dialect.MPESA_GATEWAY, told, secrets=[SECRET], now=NOON)
+    body = json.loads(message.body)
+
+    assert (body["event"], message.headers["x-mpesa-gateway-event"]) == (event_name,) * 2
+    assert body["data"].items() >= (said | {
+        "transaction_id": PAID["id"], "phone": "254712345678", "event_id": EVENT_ID,
+    }).items()
 
 
 @pytest.mark.parametrize("dialect", OLD_VERIFIERS)

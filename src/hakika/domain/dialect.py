@@ -27,6 +27,7 @@ import orjson
 from hakika.domain.account_reference import own_reference
 from hakika.domain.event import Event, EventName, envelope
 from hakika.domain.gateway_data import gateway_status, outcome
+from hakika.domain.gateway_payouts import payout_in_gateway_words
 
 SECRET_PREFIX = "whsec_"
 SECRET_BYTES = 32
@@ -37,6 +38,7 @@ CONTENT_TYPE = {"content-type": "application/json"}
 _OLD_NAMES: Mapping[str, str] = {EventName.PAYMENT_CANCELED: "payment.failed"}
 _GATEWAY_NAMES: Mapping[str, str] = {
     **_OLD_NAMES, EventName.PAYMENT_COMPLETED: "payment.success",
+    EventName.PAYOUT_COMPLETED: "payout.success",
 }
 _OLD_STATUS = {"canceled": "failed"}
 
@@ -146,6 +148,8 @@ def _mpesa_gateway(event: Event, secrets: Sequence[str]) -> Message:
 def _gateway_data(event: Event) -> dict[str, Any]:
     data = event.data
     known = {"event_id": event.id, "sequence": event.sequence, "livemode": event.livemode}
+    if event.subject_id.startswith("pyo_"):
+        return {**known, **payout_in_gateway_words(data)}
     if not event.subject_id.startswith("pay_"):
         return {**known, **data}
     code, words = outcome(data)
