@@ -388,18 +388,19 @@ def page(lines: list[str]) -> str:
 
 def scopes() -> str:
     """Return the page of every route, and the scope that it needs."""
-    needed = auth.scopes(ROUTERS)
+    needed, theirs = auth.scopes(ROUTERS), auth.for_sellers(ROUTERS)
     lines = [
         NOTICE.format(source="the routes of `src/hakika/api/`"),
         "# Scopes",
         "",
         "What a key must have for each route. It is given its scopes when it is made;",
-        "`GET /v1/keys` shows them. A route that named none would stop the start.",
+        "`GET /v1/keys` shows them. A route that named none would stop the start. A seller's key",
+        "is refused wherever the third column is empty ([platform.md](platform.md)).",
         "",
         *table(
-            ("Route", "Scope"),
+            ("Route", "Scope", "Sellers"),
             (
-                (code(f"{method} {path}"), code(scope))
+                (code(f"{method} {path}"), code(scope), "yes" if (method, path) in theirs else "")
                 for (method, path), scope in sorted(needed.items(), key=lambda one: one[0][::-1])
             ),
         ),

@@ -59,6 +59,7 @@ SHOWS = {
     "/v1/payout-rules": "sum", "/v1/payout-rules/changes": "sum",
     "/v1/beneficiaries": "beneficiary_id", "/v1/payout-stops": "merchant_id",
     "/v1/floats": "shortcode",
+    "/v1/sellers": "seller_id", "/v1/fee-plans": "plan_id",
 }
 
 # The log of requests has everything that a merchant typed, another's ids too. So it is always
@@ -81,6 +82,7 @@ NARROWED = {
     "/v1/customers": ("?phone={person}", "?search=isolated"),
     "/v1/requests": ("?idempotency_key={log_key}&key={own_key_id}", "?key={own_key_id}"),
     "/v1/deliveries": ("?endpoint={endpoint_id}", "?event={event_id}"),
+    "/v1/fee-plans": ("?seller={seller_id}",), "/v1/payouts": ("?seller={seller_id}",),
 }
 
 # Routes that name a thing, and not in their path.
@@ -95,6 +97,9 @@ ALL_NAMED = [*NAMED, *ABOUT_ONE]
 # Bodies without which a route answers 400 before it looks for the thing.
 BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/payments/{payment_id}/assign"): {"assigned_to": "ORDER-7"},
+    ("POST", "/v1/payouts/{payout_id}/record"): {"reference": "EFT-1"},
+    ("PATCH", "/v1/sellers/{seller_id}"): {"settlement": "on_demand"},
+    ("POST", "/v1/sellers/{seller_id}/keys"): {},
     ("PATCH", "/v1/reconciliation/discrepancies/{discrepancy_id}"): {"assigned_to": "Wanjiku"},
     ("POST", "/v1/reconciliation/discrepancies/{discrepancy_id}/resolve"): {"reason": "Seen."},
     ("PATCH", "/v1/customers/{customer_id}"): {"email": "isolated@shop.example"},
@@ -105,6 +110,8 @@ BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
 # What a route says of one's own thing here, when that is not of the kind it is for.
 CONFLICTS: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/payments/{payment_id}/assign"): "conflict",
+    ("POST", "/v1/payouts/{payout_id}/record"): "conflict",      # it is not sent by hand
+    ("POST", "/v1/sellers/{seller_id}/settlements"): "nothing_owed",
     ("POST", "/v1/payouts/{payout_id}/approve"): "forbidden",    # nobody approves their own
     ("DELETE", "/v1/payout-stops"): "forbidden",                 # nor lifts what they froze
     ("POST", "/v1/payout-files/{file_id}/approve"): "forbidden",
@@ -194,7 +201,7 @@ async def made(world: World, session: aiohttp.ClientSession, number: int) -> Own
     while (await shop.get(f"/v1/exports/{export.data['id']}")).data["state"] != "done":
         world.in_api(exports.work_off(world.rt))
     logged, = (await shop.get(f"/v1/requests?idempotency_key={has['log_key']}")).data
-    return Owner(shop, live_key, has | {
+    return Owner(shop, live_key, has | await sold_through(shop, has["person"]) | {
         "run_id": run.data["id"], "export_id": export.data["id"],
         "request_id": logged["id"], "own_key_id": logged["key_id"],
         "settled_id": settled, "payment_id": payment.data["id"], "endpoint_id": endpoint.data["id"],
@@ -232,6 +239,17 @@ async def guarded(shop: Shop, has: Mapping[str, str]) -> str:
     await shop.send("POST", "/v1/payout-stops", json={})
     listed = await shop.send("POST", "/v1/beneficiaries", json={"phone": has["person"]})
     return str(listed.data["id"])
+
+
+async def sold_through(shop: Shop, person: str) -> dict[str, str]:
+    """Give a merchant a seller with a fee of its own; return their ids."""
+    seller = await shop.send("POST", "/v1/sellers", json={
+        "name": "Isolated", "payout_account": {"type": "phone", "phone": person},
+    })
+    plan = await shop.send("POST", "/v1/fee-plans", json={
+        "seller_id": seller.data["id"], "basis_points": 150,
+    })
+    return {"seller_id": seller.data["id"], "plan_id": plan.data["id"]}
 
 
 def pairs(owners: list[Owner], route: str) -> list[tuple[Owner, Owner]]:

@@ -8,7 +8,7 @@ import pytest
 from fastapi import APIRouter
 
 from hakika.api.app import ROUTERS
-from hakika.api.auth import scopes
+from hakika.api.auth import for_sellers, scopes
 from hakika.domain.merchant import Scope, mint_key, read_key
 from hakika.services import keys
 from hakika.services.keys import Wanted
@@ -57,6 +57,15 @@ NEEDED = {
     ("GET", "/v1/exports/{export_id}"): Scope.REPORTS_READ,
     ("GET", "/v1/exports/{export_id}/file"): Scope.REPORTS_READ,
     ("GET", "/v1/search"): Scope.PAYMENTS_READ,
+    ("POST", "/v1/sellers"): Scope.MERCHANT_WRITE, ("GET", "/v1/sellers"): Scope.MERCHANT_READ,
+    ("GET", "/v1/sellers/{seller_id}"): Scope.MERCHANT_READ,
+    ("PATCH", "/v1/sellers/{seller_id}"): Scope.MERCHANT_WRITE,
+    ("POST", "/v1/sellers/{seller_id}/keys"): Scope.MERCHANT_WRITE,
+    ("GET", "/v1/sellers/{seller_id}/balance"): Scope.PAYOUTS_READ,
+    ("POST", "/v1/sellers/{seller_id}/settlements"): Scope.PAYOUTS_WRITE,
+    ("POST", "/v1/payouts/{payout_id}/record"): Scope.PAYOUTS_WRITE,
+    ("POST", "/v1/fee-plans"): Scope.MERCHANT_WRITE,
+    ("GET", "/v1/fee-plans"): Scope.MERCHANT_READ,
     ("GET", "/v1/balance"): Scope.REPORTS_READ,
     ("POST", "/v1/payments/mpesa/register-pull"): Scope.MERCHANT_WRITE,
     ("POST", "/v1/payments/mpesa/reconcile"): Scope.MERCHANT_WRITE,
@@ -118,12 +127,27 @@ NEEDED = {
     ("GET", "/v1/requests"): Scope.AUDIT_READ,
     ("GET", "/v1/requests/{request_id}"): Scope.AUDIT_READ,
 }
+# What a seller's key may use: its own payments, payouts, endpoints and balance, and nothing else.
+SELLERS = {
+    ("GET", "/v1/payments"), ("POST", "/v1/payments"), ("GET", "/v1/payments/{payment_id}"),
+    ("GET", "/v1/payouts"), ("GET", "/v1/payouts/{payout_id}"),
+    ("GET", "/v1/sellers/{seller_id}/balance"),
+    ("GET", "/v1/webhook-endpoints"), ("POST", "/v1/webhook-endpoints"),
+    ("GET", "/v1/webhook-endpoints/{endpoint_id}"),
+    ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"),
+    ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"),
+    ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"),
+}
 ROUTES = sorted(NEEDED)
 
 # Bodies without which a route answers 400 before it looks for the thing.
 BODIES: dict[tuple[str, str], dict[str, str]] = {
     ("PATCH", "/v1/customers/{customer_id}"): {"name": "Somebody"},
     ("POST", "/v1/payments/{payment_id}/assign"): {"assigned_to": "ORDER-7"},
+    ("POST", "/v1/payouts/{payout_id}/record"): {"reference": "EFT-1"},
+    ("PATCH", "/v1/sellers/{seller_id}"): {"settlement": "daily"},
+    ("POST", "/v1/sellers/{seller_id}/keys"): {"label": "till"},
     ("PATCH", "/v1/reconciliation/discrepancies/{discrepancy_id}"): {"assigned_to": "Wanjiku"},
     ("POST", "/v1/reconciliation/discrepancies/{discrepancy_id}/resolve"): {"reason": "Seen."},
     ("PATCH", "/v1/webhook-endpoints/{endpoint_id}"): {"description": "Somebody's"},
@@ -138,6 +162,7 @@ def filled(
     return path.format(
         payment_id=payment, endpoint_id=endpoint, key_id=key, customer_id=customer,
         request_id="req_1", delivery_id="dlv_1", statement_id="stm_1", discrepancy_id="dsc_1",
+        seller_id="sel_1",
         day="2020-01-01",
         inquiry_id="inq_1", export_id="exp_1", payout_id="pyo_1", refund_id="ref_1",
         beneficiary_id="ben_1", file_id="bat_1",
@@ -148,6 +173,7 @@ def filled(
 def test_every_route_of_the_api_is_looked_at_here(api_world):
     """A route that was added must be thought of in this file."""
     assert scopes(ROUTERS) == NEEDED
+    assert for_sellers(ROUTERS) == SELLERS
     documented = {
         (method.upper(), path) for path, methods in api_world.documented.document["paths"].items()
         for method in methods if path.startswith(("/v1", "/api/v1"))

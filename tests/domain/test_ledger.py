@@ -10,10 +10,12 @@ from itertools import permutations
 import pytest
 
 from hakika.domain.fact import Fact, Kind, Reason, Source
-from hakika.domain.ids import MerchantId, PaymentId
+from hakika.domain.ids import MerchantId, PaymentId, SellerId
 from hakika.domain.ledger import (
     COLLECTED,
+    FEES,
     FIRST_LINK,
+    SELLERS,
     SUSPENSE,
     Chain,
     Move,
@@ -195,6 +197,44 @@ def test_unasked_money_is_in_suspense_until_it_is_assigned():
     assert balances(told(PAID, assigned, assigned, payment=unasked)) == {
         FLOAT: 50_000, SUSPENSE: 0, COLLECTED: -50_000,
     }
+
+
+def sold() -> Payment:
+    """Return a payment that a seller of a platform asked for."""
+    return replace(new(), seller_id=SellerId("sel_1"), platform_fee=Money(750))
+
+
+def test_what_a_seller_collected_is_divided_between_its_platform_and_itself():
+    """The turnover is whole; the fee is income; the rest is owed, and to nobody else."""
+    assert balances(told(ASKED, ACCEPTED, PAID, payment=sold())) == {
+        FLOAT: 50_000, COLLECTED: -50_000, SELLERS: 50_000, FEES: -750, "owed:sel_1": -49_250,
+    }
+
+
+def test_nothing_is_owed_for_money_that_nobody_has_explained():
+    """Another amount, or a second receipt: who gets it is decided when it is known what it is."""
+    assert balances(told(ASKED, MISPAID, payment=sold())) == {FLOAT: 40_000, SUSPENSE: -40_000}
+    assert balances(told(ASKED, PAID, PAID_AGAIN, payment=sold()))["owed:sel_1"] == -49_250
+
+
+def test_every_order_of_what_is_heard_owes_a_seller_the_same():
+    wrong = replace(MISPAID, receipt=PAID.receipt)
+    heard = [PAID, PAID, MISPAID, wrong, DECLINED, CONFIRMED]
+
+    ends = {
+        tuple(sorted(balances(told(ASKED, *order, payment=sold())).items()))
+        for order in permutations(heard)
+    }
+
+    assert len(ends) == 1
+    assert dict(ends.pop())["owed:sel_1"] == -49_250
+
+
+@pytest.mark.parametrize("fee", [Money(0), PRICE], ids=str)
+def test_a_part_that_is_nothing_is_not_posted(fee):
+    made = told(ASKED, PAID, payment=replace(sold(), platform_fee=fee))
+
+    assert len(made) == 2
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,19 @@ SPOILT = {
         " credit, amount_cents, shortcode, 'UKL9999999', 'pay_x', happened_at, posted_at"
         " from postings where payment_id = '{completed}'",
         "I2 I3", "The posting of receipt UKL9999999 is of payment pay_x, which is not here."),
+    "a seller settled for more than it was ever owed": (
+        "insert into postings (merchant_id, livemode, move, debit, credit, amount_cents, shortcode,"
+        " receipt, happened_at, posted_at) values ('{shop}', false, 'hold', 'owed:sel_x',"
+        " 'held:174379:utility', 100, '174379', 'pyo_x', now(), now() - interval '1 hour')",
+        "I2 I3", "Seller sel_x of merchant {shop} was settled for more than it was ever owed."),
+    "a payment of a seller who is not there": (
+        "update payments set seller_id = 'sel_x' where id = '{pending}'",
+        "I11 I13", "{pending} names seller sel_x, who belongs to another merchant or mode, or is"),
+    "an endpoint of a seller that hears of others": (
+        "insert into sellers values ('sel_y', '{shop}', false, '', 'daily', 'keep', false, null,"
+        " now(), now());"
+        "update endpoints set seller_id = 'sel_y' where id = '{endpoint}'",
+        "I13", "to endpoint {endpoint}, which is not for it."),
     "money told of that nobody could judge": (
         "insert into witnesses values ('UKL8888888', '174379', false, 'pull', '{shop}', 100,"
         " now(), now() - interval '31 minutes', '', null, now() + interval '10 minutes')",

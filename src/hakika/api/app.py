@@ -40,6 +40,7 @@ from hakika.api import (
     refunds,
     request_log,
     search,
+    sellers,
     statements,
     webhooks,
 )
@@ -55,9 +56,9 @@ from hakika.settings import Settings
 
 ROUTERS = tuple(
     door.router for door in (
-        payments, payouts, payout_files, refunds, guards, evidence, customers, ledger, events,
-        webhooks, deliveries, merchant, c2b, keys, reconciliation, statements, days, discrepancies,
-        inquiries, search, exports, request_log, gateway, express, health,
+        payments, payouts, payout_files, refunds, guards, sellers, evidence, customers, ledger,
+        events, webhooks, deliveries, merchant, c2b, keys, reconciliation, statements, days,
+        discrepancies, inquiries, search, exports, request_log, gateway, express, health,
     )
 )
 

@@ -80,22 +80,38 @@ def _shown(request: Request) -> str:
 
 
 _GUARDS: dict[Callable[..., Any], Scope] = {}
+_FOR_SELLERS: set[Callable[..., Any]] = set()
 
 
-def may(scope: Scope) -> Callable[[Request], Awaitable[ApiKey]]:
+def may(scope: Scope, *, sellers: bool = False) -> Callable[[Request], Awaitable[ApiKey]]:
     """Return a dependency that gives the caller's key, once it is seen to have `scope`.
 
-    Every route of the API has one, so what is refused of all of them is refused here.
+    Every route of the API has one, so what is refused of all of them is refused here. Only a route
+    that says `sellers` takes a seller's key, and then shows it nothing but what is that seller's.
     """
 
     async def check(request: Request) -> ApiKey:
         key = await _authenticated(request)
+        if not sellers:
+            key.require_platform()
         key.require(scope)
         refuse_repeated(request)
         return key
 
     _GUARDS[check] = scope
+    if sellers:
+        _FOR_SELLERS.add(check)
     return check
+
+
+def for_sellers(routers: Iterable[APIRouter]) -> set[tuple[str, str]]:
+    """Return the routes that a seller's key may use, by method and path."""
+    return {
+        (method, route.path) for router in routers for route in router.routes
+        if isinstance(route, APIRoute)
+        and any(each.call in _FOR_SELLERS for each in route.dependant.dependencies)
+        for method in route.methods or ()
+    }
 
 
 def scopes(routers: Iterable[APIRouter]) -> dict[tuple[str, str], Scope]:

@@ -31,6 +31,12 @@ from hakika.api.payout_bodies import PayoutRequest
 from hakika.api.reconciliation_bodies import ShortcodeRequest
 from hakika.api.refund_bodies import RefundRequest
 from hakika.api.schemas import Problem, QuotaProblem, RefusalProblem
+from hakika.api.sellers_bodies import (
+    FeePlanRequest,
+    RecordRequest,
+    SellerChange,
+    SellerRequest,
+)
 from hakika.api.webhook_bodies import (
     EndpointChange,
     EndpointRequest,
@@ -41,11 +47,11 @@ from hakika.api.webhook_bodies import (
 _REF = "#/components/schemas/{model}"
 _BY_REFERENCE = (
     Assignment, AssignRequest, BeneficiaryRequest, C2bRequest, CollectionsRequest, CustomerChange,
-    CustomerRequest, EndpointChange, EndpointRequest, ExportRequest, ExpressRequest, FreezeRequest,
-    GatewayError, InquiryRequest, KeyRequest, MerchantChange, OverlapRequest, PaymentRequest,
-    PayoutRequest, Problem, ProviderRequest, QuotaProblem, RecoveryRequest, RefundRequest,
-    RefusalProblem, Resolution, RulesRequest, ShortcodeRequest, StkPushRequest, ValidationRequest,
-    WebhookRequest,
+    CustomerRequest, EndpointChange, EndpointRequest, ExportRequest, ExpressRequest, FeePlanRequest,
+    FreezeRequest, GatewayError, InquiryRequest, KeyRequest, MerchantChange, OverlapRequest,
+    PaymentRequest, PayoutRequest, Problem, ProviderRequest, QuotaProblem, RecordRequest,
+    RecoveryRequest, RefundRequest, RefusalProblem, Resolution, RulesRequest, SellerChange,
+    SellerRequest, ShortcodeRequest, StkPushRequest, ValidationRequest, WebhookRequest,
 )
 
 _PROBLEMS = {

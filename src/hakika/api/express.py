@@ -26,7 +26,7 @@ from hakika.services.payments import Order
 
 router = APIRouter(prefix="/v1", tags=["drop-in: express"])
 
-Writer = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_WRITE))]
+Writer = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_WRITE, sellers=True))]
 
 _MESSAGES = {
     "pending": "Payment request sent to customer",

@@ -25,8 +25,8 @@ from hakika.services.payments import Order
 
 router = APIRouter(prefix="/api/v1", tags=["drop-in: mpesa-gateway"])
 
-Reader = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_READ))]
-Writer = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_WRITE))]
+Reader = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_READ, sellers=True))]
+Writer = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_WRITE, sellers=True))]
 
 # Its callers may use a key again on the next day; whoever asks at /v1/payments may not. So the same
 # key at the two doors is two keys.

@@ -24,7 +24,7 @@ from pydantic_core import PydanticCustomError
 from hakika.domain import account_reference, customer, ids, inquiry, money, msisdn, times
 from hakika.domain.errors import Invalid
 from hakika.domain.fact import LateAction
-from hakika.domain.ids import CustomerId
+from hakika.domain.ids import CustomerId, SellerId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Status
@@ -87,6 +87,17 @@ def fit_customer_id(value: Any) -> Any:
     return value
 
 
+def _seller_id(value: Any) -> Any:
+    if not isinstance(value, str) or not ids.is_id(value, "sel"):
+        raise Invalid(
+            "This is not the id of a seller.", field="seller", code="seller_unknown",
+        )
+    return SellerId(value)
+
+
+SellerName = Annotated[
+    SellerId, rule(_seller_id), WithJsonSchema({"type": "string", "pattern": "^sel_"}),
+]
 Phone = Annotated[
     Msisdn, rule(msisdn.parse),
     WithJsonSchema({
@@ -272,6 +283,7 @@ class PaymentQuery(BaseModel):
     customer: Annotated[str, rule(fit_customer_id)] | None = Field(
         None, description="The id of a customer.",
     )
+    seller: SellerName | None = Field(None, description="The id of a seller.")
     min_amount: str | None = Field(None, max_length=20, description="In shillings.")
     max_amount: str | None = Field(None, max_length=20, description="In shillings.")
     unassigned: bool | None = Field(

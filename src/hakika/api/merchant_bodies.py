@@ -165,6 +165,7 @@ class KeyData(BaseModel):
     id: str
     handle: str = Field(description="The part of the key that names it.")
     merchant_id: str
+    seller_id: str | None = Field(description="Whose it is on a platform; null: its own.")
     livemode: bool
     scopes: list[Scope]
     label: str

@@ -32,6 +32,8 @@ router = APIRouter(prefix="/v1/payments", tags=["payments"])
 
 Reader = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_READ))]
 Writer = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_WRITE))]
+SellersReader = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_READ, sellers=True))]
+SellersWriter = Annotated[ApiKey, Depends(may(Scope.PAYMENTS_WRITE, sellers=True))]
 
 _CHECKOUT_ID = "ws_CO_"
 
@@ -43,7 +45,7 @@ _CHECKOUT_ID = "ws_CO_"
         schemas.PaymentAnswer, HTTPStatus.ACCEPTED, 400, 401, 403, 409, 413, 422, 429, 502, 503,
     ),
 )
-async def create(request: Request, rt: Rt, key: Writer) -> Response:
+async def create(request: Request, rt: Rt, key: SellersWriter) -> Response:
     """Send an M-Pesa prompt to the payer's phone. The outcome comes by webhook.
 
     The same Idempotency-Key with the same body never asks twice, and answers the same.
@@ -119,7 +121,7 @@ def refused(request: Request, data: Any, headers: dict[str, str]) -> Response:
     responses=answers(schemas.PaymentsAnswer, HTTPStatus.OK, 400, 401, 403),
 )
 async def find(
-    rt: Rt, key: Reader, wanted: Annotated[inputs.PaymentQuery, Query()],
+    rt: Rt, key: SellersReader, wanted: Annotated[inputs.PaymentQuery, Query()],
 ) -> Response:
     """List payments, newest first."""
     found = await payments.find(rt, key, _filter(wanted), limit=wanted.limit + 1)
@@ -135,7 +137,7 @@ def _filter(wanted: inputs.PaymentQuery) -> Filter:
         amount_max=_amount(wanted.max_amount, field="max_amount"),
         before=PaymentId(wanted.cursor) if wanted.cursor else None,
         is_explained=None if wanted.unassigned is None else not wanted.unassigned,
-        late_action=wanted.late_action,
+        late_action=wanted.late_action, seller_id=wanted.seller,
     )
 
 
@@ -162,7 +164,7 @@ def _phone(text: str | None) -> str | None:
     "/{payment_id}", summary="Read a payment",
     responses=answers(schemas.PaymentAnswer, HTTPStatus.OK, 401, 403, 404),
 )
-async def read(rt: Rt, key: Reader, payment_id: str) -> Response:
+async def read(rt: Rt, key: SellersReader, payment_id: str) -> Response:
     """Read one payment, by its id or by Daraja's CheckoutRequestID."""
     if payment_id.startswith(_CHECKOUT_ID):
         payment = await payments.read_by_checkout_id(rt, key, payment_id)

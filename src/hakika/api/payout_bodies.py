@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr, WithJsonSchema
 
-from hakika.api.inputs import Metadata, Phone, cursor_of, one_of, rule
+from hakika.api.inputs import Metadata, Phone, SellerName, cursor_of, one_of, rule
 from hakika.api.payout_data import PayoutData
 from hakika.api.schemas import Page
 from hakika.domain import money, payout_order
@@ -91,6 +91,7 @@ class PayoutQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: Status | None = None
+    seller: SellerName | None = None
     cursor: Annotated[str, cursor_of("pyo")] | None = Field(
         None, description="`page.next` of the page before.",
     )

@@ -25,6 +25,7 @@ from hakika.store.payouts import Wanted
 router = APIRouter(prefix="/v1/payouts", tags=["payouts"])
 
 Reader = Annotated[ApiKey, Depends(may(Scope.PAYOUTS_READ))]
+SellersToo = Annotated[ApiKey, Depends(may(Scope.PAYOUTS_READ, sellers=True))]
 Writer = Annotated[ApiKey, Depends(may(Scope.PAYOUTS_WRITE))]
 Approver = Annotated[ApiKey, Depends(may(Scope.PAYOUTS_APPROVE))]
 
@@ -68,14 +69,14 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
     responses=answers(bodies.PayoutsAnswer, HTTPStatus.OK, 400, 401, 403),
 )
 async def find(
-    rt: Rt, key: Reader, wanted: Annotated[bodies.PayoutQuery, Query()],
+    rt: Rt, key: SellersToo, wanted: Annotated[bodies.PayoutQuery, Query()],
 ) -> Response:
     """List payouts, newest first."""
     states = [state for state, told in STATUS.items() if told is wanted.status]
     found = await payouts.find(
         rt, key, Wanted(
             states=states if wanted.status else None,
-            before=PayoutId(wanted.cursor) if wanted.cursor else None,
+            before=PayoutId(wanted.cursor) if wanted.cursor else None, seller_id=wanted.seller,
         ), limit=wanted.limit + 1,
     )
     return page_of(found, payout_data, limit=wanted.limit)
@@ -85,7 +86,7 @@ async def find(
     "/{payout_id}", summary="Read a payout",
     responses=answers(bodies.PayoutAnswer, HTTPStatus.OK, 401, 403, 404),
 )
-async def read(rt: Rt, key: Reader, payout_id: str) -> Response:
+async def read(rt: Rt, key: SellersToo, payout_id: str) -> Response:
     """Read one payout."""
     payout = await payouts.read(rt, key, ids.payout_id(payout_id))
     return Answer({"success": True, "data": payout_data(payout)})

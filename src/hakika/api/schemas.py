@@ -17,7 +17,8 @@ _PAYMENT_EXAMPLE = {
     "id": "pay_01kaxb2m8fe2tv5k0c3y7h9q4d", "merchant_id": "mer_01kaxb2m8ffh5r2b8v9n3d6w1c",
     "livemode": False, "amount": "500.00", "amount_received": "500.00",
     "amount_returned": "0.00", "currency": "KES",
-    "provider": "mpesa", "phone": "254712345678", "customer_id": None, "reference": "ORDER-1234",
+    "provider": "mpesa", "phone": "254712345678", "customer_id": None,
+    "seller_id": None, "platform_fee": None, "net_amount": None, "reference": "ORDER-1234",
     "description": "T-shirt", "status": "completed", "failure_code": None, "failure_reason": None,
     "daraja_code": None, "daraja_message": None, "retryable": None, "payer_message": None,
     "payer_message_sw": None, "provider_ref": "ws_CO_21112026090000123712345678",
@@ -63,6 +64,9 @@ class PaymentData(BaseModel):
     phone_masked: str | None
     assigned_to: str | None = Field(description="What unasked money was assigned to.")
     customer_id: str | None
+    seller_id: str | None = Field(description="Of a platform's: who collects.")
+    platform_fee: str | None = Field(description="What of the amount the platform keeps.")
+    net_amount: str | None = Field(description="What the seller is owed when it is paid.")
     reference: str
     description: str
     status: Literal["pending", "completed", "failed", "canceled", "unknown", "reversed"]

@@ -22,8 +22,9 @@ from hakika.services.webhooks import Changed, Wanted
 
 router = APIRouter(prefix="/v1", tags=["webhooks"])
 
-Reader = Annotated[ApiKey, Depends(may(Scope.WEBHOOKS_READ))]
 Writer = Annotated[ApiKey, Depends(may(Scope.WEBHOOKS_WRITE))]
+SellersReader = Annotated[ApiKey, Depends(may(Scope.WEBHOOKS_READ, sellers=True))]
+SellersWriter = Annotated[ApiKey, Depends(may(Scope.WEBHOOKS_WRITE, sellers=True))]
 
 
 @router.post(
@@ -31,7 +32,7 @@ Writer = Annotated[ApiKey, Depends(may(Scope.WEBHOOKS_WRITE))]
     openapi_extra=body_of(bodies.EndpointRequest),
     responses=answers(bodies.NewEndpointAnswer, HTTPStatus.CREATED, 400, 401, 403, 409, 413),
 )
-async def create(request: Request, rt: Rt, key: Writer) -> Response:
+async def create(request: Request, rt: Rt, key: SellersWriter) -> Response:
     """Register an endpoint. Its secret is shown this once; verify every webhook with it."""
     wanted = read_model(bodies.EndpointRequest, read_object(await read_bytes(request)))
     endpoint = await webhooks.add_endpoint(rt, key, Wanted(
@@ -49,7 +50,7 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
     "/webhook-endpoints", summary="List webhook endpoints",
     responses=answers(bodies.EndpointsAnswer, HTTPStatus.OK, 401, 403),
 )
-async def find(rt: Rt, key: Reader) -> Response:
+async def find(rt: Rt, key: SellersReader) -> Response:
     """List endpoints, without their secrets."""
     found = await webhooks.endpoints(rt, key)
     return Answer({
@@ -61,7 +62,7 @@ async def find(rt: Rt, key: Reader) -> Response:
     "/webhook-endpoints/{endpoint_id}", summary="Read a webhook endpoint",
     responses=answers(bodies.EndpointAnswer, HTTPStatus.OK, 401, 403, 404),
 )
-async def read(rt: Rt, key: Reader, endpoint_id: str) -> Response:
+async def read(rt: Rt, key: SellersReader, endpoint_id: str) -> Response:
     """Read one endpoint: what it wants, and how it is doing."""
     endpoint = await webhooks.read_endpoint(rt, key, ids.endpoint_id(endpoint_id))
     return Answer({"success": True, "data": endpoint_data(endpoint)})
@@ -72,7 +73,7 @@ async def read(rt: Rt, key: Reader, endpoint_id: str) -> Response:
     openapi_extra=body_of(bodies.EndpointChange),
     responses=answers(bodies.EndpointAnswer, HTTPStatus.OK, 400, 401, 403, 404, 413),
 )
-async def change(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Response:
+async def change(request: Request, rt: Rt, key: SellersWriter, endpoint_id: str) -> Response:
     """Change an endpoint, or enable it again. Nothing more goes to an address that was replaced.
 
     What is left out stays as it is. Null removes description, headers and rate_per_second, and
@@ -90,7 +91,7 @@ async def change(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Res
     summary="Delete a webhook endpoint",
     responses=answers(None, HTTPStatus.NO_CONTENT, 401, 403, 404),
 )
-async def delete(rt: Rt, key: Writer, endpoint_id: str) -> Response:
+async def delete(rt: Rt, key: SellersWriter, endpoint_id: str) -> Response:
     """Delete an endpoint. Nothing more is sent to it, retries included."""
     await webhooks.delete_endpoint(rt, key, ids.endpoint_id(endpoint_id))
     return Response(status_code=HTTPStatus.NO_CONTENT)
@@ -101,7 +102,7 @@ async def delete(rt: Rt, key: Writer, endpoint_id: str) -> Response:
     openapi_extra=body_of(OverlapRequest),
     responses=answers(bodies.NewEndpointAnswer, HTTPStatus.OK, 400, 401, 403, 404, 409, 413),
 )
-async def rotate(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Response:
+async def rotate(request: Request, rt: Rt, key: SellersWriter, endpoint_id: str) -> Response:
     """Make a new secret, shown this once. The old one signs beside it until the overlap is over.
 
     While an earlier overlap runs, only `overlap_seconds` 0 is taken: it ends both secrets at once.
@@ -118,7 +119,7 @@ async def rotate(request: Request, rt: Rt, key: Writer, endpoint_id: str) -> Res
     "/webhook-endpoints/{endpoint_id}/test", summary="Send a test event",
     responses=answers(bodies.TestEventAnswer, HTTPStatus.OK, 401, 403, 404),
 )
-async def test(rt: Rt, key: Writer, endpoint_id: str) -> Response:
+async def test(rt: Rt, key: SellersWriter, endpoint_id: str) -> Response:
     """Post an `endpoint.test` now and show what comes back. It has no sequence and is not kept."""
     tried = await webhooks.try_endpoint(rt, key, ids.endpoint_id(endpoint_id))
     answer = tried.answer

@@ -187,6 +187,13 @@ class PayoutFileForeign(PayoutFileUnreadable):
     )
 
 
+class PayoutAccountMissing(Invalid):
+    """The seller who asks a payer for money has nowhere to be paid."""
+
+    code = "payout_account_missing"
+    hint = "Put the seller's payout account first: PATCH /v1/sellers/{id}."
+
+
 class IdempotencyKeyMissing(Invalid):
     """A request that moves money came without an idempotency key."""
 
@@ -257,6 +264,13 @@ class Conflict(HakikaError):
     """True and possible, but the present state stands in the way."""
 
     code = "conflict"
+
+
+class NothingOwed(Conflict):
+    """Less is owed to the seller than M-Pesa pays out."""
+
+    code = "nothing_owed"
+    hint = "GET /v1/sellers/{id}/balance tells what is owed. From 10 shillings it can be settled."
 
 
 class ReportBroken(Conflict):

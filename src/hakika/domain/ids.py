@@ -30,13 +30,14 @@ RefundId = NewType("RefundId", str)  # a payout's, under another prefix
 SellerId = NewType("SellerId", str)
 BatchId = NewType("BatchId", str)
 BeneficiaryId = NewType("BeneficiaryId", str)
+FeePlanId = NewType("FeePlanId", str)
 
 PREFIXES = {
     "MerchantId": "mer", "KeyId": "key", "PaymentId": "pay", "EventId": "evt",
     "EndpointId": "whe", "DeliveryId": "dlv", "ProviderId": "prv", "CustomerId": "cus",
     "LoggedRequestId": "req", "RunId": "run", "StatementId": "stm", "DiscrepancyId": "dsc",
     "InquiryId": "inq", "ExportId": "exp", "PayoutId": "pyo", "RefundId": "ref",
-    "SellerId": "sel", "BatchId": "bat", "BeneficiaryId": "ben",
+    "SellerId": "sel", "BatchId": "bat", "BeneficiaryId": "ben", "FeePlanId": "fee",
 }
 
 DELIVERIES_MAX = 2**63  # beyond what the database counts to
@@ -77,6 +78,13 @@ def payment_id(text: str) -> PaymentId:
     if not is_id(text, "pay"):
         raise NotFound(f"{text[:40]!r} is not the id of a payment.")
     return PaymentId(text)
+
+
+def seller_id(text: str) -> SellerId:
+    """Return `text` as a seller's id. Raises: NotFound, when it cannot be one."""
+    if not is_id(text, "sel"):
+        raise NotFound(f"{text[:40]!r} is not the id of a seller.")
+    return SellerId(text)
 
 
 def customer_id(text: str) -> CustomerId:

@@ -80,6 +80,7 @@ def replay(payment: Payment, stored: Sequence[StoredFact]) -> list[Change]:
         idempotency_key=payment.idempotency_key, metadata=payment.metadata,
         callback_url=payment.callback_url, salt=payment.salt, customer_id=payment.customer_id,
         origin=payment.origin, payer_masked=payment.payer_masked,
+        seller_id=payment.seller_id, platform_fee=payment.platform_fee,
         created_at=payment.created_at, updated_at=payment.created_at,
     ))
     for each in stored:

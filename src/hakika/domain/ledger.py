@@ -45,6 +45,10 @@ CLOCKS_DIFFER_MAX = timedelta(minutes=10)
 # How late a confirmation may come of money that nobody asked for.
 CONFIRMED_AFTER_MAX = timedelta(days=7)
 
+# Of a platform: what of the collected is for sellers, the platform's own part of that, and by
+# seller what it owes them: `owed:sel_…`.
+SELLERS, FEES, OWED = "sellers", "fees", "owed"
+
 FIRST_LINK = bytes(32)  # what the first posting of a merchant and mode is chained to
 
 
@@ -64,6 +68,10 @@ class Move(StrEnum):
     OPENING = "opening"          # what lay there when the account was first looked at
     HOLD = "hold"                # set aside for an order that is about to be sent
     RELEASE = "release"          # the order ended without money
+    FEE = "fee"                  # the platform's part of what a seller collected
+    OWING = "owing"              # the rest of it, which is owed to the seller
+    FEE_BACK = "fee_back"        # a refund of that takes back: of the fee
+    OWING_BACK = "owing_back"    # and of what is owed
 
 
 class Nature(StrEnum):
@@ -77,6 +85,7 @@ NATURES = {
     "float": Nature.DEBIT, COLLECTED: Nature.CREDIT, SUSPENSE: Nature.CREDIT,
     REVERSED: Nature.DEBIT, PAYOUTS: Nature.DEBIT, CHARGES: Nature.DEBIT,
     TRANSFERS: Nature.CREDIT, OPENING: Nature.CREDIT, HELD: Nature.CREDIT,
+    SELLERS: Nature.DEBIT, FEES: Nature.CREDIT, OWED: Nature.CREDIT,
 }
 
 
@@ -158,12 +167,27 @@ def balance(account: str, *, debits: Money, credits_: Money) -> Money:
 def postings(change: Change) -> tuple[Posting, ...]:
     """Return what a change moves in the books: the difference between what it finds and leaves.
 
-    At most two, of one receipt: a fact tells of no more.
+    At most four, of one receipt: a fact tells of no more.
     """
     before = held(change.before)
-    return tuple(
-        posting for receipt, now in held(change.after).items()
-        for posting in _moves(change, receipt, before.get(receipt), now)
+    return (
+        *(
+            posting for receipt, now in held(change.after).items()
+            for posting in _moves(change, receipt, before.get(receipt), now)
+        ),
+        *(_divided(change) if is_divided(change.after) and not is_divided(change.before) else ()),
+    )
+
+
+def owed_account(seller_id: str) -> str:
+    """Return the account of what a platform owes a seller."""
+    return f"{OWED}:{seller_id}"
+
+
+def is_divided(payment: Payment) -> bool:
+    """Say whether what came in is divided between a seller and its platform: never in suspense."""
+    return payment.seller_id is not None and (
+        payment.state in SETTLED and payment.is_explained
     )
 
 
@@ -182,11 +206,7 @@ def held(payment: Payment) -> dict[str, Held]:
 
 def _moves(change: Change, receipt: str, was: Held | None, now: Held) -> Iterator[Posting]:
     def posting(move: Move, *, debit: str, credit: str, cents: int) -> Posting:
-        return Posting(
-            move, debit=debit, credit=credit, amount=Money(cents), receipt=receipt,
-            shortcode=change.after.shortcode.number, payment_id=change.after.id,
-            happened_at=_happened_at(change),
-        )
+        return _posting(change, receipt, move, debit=debit, credit=credit, amount=Money(cents))
 
     float_ = float_account(change.after.shortcode)
     if was is None:
@@ -198,6 +218,29 @@ def _moves(change: Change, receipt: str, was: Held | None, now: Held) -> Iterato
     if more:
         debit, credit = (float_, now.place) if more > 0 else (now.place, float_)
         yield posting(Move.CORRECTION, debit=debit, credit=credit, cents=abs(more))
+
+
+def _divided(change: Change) -> Iterator[Posting]:
+    payment = change.after
+    assert payment.seller_id is not None, "nothing else is divided"
+    for move, credit, amount in (
+        (Move.FEE, FEES, payment.platform_fee),
+        (Move.OWING, owed_account(payment.seller_id), payment.net_amount),
+    ):
+        if amount.cents:
+            yield _posting(
+                change, payment.receipt, move, debit=SELLERS, credit=credit, amount=amount,
+            )
+
+
+def _posting(
+    change: Change, receipt: str, move: Move, *, debit: str, credit: str, amount: Money,
+) -> Posting:
+    return Posting(
+        move, debit=debit, credit=credit, amount=amount, receipt=receipt,
+        shortcode=change.after.shortcode.number, payment_id=change.after.id,
+        happened_at=_happened_at(change),
+    )
 
 
 def _happened_at(change: Change) -> datetime:

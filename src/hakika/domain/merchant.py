@@ -26,7 +26,7 @@ from hakika.domain.errors import (
     KeyRevoked,
     Unauthenticated,
 )
-from hakika.domain.ids import KeyId, MerchantId
+from hakika.domain.ids import KeyId, MerchantId, SellerId
 from hakika.domain.times import written
 
 # What a secret scanner should look for (docs/security.md).
@@ -107,11 +107,20 @@ class ApiKey:
     revoked_at: datetime | None = None
     replaced_by: KeyId | None = None          # the key that was made to take its place
     last_used_at: datetime | None = None      # to the minute
+    seller_id: SellerId | None = None         # it is a seller's: it sees what is theirs alone
 
     @property
     def owner(self) -> Owner:
         """Whose books it sees."""
         return Owner(self.merchant_id, self.livemode)
+
+    def require_platform(self) -> None:
+        """Raise Forbidden for a seller's key: this is its platform's."""
+        if self.seller_id is not None:
+            raise Forbidden(
+                "This key is a seller's, and this is its platform's alone.",
+                hint="Ask whoever gave you the key; docs/platform.md lists what a seller may do.",
+            )
 
     def check_alive(self, *, now: datetime) -> None:
         """Raise KeyRevoked or KeyExpired unless this key may still be used at `now` (UTC)."""
@@ -161,7 +170,8 @@ def key_data(key: ApiKey) -> dict[str, Any]:
     """Return `key` as its merchant reads it."""
     return {
         "id": key.id, "handle": key.handle, "merchant_id": key.merchant_id,
-        "livemode": key.livemode, "scopes": sorted(key.scopes), "label": key.label,
+        "seller_id": key.seller_id, "livemode": key.livemode, "scopes": sorted(key.scopes),
+        "label": key.label,
         "allowed_networks": list(key.networks), "created_at": written(key.created_at),
         "expires_at": written(key.expires_at) if key.expires_at else None,
         "revoked_at": written(key.revoked_at) if key.revoked_at else None,

@@ -47,6 +47,9 @@ class Money:
         return f"{sign}{cents // CENTS_PER_SHILLING}.{cents % CENTS_PER_SHILLING:02d}"
 
 
+NOTHING = Money(0)
+
+
 def parse(value: object, *, field: str = "amount") -> Money:
     """Return the amount in `value`, in shillings: an int, a Decimal, or a text such as "500.00".
 

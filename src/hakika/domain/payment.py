@@ -21,8 +21,8 @@ import orjson
 from hakika.domain import fact as facts
 from hakika.domain.event import EventName
 from hakika.domain.fact import Fact, Kind, LateAction, Reason, Source, Strength
-from hakika.domain.ids import CustomerId, MerchantId, PaymentId
-from hakika.domain.money import Money
+from hakika.domain.ids import CustomerId, MerchantId, PaymentId, SellerId
+from hakika.domain.money import NOTHING, Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.shortcode import Shortcode
 
@@ -152,6 +152,8 @@ class Payment:
     state: State = State.UNSENT
     metadata: Mapping[str, str] = field(default_factory=dict)
     customer_id: CustomerId | None = None
+    seller_id: SellerId | None = None         # of a platform's: who collects
+    platform_fee: Money = NOTHING             # what of the amount the platform keeps then
     origin: Origin = Origin.STK
     payer_masked: str = ""                    # of unasked money: the payer as M-Pesa lets us see
     assigned_to: str = ""                     # of unasked money: what it is for, once that is known
@@ -182,6 +184,11 @@ class Payment:
     def status(self) -> Status:
         """What the merchant is told."""
         return STATUS[self.state]
+
+    @property
+    def net_amount(self) -> Money:
+        """What the seller is owed when it is paid; all of it where there is none."""
+        return Money(self.amount.cents - self.platform_fee.cents)
 
     @property
     def is_final(self) -> bool:
@@ -269,15 +276,17 @@ def born(payment: Payment) -> Payment:
     So an edit of what was asked (its amount, its payer) breaks the chain as an edit of a fact does.
     The salt is in it, because there are few phone numbers: whoever has the hash could try them all.
     The customer's id is in it: it names nobody by itself and outlives the customer's erasure, and
-    whoever moves a payment to another customer moves somebody's purchases.
+    whoever moves a payment to another customer moves somebody's purchases. Of a platform's payment
+    the seller and the fee are in it: of others nothing more, and their old hashes stay true.
     """
+    shared = [payment.seller_id, payment.platform_fee.cents] if payment.seller_id else []
     content = orjson.dumps([
         payment.id, payment.merchant_id, payment.livemode, payment.amount.cents,
         payment.payer.digits if payment.payer else "", payment.shortcode.kind, payment.shortcode.number,
         payment.shortcode.store_number, payment.reference, payment.description,
         sorted(payment.metadata.items()), payment.callback_url, payment.idempotency_key,
         payment.created_at.isoformat(), payment.salt, payment.customer_id, payment.origin,
-        payment.payer_masked,
+        payment.payer_masked, *shared,
     ])
     return replace(payment, facts_link=hashlib.sha256(content).digest())
 

@@ -11,6 +11,16 @@ CURRENCY = "KES"
 PROVIDER = "mpesa"
 
 
+def kept_key(key: str, seller_id: str | None) -> str:
+    """Return a caller's idempotency key as it is kept: two sellers of a platform may use one."""
+    return f"{seller_id} {key}" if seller_id else key
+
+
+def own_key(kept: str, seller_id: str | None) -> str:
+    """Return an idempotency key as its caller wrote it."""
+    return kept.removeprefix(f"{seller_id} ") if seller_id else kept
+
+
 def payment_data(payment: Payment) -> dict[str, Any]:
     """Return `payment` as plain JSON values. Amounts are decimal texts in shillings."""
     failure = payment.failure
@@ -28,6 +38,9 @@ def payment_data(payment: Payment) -> dict[str, Any]:
         "phone_masked": payment.payer.masked if payment.payer else payment.payer_masked or None,
         "assigned_to": payment.assigned_to or None,
         "customer_id": payment.customer_id,
+        "seller_id": payment.seller_id,
+        "platform_fee": str(payment.platform_fee) if payment.seller_id else None,
+        "net_amount": str(payment.net_amount) if payment.seller_id else None,
         "reference": payment.reference,
         "description": payment.description,
         "status": payment.status.value,
@@ -44,7 +57,7 @@ def payment_data(payment: Payment) -> dict[str, Any]:
         "needs_review": payment.needs_review,
         "late": payment.late,
         "late_action": payment.late_action.value if payment.late_action else None,
-        "idempotency_key": payment.idempotency_key,
+        "idempotency_key": own_key(payment.idempotency_key, payment.seller_id),
         "metadata": dict(payment.metadata),
         "created_at": written(payment.created_at),
         "updated_at": written(payment.updated_at),

@@ -189,6 +189,7 @@ class Payout:
     payment_id: PaymentId | None = None       # what is given back, or settled
     seller_id: SellerId | None = None         # of a platform's: whose money it was
     batch_id: BatchId | None = None           # the file that it stands in
+    fee_returned: Money | None = None         # of what a seller collected: what is of the fee
     original_receipt: str = ""                # of a reversal: the receipt that it undoes
     attempts: int = 0                         # our orders so far
     doubtful: int = 0                         # the first of them that may have got in; 0: none
@@ -265,6 +266,7 @@ def born(payout: Payout) -> Payout:
         payout.reference, payout.remarks, sorted(payout.metadata.items()), payout.idempotency_key,
         payout.created_at.isoformat(), payout.created_by, payout.state, payout.held_for,
         payout.payment_id, payout.seller_id, payout.batch_id, payout.original_receipt, payout.salt,
+        payout.fee_returned and payout.fee_returned.cents,
     ])
     return replace(payout, facts_link=hashlib.sha256(content).digest())
 

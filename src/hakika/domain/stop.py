@@ -10,7 +10,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from hakika.domain.ids import BatchId, MerchantId
+from hakika.domain.ids import BatchId, MerchantId, SellerId
 from hakika.domain.times import written
 
 # Stops everything of everybody.
@@ -51,6 +51,11 @@ def of_operator(merchant_id: MerchantId, shortcode: str, *, livemode: bool) -> s
 def of_file(batch_id: BatchId) -> str:
     """Return the key that stops a file of payouts."""
     return batch_id
+
+
+def of_seller(seller_id: SellerId) -> str:
+    """Return the key that stops a platform's settlements with one seller."""
+    return seller_id
 
 
 def stop_data(stop: Stop) -> dict[str, Any]:

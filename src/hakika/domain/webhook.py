@@ -12,7 +12,7 @@ from hakika.domain.dialect import MASK, Dialect
 from hakika.domain.errors import Invalid
 from hakika.domain.event import EventName
 from hakika.domain.health import FINE, Health
-from hakika.domain.ids import EndpointId, MerchantId, PaymentId
+from hakika.domain.ids import EndpointId, MerchantId, PaymentId, SellerId
 from hakika.domain.times import written
 
 ENDPOINTS_MAX = 16
@@ -57,6 +57,7 @@ class Endpoint:
     previous_secret: str = field(default="", repr=False)
     previous_until: datetime | None = None                     # till then it signs too
     payment_id: PaymentId | None = None
+    seller_id: SellerId | None = None                          # it hears what is theirs alone
     health: Health = FINE
     disabled_at: datetime | None = None
     disabled_reason: str = ""

@@ -70,6 +70,7 @@ async def _disable(
     disabled = replace(endpoint, disabled_at=now, disabled_reason=reason)
     await events.tell(
         tx, endpoint.merchant_id, livemode=endpoint.livemode, subject_id=endpoint.id, now=now,
+        seller_id=endpoint.seller_id,
         told=[Told(
             EventId(rt.new_id("evt")), EventName.ENDPOINT_DISABLED, endpoint_data(disabled),
         )],

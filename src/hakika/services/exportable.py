@@ -18,6 +18,7 @@ from hakika.domain.ledger import Move, Posted
 from hakika.domain.masking import mask_text
 from hakika.domain.money import Money, parse
 from hakika.domain.payment import Payment
+from hakika.domain.payment_data import own_key
 from hakika.sheets.exports import Column, Kind, Value
 from hakika.store import walks
 from hakika.store.transaction import Transaction
@@ -55,7 +56,8 @@ _PAYMENT_COLUMNS = (
     Column("assigned_to"), Column("shortcode"), Column("confirmed_by"), Column("failure_code"),
     Column("late"), Column("needs_review"), Column("customer_id"), Column("provider_ref"),
     Column("idempotency_key"), Column("metadata"), Column("updated_at", Kind.TIME),
-    Column("completed_at", Kind.TIME),
+    Column("completed_at", Kind.TIME), Column("seller_id"), Column("platform_fee", Kind.MONEY),
+    Column("net_amount", Kind.MONEY),
 )
 
 
@@ -73,8 +75,11 @@ def _payment_cells(payment: Payment, revealed: bool) -> Sequence[Value]:
         payment.confirmed_by.value if payment.confirmed_by else "",
         payment.failure.code if payment.failure else "", _claim(payment.late),
         _claim(payment.needs_review), payment.customer_id or "",
-        _shown(payment.checkout_request_id, revealed), _shown(payment.idempotency_key, revealed),
+        _shown(payment.checkout_request_id, revealed),
+        _shown(own_key(payment.idempotency_key, payment.seller_id), revealed),
         _shown(metadata, revealed), payment.updated_at, payment.completed_at,
+        payment.seller_id or "", payment.platform_fee if payment.seller_id else None,
+        payment.net_amount if payment.seller_id else None,
     )
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from hakika.domain import merchant as rules
 from hakika.domain.errors import Forbidden, Invalid, KeyReplaced, NotFound, Unauthenticated
-from hakika.domain.ids import KeyId, MerchantId
+from hakika.domain.ids import KeyId, MerchantId, SellerId
 from hakika.domain.merchant import ApiKey, KeyText, Scope
 from hakika.services import stops
 from hakika.services.runtime import Runtime
@@ -37,6 +37,7 @@ class Wanted:
     label: str = ""
     networks: Sequence[str] = ()
     expires_at: datetime | None = None
+    seller_id: SellerId | None = None
 
 
 async def create(
@@ -84,6 +85,7 @@ def _minted(rt: Runtime, merchant_id: MerchantId, wanted: Wanted) -> tuple[ApiKe
         handle=text.handle, digest=rules.digest(text, pepper=rt.pepper),
         scopes=frozenset(wanted.scopes or Scope), label=wanted.label, created_at=rt.now(),
         networks=rules.read_networks(wanted.networks), expires_at=wanted.expires_at,
+        seller_id=wanted.seller_id,
     ), text
 
 
@@ -127,7 +129,7 @@ async def rotate(
             _refuse_replaced(each)
         new, text = _minted(rt, old.merchant_id, Wanted(
             livemode=old.livemode, scopes=old.scopes, label=old.label, networks=old.networks,
-            expires_at=_as_long(old, now=rt.now()),
+            expires_at=_as_long(old, now=rt.now()), seller_id=old.seller_id,
         ))
         if by is not None:
             new = _rotated_by(by, new)

@@ -15,6 +15,7 @@ from hakika.domain.errors import (
     AssignedAlready,
     CollectionsStopped,
     Conflict,
+    Forbidden,
     IdempotencyKeyInProgress,
     Invalid,
     LiveModeUnavailable,
@@ -26,16 +27,17 @@ from hakika.domain.errors import (
     Unavailable,
 )
 from hakika.domain.fact import Fact, Kind, Source
+from hakika.domain.fee import Price
 from hakika.domain.idempotency import Claim, check_same, fingerprint, renewed
 from hakika.domain.ids import CustomerId, PaymentId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Change, Origin, Payment, State, advance, born
-from hakika.domain.payment_data import payment_data
+from hakika.domain.payment_data import kept_key, payment_data
 from hakika.domain.prompt import PromptGuard
 from hakika.domain.shortcode import Shortcode
-from hakika.services import customers, merchants, providers
+from hakika.services import customers, merchants, providers, sellers
 from hakika.services.facts import Unheard, record, record_heard, with_next_check
 from hakika.services.killpoints import KillPoint
 from hakika.services.runtime import Runtime
@@ -92,6 +94,7 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
         Invalid: a `callback_url` without any webhook endpoint to take the secret from, a short
             code that the merchant does not collect on, or a customer who is not there.
         Forbidden: a customer is to be found or made, and the key may not make customers.
+        PayoutAccountMissing: the seller who asks could not be paid.
         LiveModeUnavailable: a live key, and no live credentials.
         CollectionsStopped: no new live payments just now.
         PromptIsOpen, PromptedTooOften: the payer is not to be asked now.
@@ -100,6 +103,7 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
         ProviderUnreachable: no prompt was sent. The same key tries the same payment again.
     """
     rt.passing(KillPoint.BEFORE_INTENT)
+    order = replace(order, idempotency_key=kept_key(order.idempotency_key, key.seller_id))
     try:
         change = await _begun(rt, key, order)
     except (CollectionsStopped, Conflict, Invalid, LiveModeUnavailable, TooMany):
@@ -124,6 +128,9 @@ async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
     account = await providers.account(
         rt, key.merchant_id, livemode=key.livemode, shortcode=order.shortcode,
     )
+    price = Price(order.amount, Money(0))
+    if key.seller_id is not None:
+        price = await sellers.priced(rt, key, order.amount)
     intent = Intent(
         fingerprint=_fingerprint(rt, order), endpoint_id=rt.new_id("whe") if signer else "",
         signs_with=signer, guard=_guard(rt),
@@ -133,7 +140,7 @@ async def _begun(rt: Runtime, key: ApiKey, order: Order) -> Change | None:
         # A payment alone is one statement; a customer is made beside it, or not at all.
         async with rt.store.transaction() if names_a_customer else rt.store.autocommit() as tx:
             customer_id = await _customer(rt, tx, key, order)
-            change = _intent(rt, key, order, account.shortcode, customer_id)
+            change = _intent(rt, key, order, price, account.shortcode, customer_id)
             if not await payments.begin(tx, change, intent):
                 raise _Repeated
     except _Repeated:
@@ -152,6 +159,8 @@ async def _customer(
     rt: Runtime, tx: Transaction, key: ApiKey, order: Order,
 ) -> CustomerId | None:
     """Return whom the payment names as its customer, made with it if need be. None: nobody."""
+    if key.seller_id is not None and (order.customer or order.customer_id):
+        raise Forbidden("Customers are the platform's: a seller's payment names none.")
     if order.customer is not None:
         return await customers.paying(rt, tx, key, replace(order.customer, phone=order.payer))
     if order.customer_id is not None:
@@ -184,7 +193,8 @@ async def _prompt_is_open(rt: Runtime, payment: Payment) -> PromptIsOpen:
     """Return the refusal, which names the payment whose prompt it is, if it is open still."""
     async with rt.store.autocommit() as tx:
         payment_id = await payments.open_prompt(tx, payment, forgotten=_guard(rt).forgotten)
-    named = f"of payment {payment_id} " if payment_id else ""
+    # Of a seller's payment it is not said whose: it may be another seller's.
+    named = f"of payment {payment_id} " if payment_id and not payment.seller_id else ""
     return PromptIsOpen(f"The prompt {named}is still on this phone.")
 
 
@@ -198,7 +208,7 @@ async def _signer_for_its_own_address(rt: Runtime, key: ApiKey) -> str:
     """
     async with rt.store.autocommit() as tx:
         endpoints = await webhooks.endpoints(
-            tx, merchant_id=key.merchant_id, livemode=key.livemode,
+            tx, merchant_id=key.merchant_id, livemode=key.livemode, seller_id=key.seller_id,
         )
     if endpoints:
         return endpoints[0].id
@@ -210,13 +220,14 @@ async def _signer_for_its_own_address(rt: Runtime, key: ApiKey) -> str:
 
 
 def _intent(
-    rt: Runtime, key: ApiKey, order: Order, shortcode: Shortcode, customer_id: CustomerId | None,
+    rt: Runtime, key: ApiKey, order: Order, price: Price, shortcode: Shortcode,
+    customer_id: CustomerId | None,
 ) -> Change:
     """Return a new payment about to be sent, with its first fact."""
     now = rt.now()
     payment = born(Payment(
         id=PaymentId(rt.new_id("pay")), merchant_id=key.merchant_id, livemode=key.livemode,
-        amount=order.amount, payer=order.payer,
+        amount=price.amount, payer=order.payer, platform_fee=price.fee, seller_id=key.seller_id,
         shortcode=shortcode,
         reference=order.reference or _new_reference(rt), description=order.description,
         idempotency_key=order.idempotency_key, metadata=order.metadata or {},
@@ -348,12 +359,12 @@ async def _record_outcome(rt: Runtime, payment: Payment, fact: Fact) -> Change:
 
 
 async def read(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> Payment:
-    """Return a payment of this key's merchant and mode. Raises: NotFound."""
+    """Return a payment of this key's merchant and mode, or seller. Raises: NotFound."""
     async with rt.store.autocommit() as tx:
         payment = await payments.read(
             tx, payment_id, merchant_id=key.merchant_id, livemode=key.livemode,
         )
-    if payment is None:
+    if payment is None or key.seller_id not in {None, payment.seller_id}:
         raise NotFound(f"There is no payment {payment_id} for this key.")
     return payment
 
@@ -364,7 +375,7 @@ async def read_by_checkout_id(rt: Runtime, key: ApiKey, checkout_request_id: str
         payment = await payments.read_by_checkout_id(
             tx, checkout_request_id, merchant_id=key.merchant_id, livemode=key.livemode,
         )
-    if payment is None:
+    if payment is None or key.seller_id not in {None, payment.seller_id}:
         raise NotFound("There is no payment with this CheckoutRequestID for this key.")
     return payment
 
@@ -414,7 +425,9 @@ async def timeline(
 
 
 async def find(rt: Runtime, key: ApiKey, wanted: Filter, *, limit: int) -> list[Payment]:
-    """Return up to `limit` payments of this key's merchant and mode, newest first."""
+    """Return up to `limit` payments of this key's merchant and mode, or seller, newest first."""
+    if key.seller_id is not None:
+        wanted = replace(wanted, seller_id=key.seller_id)
     async with rt.store.autocommit() as tx:
         return await payment_search.find(
             tx, wanted, merchant_id=key.merchant_id, livemode=key.livemode, limit=limit,

@@ -91,6 +91,7 @@ async def tell(
     await events.tell(
         tx, payout.merchant_id, livemode=payout.livemode, subject_id=subject_id, told=told,
         now=payout.updated_at,
+        seller_id=payout.seller_id,
     )
 
 

@@ -126,18 +126,20 @@ async def _new(rt: Runtime, key: ApiKey, order: Order) -> Payout:
 
 
 async def read(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
-    """Return a payout of this key's merchant and mode. Raises: NotFound."""
+    """Return a payout of this key's merchant and mode, or seller. Raises: NotFound."""
     async with rt.store.autocommit() as tx:
         payout = await store.read(
             tx, payout_id, merchant_id=key.merchant_id, livemode=key.livemode,
         )
-    if payout is None:
+    if payout is None or key.seller_id not in {None, payout.seller_id}:
         raise NotFound(f"There is no payout {payout_id} for this key.")
     return payout
 
 
 async def find(rt: Runtime, key: ApiKey, wanted: Wanted, *, limit: int) -> list[Payout]:
-    """Return up to `limit` payouts of this key's merchant and mode, newest first."""
+    """Return up to `limit` payouts of this key's merchant and mode, or seller, newest first."""
+    if key.seller_id is not None:
+        wanted = replace(wanted, seller_id=key.seller_id)
     async with rt.store.autocommit() as tx:
         return await store.find(
             tx, wanted, merchant_id=key.merchant_id, livemode=key.livemode, limit=limit,

@@ -315,6 +315,19 @@ async def account_of(rt: Runtime, payment: Payment) -> Credentials | None:
         return None
 
 
+async def paying(
+    rt: Runtime, merchant_id: MerchantId, *, livemode: bool,
+) -> tuple[Shortcode, bool]:
+    """Return the short code that pays by default, and whether an API operator may order it.
+
+    Raises: LiveModeUnavailable, Invalid.
+    """
+    own = _chosen(await _recent(rt, merchant_id, livemode=livemode), "")
+    if own is None:
+        return (await account(rt, merchant_id, livemode=livemode)).shortcode, False
+    return own.shortcode, bool(own.secrets.initiator and own.secrets.security_credential)
+
+
 async def of_payout(rt: Runtime, payout: Payout) -> Provider | None:
     """Return the way of a payout's short code with its operator, or None: there is none now."""
     present = await _recent(rt, payout.merchant_id, livemode=payout.livemode)

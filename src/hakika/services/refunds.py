@@ -19,7 +19,7 @@ from hakika.domain.payment import Payment
 from hakika.domain.payout import Payee, Payout, Purpose, State, Way, born
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.domain.refund import Allowed, Method
-from hakika.services import guards, providers
+from hakika.services import guards, providers, sellers
 from hakika.services.payout_facts import written
 from hakika.services.payouts import SALT_BITS, Asked, known_of
 from hakika.services.runtime import Runtime
@@ -67,7 +67,8 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
         allowed = rules.check(
             held, await store.refunds_of(tx, held.id), amount=order.amount, method=order.method,
         )
-        payout = _new(rt, key, order, held, allowed)
+        fee = await sellers.fee_returned(tx, held, allowed.amount)
+        payout = _new(rt, key, order, held, allowed, fee)
         assert payout.shortcode.number == provider.shortcode.number, "it was looked for by that"
         float_is_known = await guards.refuse_short(rt, tx, payout)
         is_new = await store.add(tx, payout, digest)
@@ -89,6 +90,7 @@ async def _read(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> Payment:
 
 def _new(
     rt: Runtime, key: ApiKey, order: Order, payment: Payment, allowed: Allowed,
+    fee_returned: Money | None,
 ) -> Payout:
     now = rt.now()
     is_reversal = allowed.way is Way.REVERSAL
@@ -98,6 +100,7 @@ def _new(
         shortcode=payment.shortcode, idempotency_key=order.idempotency_key, created_at=now,
         updated_at=now, purpose=Purpose.REFUND, state=State.HELD,
         remarks=order.reason or REASON, created_by=key.id, payment_id=payment.id,
+        seller_id=payment.seller_id, fee_returned=fee_returned,
         original_receipt=payment.receipt if is_reversal else "",
         salt=f"{rt.random_bits(SALT_BITS):x}",
     ))

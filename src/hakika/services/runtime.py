@@ -29,6 +29,7 @@ from hakika.domain.merchant import ApiKey, CollectionsStop
 from hakika.domain.patience import Patience
 from hakika.domain.payout_patience import PayoutPatience
 from hakika.domain.provider import Provider
+from hakika.domain.seller import Terms
 from hakika.domain.tariff import Tariffs
 from hakika.outbound.addresses import AllowList
 from hakika.outbound.webhooks import WebhookSender, open_sender
@@ -70,6 +71,7 @@ class Runtime:
     providers: Recently[list[Provider]]        # by merchant and mode
     stops: Recently[CollectionsStop | None]    # by merchant: live collections switched off
     handles: Recently[frozenset[str]]          # of all living keys, by ""
+    sellers: Recently[Terms | None]            # by id
     pushed: Pushed
     limits: Limits
     notes: Notes                               # of requests, for the request log
@@ -162,6 +164,7 @@ async def open_runtime(
             patience=Patience(settings.pace), payout_patience=PayoutPatience(settings.pace),
             keys=Recently(time.monotonic), providers=Recently(time.monotonic),
             stops=Recently(time.monotonic), handles=Recently(time.monotonic),
+            sellers=Recently(time.monotonic),
             pushed=Pushed(), limits=open_limits(settings), notes=Notes(),
             importing=asyncio.Semaphore(IMPORTS_AT_ONCE),
             public_url=(settings.public_url or public_url).rstrip("/"),

@@ -13,7 +13,7 @@ import structlog
 from hakika.domain import stop
 from hakika.domain.errors import Forbidden, Invalid, NotFound
 from hakika.domain.event import EventName
-from hakika.domain.ids import EventId
+from hakika.domain.ids import EventId, SellerId
 from hakika.domain.inquiry import next_turn
 from hakika.domain.merchant import ApiKey, Owner
 from hakika.domain.stop import EVERYTHING, Stop, Why, stop_data
@@ -62,16 +62,18 @@ async def freeze_owner(rt: Runtime, owner: Owner, *, note: str = "") -> None:
 
 async def freeze_after(
     rt: Runtime, tx: Transaction, owner: Owner, change: str, *, who: str,
+    seller_id: SellerId | None = None,
 ) -> None:
     """Stop all money out because of a change that a thief would make first, in its transaction.
 
-    `change` says in words what was changed. Where the merchant's rules do not freeze on a change,
-    as in test mode, nothing is stopped.
+    `change` says in words what was changed. With `seller_id`, only settlements with that seller are
+    stopped. Where the merchant's rules do not freeze on a change, as in test mode, nothing is.
     """
     if (await guards.rules(tx, owner)).freezes_on_change:
         note = f"{change} Somebody else who may approve payouts looks at it, then lifts this."
         mine = stop.of_merchant(owner.merchant_id, livemode=owner.livemode)
-        await put(rt, tx, owner, Stop(mine, Why.CHANGE, note, who, rt.now()))
+        stopped = mine if seller_id is None else stop.of_seller(seller_id)
+        await put(rt, tx, owner, Stop(stopped, Why.CHANGE, note, who, rt.now()))
 
 
 def _check_note(note: str) -> None:
@@ -106,7 +108,9 @@ async def of(rt: Runtime, key: ApiKey) -> list[Stop]:
     async with rt.store.autocommit() as tx:
         present = await providers.of(tx, key.merchant_id, livemode=key.livemode)
         numbers = [each.shortcode.number for each in present]
-        return await store.of(tx, [EVERYTHING, mine, *(f"{mine}:{each}" for each in numbers)])
+        found = await store.of(tx, [EVERYTHING, mine, *(f"{mine}:{each}" for each in numbers)])
+        found += await store.of_sellers(tx, key.owner)
+    return sorted(found, key=lambda each: (each.stopped_at, each.key))
 
 
 async def lift(rt: Runtime, key: ApiKey, which: str) -> Stop:
@@ -122,10 +126,11 @@ async def lift(rt: Runtime, key: ApiKey, which: str) -> Stop:
             hint="They lift it: `hakika payouts resume --everything`.",
         )
     mine = stop.of_merchant(key.merchant_id, livemode=key.livemode)
-    if which != mine and not which.startswith(f"{mine}:"):
-        raise NotFound(f"There is no stop {which[:80]!r} for this key.")
     async with rt.store.transaction() as tx:
         await guards.hold(tx, key.owner)  # before the stop, as whoever asks does
+        of_sellers = {each.key for each in await store.of_sellers(tx, key.owner)}
+        if which != mine and not which.startswith(f"{mine}:") and which not in of_sellers:
+            raise NotFound(f"There is no stop {which[:80]!r} for this key.")
         found = await store.lift(tx, which)
         if found is None:
             raise NotFound(f"There is no stop {which[:80]!r} for this key.")

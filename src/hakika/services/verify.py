@@ -110,6 +110,12 @@ SENTENCES: Mapping[Breach, tuple[str, str]] = {
     Breach.ENDPOINT_ASTRAY: (
         "I13", "Endpoint {endpoint_id} belongs to another merchant or mode than its payment "
         "{payment_id}, or that is not here."),
+    Breach.OVERSETTLED: (
+        "I3", "Seller {seller_id} of merchant {merchant_id} was settled for more than it was "
+        "ever owed."),
+    Breach.SELLER_ASTRAY: (
+        "I13", "{id} names seller {seller_id}, who belongs to another merchant or mode, or is not "
+        "here."),
     Breach.CUSTOMER_ASTRAY: (
         "I13", "Payment {payment_id} names customer {customer_id}, who belongs to another merchant "
         "or mode, or is not here."),

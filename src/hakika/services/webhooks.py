@@ -78,7 +78,7 @@ async def add_endpoint(rt: Runtime, key: ApiKey, wanted: Wanted) -> Endpoint:
     async with rt.store.transaction() as tx:
         await merchants.lock(tx, key.merchant_id)
         present = await webhooks.endpoints(
-            tx, merchant_id=key.merchant_id, livemode=key.livemode,
+            tx, merchant_id=key.merchant_id, livemode=key.livemode, seller_id=key.seller_id,
         )
         if len(present) >= webhook.ENDPOINTS_MAX:
             raise TooManyEndpoints(f"There are {webhook.ENDPOINTS_MAX} endpoints already.")
@@ -97,7 +97,7 @@ async def set_only_endpoint(rt: Runtime, key: ApiKey, url: str) -> Endpoint:
     async with rt.store.transaction() as tx:
         await merchants.lock(tx, key.merchant_id)
         for old in await webhooks.endpoints(
-            tx, merchant_id=key.merchant_id, livemode=key.livemode,
+            tx, merchant_id=key.merchant_id, livemode=key.livemode, seller_id=key.seller_id,
         ):
             await webhooks.delete(
                 tx, old.id, merchant_id=key.merchant_id, livemode=key.livemode, now=rt.now(),
@@ -114,6 +114,7 @@ def _new_endpoint(rt: Runtime, key: ApiKey, wanted: Wanted) -> Endpoint:
         description=_checked_description(wanted.description),
         headers=webhook.check_headers(wanted.headers),
         rate_per_second=webhook.check_rate(wanted.rate_per_second), created_at=rt.now(),
+        seller_id=key.seller_id,
     )
 
 
@@ -138,7 +139,7 @@ async def endpoints(rt: Runtime, key: ApiKey) -> list[Endpoint]:
     """Return the endpoints of this key's merchant and mode."""
     async with rt.store.autocommit() as tx:
         return await webhooks.endpoints(
-            tx, merchant_id=key.merchant_id, livemode=key.livemode,
+            tx, merchant_id=key.merchant_id, livemode=key.livemode, seller_id=key.seller_id,
         )
 
 
@@ -229,6 +230,7 @@ async def delete_endpoint(rt: Runtime, key: ApiKey, endpoint_id: EndpointId) -> 
     async with rt.store.transaction() as tx:
         deleted = await webhooks.delete(
             tx, endpoint_id, merchant_id=key.merchant_id, livemode=key.livemode, now=rt.now(),
+            seller_id=key.seller_id,
         )
     if not deleted:
         raise _not_found(endpoint_id)
@@ -261,6 +263,7 @@ async def _found(
 ) -> Endpoint:
     endpoint = await webhooks.read(
         tx, endpoint_id, merchant_id=key.merchant_id, livemode=key.livemode, lock=lock,
+        seller_id=key.seller_id,
     )
     if endpoint is None:
         raise _not_found(endpoint_id)

@@ -15,7 +15,7 @@ from typing import Any, LiteralString
 import orjson
 
 from hakika.domain.event import Event, EventName
-from hakika.domain.ids import EventId, MerchantId
+from hakika.domain.ids import EventId, MerchantId, SellerId
 from hakika.store.keyring import Sealer
 from hakika.store.transaction import Transaction
 
@@ -37,9 +37,10 @@ _UNNUMBERED: LiteralString = """
 # Earlier events of the same subject may be on their way, so each delivery looks for them.
 _TELL: LiteralString = """
     with told as (
-        insert into events (id, merchant_id, livemode, name, subject_id, data, created_at)
-        select each.id, %(merchant_id)s, %(livemode)s, each.name, %(subject_id)s, each.data,
-               %(now)s
+        insert into events
+            (id, merchant_id, livemode, seller_id, name, subject_id, data, created_at)
+        select each.id, %(merchant_id)s, %(livemode)s, %(seller_id)s::text, each.name,
+               %(subject_id)s, each.data, %(now)s
           from unnest(%(ids)s::text[], %(names)s::text[], %(data)s::bytea[])
                with ordinality as each (id, name, data, place)
          order by each.place
@@ -51,6 +52,7 @@ _TELL: LiteralString = """
       from told join endpoints w on w.events = '{}' or told.name = any(w.events)
      where w.merchant_id = %(merchant_id)s and w.livemode = %(livemode)s and w.payment_id is null
        and w.deleted_at is null and w.disabled_at is null
+       and (w.seller_id is null or w.seller_id = %(seller_id)s)
      order by told.position
     returning id
 """
@@ -73,17 +75,18 @@ class Told:
 
 async def tell(
     tx: Transaction, merchant_id: MerchantId, *, livemode: bool, subject_id: str,
-    told: Sequence[Told], now: datetime,
+    told: Sequence[Told], now: datetime, seller_id: SellerId | None = None,
 ) -> None:
     """Write events of one subject, and a delivery to each endpoint that wants them.
 
     For what is not a payment: a payment's events are written with its change. The workers are woken
-    when the transaction commits.
+    when the transaction commits. Endpoints of a seller hear of what is `seller_id`'s alone.
     """
     sealer = await tx.sealer(merchant_id)
     rows = await tx.rows(_TELL, {
         "merchant_id": merchant_id, "livemode": livemode, "subject_id": subject_id, "now": now,
-        "ids": [each.id for each in told], "names": [each.name.value for each in told],
+        "seller_id": seller_id, "ids": [each.id for each in told],
+        "names": [each.name.value for each in told],
         "data": [sealed_data(each.id, each.data, sealer) for each in told],
     })
     if rows:

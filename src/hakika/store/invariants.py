@@ -58,6 +58,8 @@ class Breach(StrEnum):
     DELIVERY_ASTRAY = "delivery_astray"
     ENDPOINT_ASTRAY = "endpoint_astray"
     CUSTOMER_ASTRAY = "customer_astray"
+    SELLER_ASTRAY = "seller_astray"
+    OVERSETTLED = "oversettled"
     POSTING_WITHOUT_PAYMENT = "posting_without_payment"
     POSTING_UNCHAINED = "posting_unchained"
     CHAIN_CUT = "chain_cut"
@@ -128,6 +130,7 @@ _DELIVERY_MISSING: LiteralString = (
       join versions v on v.endpoint_id = w.id
            and v.since < e.created_at - %(moment)s and v.until > e.created_at + %(moment)s
      where w.payment_id is null and v.is_enabled and (v.events = '{}' or e.name = any(v.events))
+       and (w.seller_id is null or w.seller_id = e.seller_id)
        and """ + _UNTOLD + """
     union all
     select e.id, w.id
@@ -235,6 +238,7 @@ _BREACHES: Mapping[Breach, LiteralString] = {
           join endpoints w on w.id = d.endpoint_id
          where (e.merchant_id, e.livemode) <> (w.merchant_id, w.livemode)
             or w.payment_id <> e.subject_id
+            or w.seller_id is not null and w.seller_id is distinct from e.seller_id
     """,
     Breach.ENDPOINT_ASTRAY: """
         select w.id as endpoint_id, w.payment_id from endpoints w
@@ -247,6 +251,27 @@ _BREACHES: Mapping[Breach, LiteralString] = {
          where p.customer_id is not null and not exists (
             select from customers c where c.id = p.customer_id
                and c.merchant_id = p.merchant_id and c.livemode = p.livemode)
+    """,
+    Breach.SELLER_ASTRAY: """
+        select id, seller_id from (
+            select id, seller_id, merchant_id, livemode from payments where seller_id is not null
+            union all
+            select id, seller_id, merchant_id, livemode from payouts where seller_id is not null
+            union all
+            select id, seller_id, merchant_id, livemode from api_keys where seller_id is not null
+            union all
+            select id, seller_id, merchant_id, livemode from endpoints where seller_id is not null
+        ) each where not exists (
+            select from sellers s where s.id = each.seller_id
+               and s.merchant_id = each.merchant_id and s.livemode = each.livemode)
+    """,
+    # Refunds apart: these may leave less than nothing after a payment was settled.
+    Breach.OVERSETTLED: """
+        select right(account, -5) as seller_id, merchant_id, livemode from postings
+         cross join lateral (values (credit, amount_cents), (debit, -amount_cents))
+            as each (account, cents)
+         where starts_with(account, 'owed:') and move <> 'owing_back'
+         group by merchant_id, livemode, account having sum(cents) < 0
     """,
     Breach.POSTING_WITHOUT_PAYMENT: """
         select l.receipt, l.payment_id from postings l

@@ -5,18 +5,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, LiteralString
 
-from hakika.domain.ids import KeyId, MerchantId
+from hakika.domain.ids import KeyId, MerchantId, SellerId
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.store.transaction import Transaction
 
 _COLUMNS: LiteralString = """
     id, merchant_id, livemode, handle, digest, scopes, label, allowed_networks, created_at,
-    expires_at, revoked_at, replaced_by, last_used_at
+    expires_at, revoked_at, replaced_by, last_used_at, seller_id
 """
 _ADD: LiteralString = (
     "insert into api_keys (" + _COLUMNS + """)
     values (%(id)s, %(merchant_id)s, %(livemode)s, %(handle)s, %(digest)s, %(scopes)s, %(label)s,
-        %(networks)s, %(created_at)s, %(expires_at)s, null, null, null)
+        %(networks)s, %(created_at)s, %(expires_at)s, null, null, null, %(seller_id)s)
 """
 )
 _ONE: LiteralString = "select " + _COLUMNS + " from api_keys where handle = %(handle)s"
@@ -66,7 +66,7 @@ async def add(tx: Transaction, key: ApiKey) -> None:
         "id": key.id, "merchant_id": key.merchant_id, "livemode": key.livemode,
         "handle": key.handle, "digest": key.digest, "label": key.label,
         "scopes": sorted(scope.value for scope in key.scopes), "networks": list(key.networks),
-        "created_at": key.created_at, "expires_at": key.expires_at,
+        "created_at": key.created_at, "expires_at": key.expires_at, "seller_id": key.seller_id,
     })
 
 
@@ -131,4 +131,5 @@ def _key_of(row: dict[str, Any]) -> ApiKey:
         expires_at=row["expires_at"], revoked_at=row["revoked_at"],
         replaced_by=KeyId(row["replaced_by"]) if row["replaced_by"] else None,
         last_used_at=row["last_used_at"],
+        seller_id=SellerId(row["seller_id"]) if row["seller_id"] else None,
     )

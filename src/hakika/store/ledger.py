@@ -35,12 +35,12 @@ _WRITTEN: LiteralString = """
         select merchant_id, livemode, id, %(heard_at)s, %(posting_shortcode)s,
             %(posting_receipt)s, %(happened_at)s, made.* from moved, (values
 """
-_ONE: LiteralString = """
-            (%(move_1)s, %(debit_1)s, %(credit_1)s, %(amount_cents_1)s::bigint)
-"""
-_TWO: LiteralString = """
-            , (%(move_2)s, %(debit_2)s, %(credit_2)s, %(amount_cents_2)s::bigint)
-"""
+_EACH: tuple[LiteralString, ...] = (
+    "(%(move_1)s, %(debit_1)s, %(credit_1)s, %(amount_cents_1)s::bigint)",
+    "(%(move_2)s, %(debit_2)s, %(credit_2)s, %(amount_cents_2)s::bigint)",
+    "(%(move_3)s, %(debit_3)s, %(credit_3)s, %(amount_cents_3)s::bigint)",
+    "(%(move_4)s, %(debit_4)s, %(credit_4)s, %(amount_cents_4)s::bigint)",
+)
 _UNCHAINED: LiteralString = """
             ) as made
         returning position, merchant_id, livemode
@@ -80,6 +80,19 @@ _ADD: LiteralString = """
 _IS_POSTED: LiteralString = """
     select exists (select from postings where receipt = %(receipt)s and shortcode = %(shortcode)s
         and livemode = %(livemode)s and move = %(move)s) as is_posted
+"""
+
+# What is chained, and what is committed and not chained yet, in one picture.
+_BALANCE: LiteralString = """
+    select coalesce((select credits_cents - debits_cents from account_sums
+                      where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+                        and account = %(account)s), 0)
+         + coalesce((select sum(case when credit = %(account)s then amount_cents
+                                     else -amount_cents end)
+                       from unchained join postings using (position)
+                      where unchained.merchant_id = %(merchant_id)s
+                        and unchained.livemode = %(livemode)s
+                        and %(account)s in (debit, credit)), 0)::bigint as cents
 """
 
 _WAITING: LiteralString = """
@@ -156,8 +169,8 @@ class Sums:
 
 
 def written(count: int) -> LiteralString:
-    """Return the part of a payment's statement that writes `count` postings: 1 or 2."""
-    return _WRITTEN + _ONE + (_TWO if count > 1 else "") + _UNCHAINED
+    """Return the part of a payment's statement that writes `count` postings: 1 to 4."""
+    return _WRITTEN + ", ".join(_EACH[:count]) + _UNCHAINED
 
 
 def posting_values(postings: Sequence[Posting]) -> dict[str, Any]:
@@ -224,6 +237,17 @@ async def is_posted(
         "receipt": receipt, "shortcode": shortcode, "livemode": livemode, "move": move.value,
     })
     return bool(row and row["is_posted"])
+
+
+async def credited(
+    tx: Transaction, merchant_id: MerchantId, *, livemode: bool, account: str,
+) -> Money:
+    """Return credits less debits of an account by all that is committed, chained or not."""
+    row = await tx.row(_BALANCE, {
+        "merchant_id": merchant_id, "livemode": livemode, "account": account,
+    })
+    assert row is not None, "it selects one row, whatever there is"
+    return Money(int(row["cents"]))
 
 
 async def waiting(tx: Transaction) -> list[tuple[MerchantId, bool]]:

@@ -14,7 +14,7 @@ import orjson
 
 from hakika.domain import fact as facts
 from hakika.domain.fact import Fact, Kind, LateAction, Reason, Source, Strength
-from hakika.domain.ids import CustomerId, MerchantId, PaymentId
+from hakika.domain.ids import CustomerId, MerchantId, PaymentId, SellerId
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payment import Origin, Payment, State, folded
@@ -46,7 +46,8 @@ def payment_values(payment: Payment, sealer: Sealer) -> dict[str, Any]:
     return {
         "id": payment.id, "merchant_id": payment.merchant_id, "livemode": payment.livemode,
         "state": payment.state.value, "amount_cents": payment.amount.cents,
-        "customer_id": payment.customer_id,
+        "customer_id": payment.customer_id, "seller_id": payment.seller_id,
+        "platform_fee_cents": payment.platform_fee.cents if payment.seller_id else None,
         "private": sealer.seal(f"payments.private {payment.id}", _private(payment)),
         "origin": payment.origin.value, "explained": payment.is_explained,
         "phone_hash": sealer.blind(PHONE, payment.payer.digits) if payment.payer else None,
@@ -120,6 +121,8 @@ def payment_of(row: dict[str, Any], sealer: Sealer) -> Payment:
         ),
         reference=reference, description=description, metadata=metadata,
         customer_id=CustomerId(row["customer_id"]) if row["customer_id"] else None,
+        seller_id=SellerId(row["seller_id"]) if row["seller_id"] else None,
+        platform_fee=Money(row["platform_fee_cents"] or 0),
         callback_url=row["callback_url"], idempotency_key=row["idempotency_key"],
         attempts=row["attempts"], merchant_request_id=row["merchant_request_id"],
         checkout_request_id=checkout_request_id, receipt=row["receipt"] or "",

@@ -12,7 +12,7 @@ from psycopg import sql
 from hakika.domain import ids
 from hakika.domain.account_reference import sent_as
 from hakika.domain.fact import LateAction
-from hakika.domain.ids import CustomerId, MerchantId, PaymentId
+from hakika.domain.ids import CustomerId, MerchantId, PaymentId, SellerId
 from hakika.domain.money import Money
 from hakika.domain.payment import Payment, State, folded
 from hakika.store.keyring import Sealer
@@ -43,6 +43,7 @@ class Filter:
     before: PaymentId | None = None       # the last payment of the page before
     is_explained: bool | None = None      # it is known what the money is for
     late_action: LateAction | None = None
+    seller_id: SellerId | None = None
 
 
 # Ids sort by the time at which they were minted, and so does the index that lists are read from. So
@@ -64,6 +65,7 @@ _CLAUSES = {
     "unexplained": "not explained",
     "explained": "explained",
     "late_action": "late_action = %(late_action)s",
+    "seller_id": "seller_id = %(seller_id)s",
 }
 
 
@@ -141,6 +143,7 @@ def values_of(wanted: Filter, sealer: Sealer) -> dict[str, Any]:
         "unexplained": None if wanted.is_explained is not False else True,
         "explained": True if wanted.is_explained else None,
         "late_action": wanted.late_action.value if wanted.late_action else None,
+        "seller_id": wanted.seller_id,
         "amount_min": wanted.amount_min.cents if wanted.amount_min else None,
         "amount_max": wanted.amount_max.cents if wanted.amount_max else None,
     }

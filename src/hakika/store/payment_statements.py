@@ -12,7 +12,8 @@ from typing import LiteralString
 from hakika.store import ledger
 
 COLUMNS: LiteralString = """
-    id, merchant_id, livemode, origin, explained, state, amount_cents, customer_id, private,
+    id, merchant_id, livemode, origin, explained, state, amount_cents, customer_id, seller_id,
+    platform_fee_cents, private,
     shortcode_kind, shortcode, store_number, callback_url, idempotency_key, attempts,
     merchant_request_id, receipt,
     amount_received_cents, confirmed_by, strength, failure_code,
@@ -24,7 +25,8 @@ COLUMNS: LiteralString = """
 _BORN: LiteralString = """
     insert into payments (""" + COLUMNS + """, phone_hash, reference_hash)
     select %(id)s, %(merchant_id)s, %(livemode)s, %(origin)s, %(explained)s,
-        %(state)s, %(amount_cents)s, %(customer_id)s,
+        %(state)s, %(amount_cents)s, %(customer_id)s, %(seller_id)s::text,
+        %(platform_fee_cents)s::bigint,
         %(private)s, %(shortcode_kind)s, %(shortcode)s, %(store_number)s, %(callback_url)s,
         %(idempotency_key)s, %(attempts)s, %(merchant_request_id)s, %(receipt)s,
         %(amount_received_cents)s, %(confirmed_by)s,
@@ -115,9 +117,10 @@ _MOVED: LiteralString = """
 
 _TOLD: LiteralString = """
     , told as (
-        insert into events (id, merchant_id, livemode, name, subject_id, data, created_at)
-        select each.id, moved.merchant_id, moved.livemode, each.name, moved.id, each.data,
-            %(heard_at)s
+        insert into events
+            (id, merchant_id, livemode, seller_id, name, subject_id, data, created_at)
+        select each.id, moved.merchant_id, moved.livemode, %(seller_id)s::text, each.name, moved.id,
+            each.data, %(heard_at)s
         from moved, unnest(%(event_ids)s::text[], %(event_names)s::text[], %(event_data)s::bytea[])
             with ordinality as each (id, name, data, place)
         order by each.place
@@ -131,12 +134,24 @@ _TOLD: LiteralString = """
             select id, events from endpoints
              where merchant_id = %(merchant_id)s and livemode = %(livemode)s
                and payment_id is null and deleted_at is null and disabled_at is null
+               and (seller_id is null or seller_id = %(seller_id)s)
             union all
             select id, events from endpoints
              where payment_id = %(id)s and deleted_at is null and disabled_at is null
         ) as endpoints on endpoints.events = '{}' or told.name = any(endpoints.events)
         order by told.position
         returning id
+    )
+"""
+
+# Only what a seller collected, who is settled for each payment.
+_UNSETTLED: LiteralString = """
+    , to_settle as (
+        insert into unsettled (payment_id, seller_id, noted_at)
+        select moved.id, sellers.id, %(heard_at)s
+          from moved join sellers on sellers.id = %(seller_id)s
+         where sellers.schedule = 'per_payment'
+        on conflict do nothing
     )
 """
 
@@ -204,12 +219,13 @@ def begin(*, rings: bool, has_own: bool) -> LiteralString:
 
 @cache
 def change(
-    *, posts: int, tells: bool, answers: bool, closes: bool, opens: bool,
+    *, posts: int, tells: bool, answers: bool, closes: bool, opens: bool, settles: bool = False,
 ) -> LiteralString:
     """Return the statement that moves a payment, with the parts that this move needs."""
     return (
         _MOVED + ", heard as (" + _FACT + " from moved)"
         + (ledger.written(posts) if posts else "")
+        + (_UNSETTLED if settles else "")
         + (_TOLD if tells else "") + (_ANSWERED if answers else "")
         + (_PROMPT_CLOSED if closes else "") + (_PROMPT_OPENED if opens else "")
         + (" select (select count(*) from due)" if tells else " select 0") + " as deliveries"

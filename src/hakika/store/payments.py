@@ -18,7 +18,7 @@ import psycopg
 from psycopg.rows import DictRow
 
 from hakika.domain.ids import MerchantId, PaymentId
-from hakika.domain.ledger import postings
+from hakika.domain.ledger import is_divided, postings
 from hakika.domain.payment import Change, Payment, State
 from hakika.domain.prompt import NO_PROMPT, PromptGuard, rings_a_person
 from hakika.store import ledger
@@ -120,6 +120,7 @@ async def apply(
         posts=len(posted), tells=bool(told), answers=answer is not None,
         closes=rings and after.state in NO_PROMPT and before.state not in NO_PROMPT,
         opens=rings and after.state is State.SENDING and change.moved,
+        settles=is_divided(after) and not is_divided(before),
     )
     more = {"forgotten": forgotten, "answer": answer}
     return await _is_written(tx, change, told, statement, ledger.posting_values(posted) | more)

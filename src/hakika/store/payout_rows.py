@@ -55,7 +55,8 @@ def payout_values(payout: Payout, sealer: Sealer) -> dict[str, Any]:
         "idempotency_key": payout.idempotency_key, "created_by": payout.created_by,
         "held_for": list(payout.held_for), "released_by": payout.released_by,
         "payment_id": payout.payment_id, "seller_id": payout.seller_id,
-        "batch_id": payout.batch_id, "original_receipt": payout.original_receipt or None,
+        "batch_id": payout.batch_id, "fee_returned_cents": _cents(payout.fee_returned),
+        "original_receipt": payout.original_receipt or None,
         "attempts": payout.attempts, "doubtful": payout.doubtful,
         "unprotected": payout.unprotected,
         "conversation_id": payout.conversation_id,
@@ -117,6 +118,7 @@ def payout_of(row: dict[str, Any], sealer: Sealer) -> Payout:
         payment_id=PaymentId(row["payment_id"]) if row["payment_id"] else None,
         seller_id=SellerId(row["seller_id"]) if row["seller_id"] else None,
         batch_id=BatchId(row["batch_id"]) if row["batch_id"] else None,
+        fee_returned=_money(row["fee_returned_cents"]),
         original_receipt=row["original_receipt"] or "", attempts=row["attempts"],
         doubtful=row["doubtful"], unprotected=row["unprotected"],
         conversation_id=row["conversation_id"],
@@ -129,6 +131,14 @@ def payout_of(row: dict[str, Any], sealer: Sealer) -> Payout:
         next_check_at=row["next_check_at"], checks=row["checks"],
         completed_at=row["completed_at"],
     )
+
+
+def _cents(amount: Money | None) -> int | None:
+    return None if amount is None else amount.cents
+
+
+def _money(cents: int | None) -> Money | None:
+    return None if cents is None else Money(cents)
 
 
 def _failure(row: dict[str, Any], said: list[str] | None) -> Reason | None:

@@ -14,7 +14,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import DictRow
 
-from hakika.domain.ids import BatchId, MerchantId, PaymentId, PayoutId
+from hakika.domain.ids import BatchId, MerchantId, PaymentId, PayoutId, SellerId
 from hakika.domain.ledger import Posting
 from hakika.domain.merchant import Owner
 from hakika.domain.payout import Change, Payout, Purpose, State, Way
@@ -32,14 +32,14 @@ _ADD: LiteralString = """
     insert into payouts (id, merchant_id, livemode, way, purpose, state, amount_cents, private,
         payee_hash, shortcode_kind, shortcode, store_number, idempotency_key, fingerprint,
         created_by, held_for, released_by, payment_id, seller_id, batch_id, original_receipt,
-        attempts, doubtful, unprotected,
+        fee_returned_cents, attempts, doubtful, unprotected,
         conversation_id, originator_conversation_id, strength, disputed, lapsed, facts_count,
         facts_link, next_check_at, checks, created_at, updated_at)
     values (%(id)s, %(merchant_id)s, %(livemode)s, %(way)s, %(purpose)s, %(state)s,
         %(amount_cents)s, %(private)s, %(payee_hash)s, %(shortcode_kind)s, %(shortcode)s,
         %(store_number)s, %(idempotency_key)s, %(fingerprint)s, %(created_by)s, %(held_for)s,
         %(released_by)s, %(payment_id)s, %(seller_id)s, %(batch_id)s, %(original_receipt)s,
-        %(attempts)s, %(doubtful)s, %(unprotected)s,
+        %(fee_returned_cents)s, %(attempts)s, %(doubtful)s, %(unprotected)s,
         %(conversation_id)s, %(originator_conversation_id)s, %(strength)s, %(disputed)s,
         %(lapsed)s, %(facts_count)s, %(facts_link)s, %(next_check_at)s, %(checks)s,
         %(created_at)s, %(updated_at)s)
@@ -86,6 +86,7 @@ _FIND: LiteralString = """
        and (%(state)s::text[] is null or state = any(%(state)s))
        and (%(payment_id)s::text is null or payment_id = %(payment_id)s)
        and (%(before)s::text is null or id < %(before)s)
+       and (%(seller_id)s::text is null or seller_id = %(seller_id)s)
      order by id desc limit %(limit)s
 """
 
@@ -105,8 +106,14 @@ _STOPPED: LiteralString = """
         p.batch_id))
 """
 
+_STOPPED_SELLER: LiteralString = """
+    p.purpose = 'settlement' and exists (
+        select from payout_stops s where s.key = p.seller_id)
+"""
+
 _IS_STOPPED: LiteralString = (
-    "select " + _STOPPED + " as is_stopped from payouts p where id = %(id)s"
+    "select " + _STOPPED + " or " + _STOPPED_SELLER
+    + " as is_stopped from payouts p where id = %(id)s"
 )
 
 # What is ready waits in queues; of each the first is looked for in the index `payouts_ready`. A
@@ -138,9 +145,10 @@ _QUEUES: LiteralString = (
 # Held by moving its turn: whoever dies with it lets it be looked at again.
 _TAKE_READY: LiteralString = """
     update payouts set next_check_at = %(lease)s where id in (
-        select id from payouts where state = 'ready' and shortcode = %(shortcode)s
+        select id from payouts p where state = 'ready' and shortcode = %(shortcode)s
            and livemode = %(livemode)s and way = %(way)s and coalesce(batch_id, '') = %(batch_id)s
            and merchant_id = %(merchant_id)s and next_check_at <= %(now)s
+           and not (""" + _STOPPED_SELLER + """)
          order by next_check_at limit %(limit)s for update skip locked)
     returning *
 """
@@ -191,6 +199,7 @@ class Wanted:
     before: PayoutId | None = None
     refunds: bool = False                    # refunds alone, or all but them
     payment_id: PaymentId | None = None
+    seller_id: SellerId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -294,6 +303,7 @@ async def find(
     rows = await tx.rows(_FIND, {
         "merchant_id": merchant_id, "livemode": livemode, "before": wanted.before,
         "refunds": wanted.refunds, "payment_id": wanted.payment_id,
+        "seller_id": wanted.seller_id,
         "state": None if wanted.states is None else [each.value for each in wanted.states],
         "limit": limit,
     })

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, LiteralString
 
+from hakika.domain.merchant import Owner
 from hakika.domain.stop import Stop, Why
 from hakika.store.transaction import Transaction
 
@@ -33,6 +34,19 @@ async def lift(tx: Transaction, key: str) -> Stop | None:
     """Take a stop away, and return it; None when there was none."""
     row = await tx.row(_LIFT, {"key": key})
     return None if row is None else _stop_of(row)
+
+
+_OF_SELLERS: LiteralString = """
+    select stop.* from payout_stops stop join sellers on sellers.id = stop.key
+     where sellers.merchant_id = %(merchant_id)s and sellers.livemode = %(livemode)s
+     order by stop.stopped_at, stop.key
+"""
+
+
+async def of_sellers(tx: Transaction, owner: Owner) -> list[Stop]:
+    """Return those that stand before settlements with sellers of this platform, oldest first."""
+    values = {"merchant_id": owner.merchant_id, "livemode": owner.livemode}
+    return [_stop_of(row) for row in await tx.rows(_OF_SELLERS, values)]
 
 
 async def of(tx: Transaction, keys: Sequence[str]) -> list[Stop]:

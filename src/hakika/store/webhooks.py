@@ -15,7 +15,7 @@ import orjson
 from hakika.domain.dialect import Dialect
 from hakika.domain.event import EventName
 from hakika.domain.health import Health
-from hakika.domain.ids import EndpointId, MerchantId, PaymentId
+from hakika.domain.ids import EndpointId, MerchantId, PaymentId, SellerId
 from hakika.domain.webhook import Endpoint
 from hakika.store.keyring import Sealer
 from hakika.store.transaction import Transaction
@@ -27,7 +27,7 @@ AT_ONCE_MAX = 1000
 
 _COLUMNS: LiteralString = """
     id, merchant_id, livemode, url, dialect, events, description, headers, rate_per_second, secret,
-    previous_secret, previous_until, payment_id, failures, failing_since, last_failed_at,
+    previous_secret, previous_until, payment_id, seller_id, failures, failing_since, last_failed_at,
     held_until, created_at, disabled_at, disabled_reason
 """
 
@@ -56,11 +56,11 @@ _ADD: LiteralString = (
     with changed as (
         insert into endpoints (
             id, merchant_id, livemode, url, dialect, events, description, header_names, headers,
-            rate_per_second, secret, created_at)
+            rate_per_second, secret, seller_id, created_at)
         values (
             %(id)s, %(merchant_id)s, %(livemode)s, %(url)s, %(dialect)s, %(events)s,
             %(description)s, %(header_names)s, %(headers)s, %(rate_per_second)s, %(secret)s,
-            %(now)s)
+            %(seller_id)s, %(now)s)
         returning *
     )
     """
@@ -70,6 +70,7 @@ _ADD: LiteralString = (
 _OWN: LiteralString = """
      where merchant_id = %(merchant_id)s and livemode = %(livemode)s
        and deleted_at is null and payment_id is null
+       and seller_id is not distinct from %(seller_id)s
 """
 
 _LIST: LiteralString = (
@@ -176,31 +177,32 @@ async def add(tx: Transaction, endpoint: Endpoint) -> None:
     sealer = await tx.sealer(endpoint.merchant_id)
     await tx.execute(_ADD, _values(endpoint, sealer) | {
         "merchant_id": endpoint.merchant_id, "livemode": endpoint.livemode,
+        "seller_id": endpoint.seller_id, "now": endpoint.created_at,
         "secret": sealer.seal(secret_place(endpoint.id), endpoint.secret.encode()),
-        "now": endpoint.created_at,
     })
 
 
 async def endpoints(
-    tx: Transaction, *, merchant_id: MerchantId, livemode: bool,
+    tx: Transaction, *, merchant_id: MerchantId, livemode: bool, seller_id: SellerId | None = None,
 ) -> list[Endpoint]:
-    """Return the merchant's endpoints, oldest first; not those of single payments."""
-    rows = await tx.rows(
-        _LIST, {"merchant_id": merchant_id, "livemode": livemode, "limit": LIST_MAX},
-    )
+    """Return the merchant's own endpoints, or a seller's, oldest first; no single payment's."""
+    rows = await tx.rows(_LIST, {
+        "merchant_id": merchant_id, "livemode": livemode, "seller_id": seller_id,
+        "limit": LIST_MAX,
+    })
     sealer = await tx.sealer(merchant_id)
     return [_endpoint_of(row, sealer) for row in rows]
 
 
 async def read(
     tx: Transaction, endpoint_id: EndpointId, *, merchant_id: MerchantId, livemode: bool,
-    lock: bool = False,
+    seller_id: SellerId | None = None, lock: bool = False,
 ) -> Endpoint | None:
-    """Return one of the merchant's endpoints or None; with `lock`, held to the end."""
-    row = await tx.row(
-        _LOCK if lock else _READ,
-        {"id": endpoint_id, "merchant_id": merchant_id, "livemode": livemode},
-    )
+    """Return one of these endpoints or None; with `lock`, held to the end."""
+    row = await tx.row(_LOCK if lock else _READ, {
+        "id": endpoint_id, "merchant_id": merchant_id, "livemode": livemode,
+        "seller_id": seller_id,
+    })
     return _endpoint_of(row, await tx.sealer(merchant_id)) if row else None
 
 
@@ -229,11 +231,12 @@ async def set_secrets(tx: Transaction, endpoint: Endpoint) -> None:
 
 async def delete(
     tx: Transaction, endpoint_id: EndpointId, *, merchant_id: MerchantId, livemode: bool,
-    now: datetime,
+    now: datetime, seller_id: SellerId | None = None,
 ) -> bool:
-    """Delete an endpoint and drop what waits for it; False when the merchant has no such one."""
+    """Delete an endpoint and drop what waits for it; False when there is no such one of theirs."""
     row = await tx.row(_DELETE, {
         "id": endpoint_id, "merchant_id": merchant_id, "livemode": livemode, "now": now,
+        "seller_id": seller_id,
         "reason": "The endpoint was deleted.", "limit": AT_ONCE_MAX,
     })
     return row is not None
@@ -334,6 +337,7 @@ def _endpoint_of(row: dict[str, Any], sealer: Sealer) -> Endpoint:
         ),
         previous_until=row["previous_until"],
         payment_id=PaymentId(row["payment_id"]) if row["payment_id"] else None,
+        seller_id=SellerId(row["seller_id"]) if row["seller_id"] else None,
         health=Health(
             row["failures"], row["failing_since"], row["last_failed_at"], row["held_until"],
         ),

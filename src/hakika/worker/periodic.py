@@ -26,6 +26,7 @@ from hakika.services import (
     pulls,
     request_log,
     sending,
+    settlements,
     witnesses,
 )
 from hakika.services.runtime import Runtime, make_months_ahead
@@ -56,6 +57,8 @@ ROUNDS = (
     Round("exports", exports.work_off, 1),
     Round("drop_unwanted", endpoint_health.drop_unwanted, 5),
     Round("hear_again", witnesses.hear_again, 5, goes_on=True),
+    Round("settle_paid", settlements.settle_paid, 2, goes_on=True),
+    Round("settle_daily", settlements.settle_daily, 60, goes_on=True),
     Round("chain_postings", ledger.chain_all, 5),
     Round("pull", pulls.run_due, 10),
     Round("ask_people", discrepancies.ask, 30),
