@@ -10,7 +10,8 @@ from itertools import count
 import pytest
 import pytest_asyncio
 
-from hakika.domain.errors import Conflict, Forbidden, NotFound, PayoutFileWrong
+from hakika.domain.errors import Conflict, Forbidden, NotFound
+from hakika.domain.file_errors import PayoutFileWrong
 from hakika.domain.ids import BatchId, PayoutId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.payout import Payout

@@ -9,11 +9,7 @@ import zipfile
 import pytest
 import xlsxwriter
 
-from hakika.domain.errors import (
-    PayoutFileForeign,
-    PayoutFileTooLarge,
-    PayoutFileUnreadable,
-)
+from hakika.domain.file_errors import PayoutFileForeign, PayoutFileTooLarge, PayoutFileUnreadable
 from hakika.domain.payout_file import BEYOND, FORMULA, ROWS_MAX
 from hakika.sheets.payout_rows import FileKind, read_rows
 

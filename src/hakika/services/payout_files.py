@@ -17,15 +17,8 @@ from datetime import timedelta
 from multiprocessing import get_context
 
 from hakika.domain import stop
-from hakika.domain.errors import (
-    Conflict,
-    FilesWait,
-    Forbidden,
-    NotFound,
-    PayeeCoolsOff,
-    PayoutFileUnreadable,
-    PayoutFileWrong,
-)
+from hakika.domain.errors import Conflict, Forbidden, NotFound, PayeeCoolsOff
+from hakika.domain.file_errors import FilesWait, PayoutFileUnreadable, PayoutFileWrong
 from hakika.domain.guard import NEW_BENEFICIARY
 from hakika.domain.ids import BatchId, PayoutId
 from hakika.domain.merchant import ApiKey

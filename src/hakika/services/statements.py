@@ -21,9 +21,9 @@ from hakika.domain.errors import (
     NotFound,
     StatementAccountUnknown,
     StatementOfAnother,
-    StatementsWait,
     StatementUnreadable,
 )
+from hakika.domain.file_errors import StatementsWait
 from hakika.domain.ids import StatementId
 from hakika.domain.ledger import float_account, named_account
 from hakika.domain.merchant import Owner

@@ -18,13 +18,8 @@ from typing import BinaryIO
 
 import python_calamine as calamine
 
-from hakika.domain.errors import (
-    PayoutFileForeign,
-    PayoutFileTooLarge,
-    PayoutFileUnreadable,
-    StatementTooLarge,
-    StatementUnreadable,
-)
+from hakika.domain.errors import StatementTooLarge, StatementUnreadable
+from hakika.domain.file_errors import PayoutFileForeign, PayoutFileTooLarge, PayoutFileUnreadable
 from hakika.domain.payout_file import BEYOND, COLUMNS, FORMULA, PAYEES, ROWS_MAX, Cell
 from hakika.sheets import csv_rows, xlsx_rows
 from hakika.sheets.columns import plain
