@@ -138,6 +138,8 @@ SELLERS = {
     ("DELETE", "/v1/webhook-endpoints/{endpoint_id}"),
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/rotate-secret"),
     ("POST", "/v1/webhook-endpoints/{endpoint_id}/test"),
+    ("POST", "/v1/express"),
+    ("POST", "/api/v1/stk-push"), ("GET", "/api/v1/transactions/{payment_id}"),
 }
 ROUTES = sorted(NEEDED)
 

@@ -27,8 +27,9 @@ def test_the_names_of_events_never_change():
     assert [name.value for name in EventName] == [
         "payment.completed", "payment.failed", "payment.canceled", "payment.unknown",
         "payment.reversed", "payment.needs_review", "refund.completed", "refund.failed",
-        "payout.completed", "payout.failed", "payout.reversed", "payout.pending_manual",
-        "payout.needs_approval", "payout.needs_review",
-        "customer.created", "customer.updated", "customer.deleted", "endpoint.disabled",
-        "reconciliation.discrepancy", "day.closed",
+        "refund.needs_approval", "refund.needs_review", "payout.completed", "payout.failed",
+        "payout.reversed", "payout.pending_manual", "payout.needs_approval",
+        "payout.needs_review", "payouts.stopped", "payouts.resumed", "float.low",
+        "payout_file.completed", "customer.created", "customer.updated", "customer.deleted",
+        "endpoint.disabled", "reconciliation.discrepancy", "day.closed",
     ]

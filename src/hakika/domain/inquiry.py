@@ -97,10 +97,10 @@ class StatusSaid:
     amount: Money | None
     happened_at: datetime | None                        # UTC
     reason_type: str
-    originator_conversation_id: str = ""                # of the order itself
-    conversation_id: str = ""
     debit_party: str = field(default="", repr=False)    # "254708374149 - John Doe"
     credit_party: str = field(default="", repr=False)   # "600966 - Duka Ltd"
+    originator_conversation_id: str = ""                # of the order itself
+    conversation_id: str = ""
 
 
 def outcome_of(status: str) -> Outcome:

@@ -164,6 +164,11 @@ def outcome_of(file: PayoutFile, row: Row | WrongRow, payout: Payout | None) -> 
     return Status.CANCELED.value if is_canceled else State.PLANNED.value
 
 
+def key_of(file_id: BatchId, number: int) -> str:
+    """Return the idempotency key of a row's payout: one that no caller can send."""
+    return f"{file_id}·{number}"
+
+
 def check(rows: Iterable[tuple[int, Mapping[str, Cell]]]) -> list[Row | WrongRow]:
     """Return every row, right or wrong, in order; what stands there twice is wrong the second time.
 

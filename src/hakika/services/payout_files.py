@@ -33,6 +33,7 @@ from hakika.domain.payout_file import (
     State,
     WrongRow,
     check,
+    key_of,
 )
 from hakika.domain.shortcode import Shortcode
 from hakika.domain.stop import Stop, Why
@@ -151,7 +152,7 @@ def payout_of(rt: Runtime, file: PayoutFile, row: Row) -> Payout:
     return Payout(
         id=PayoutId(rt.new_id("pyo")), merchant_id=file.merchant_id, livemode=file.livemode,
         amount=row.amount, way=row.way, payee=row.payee, shortcode=file.shortcode,
-        idempotency_key=f"{file.id}:{row.number}", created_at=now, updated_at=now,
+        idempotency_key=key_of(file.id, row.number), created_at=now, updated_at=now,
         state=PayoutState.HELD, reference=row.reference, remarks=row.remarks,
         created_by=file.created_by, batch_id=file.id, salt=f"{rt.random_bits(SALT_BITS):x}",
     )
