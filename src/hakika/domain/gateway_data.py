@@ -73,12 +73,12 @@ def _amounts(data: Mapping[str, Any]) -> dict[str, int | float]:
     """Return the amount, the platform's fee and the rest, as numbers of shillings."""
     fee, net = data.get("platform_fee") or "0.00", data.get("net_amount") or data["amount"]
     return {
-        "amount": _number(data["amount"]), "platform_fee": _number(fee),
-        "net_amount": _number(net),
+        "amount": as_number(data["amount"]), "platform_fee": as_number(fee),
+        "net_amount": as_number(net),
     }
 
 
-def _number(shillings: str) -> int | float:
+def as_number(shillings: str) -> int | float:
     """Return a decimal text as JSON's number. Nothing is ever counted with it."""
     exact = Decimal(shillings)
     return int(exact) if exact == exact.to_integral_value() else float(exact)
