@@ -19,7 +19,7 @@ from hakika.services import delivering, settlements
 from tests.api.test_inquiries import with_operator
 from tests.api.test_isolation import BODIES
 from tests.api.test_payouts import ended, funded, truth
-from tests.api.world import WAIT_SECONDS_MAX, Shop, World, new_key
+from tests.api.world import WAIT_SECONDS_MAX, Shop, World, new_key, new_person
 from tests.services.world import Receiver, serving
 
 FOR_SELLERS = sorted(for_sellers(ROUTERS), key=lambda each: (each[0] == "DELETE", each))
@@ -144,6 +144,25 @@ async def test_a_sellers_payment_says_fee_and_net_and_its_payout_waits_for_a_per
         "seller_id": has["seller_id"], "currency": "KES", "owed": "0.00", "on_its_way": "0.00",
         "settled": "98.50",
     }
+
+
+async def test_the_older_gateways_doors_are_for_sellers_and_tell_fee_and_net(platform):
+    """Seed 004's own example, to the digit; by another seller's key it is not there."""
+    one, other = platform.sellers
+    wanted = {
+        "amount": 100, "phone": new_person(), "reference": "ORDER-1234", "description": "T-shirt",
+    }
+    pushed = await one.send(
+        "POST", "/api/v1/stk-push", json=wanted, idempotency_key="order-1234-attempt-1",
+    )
+    body = pushed.body
+    theirs = await other.get(f"/api/v1/transactions/{body['transaction_id']}")
+    by_checkout_id = await other.get(f"/v1/payments/{body['checkout_request_id']}")
+
+    assert (body["amount"], body["platform_fee"], body["net_amount"]) == (100, 1.5, 98.5)
+    assert (theirs.status, by_checkout_id.status) == (404, 404)
+    own = await one.get(f"/v1/payments/{body['checkout_request_id']}")
+    assert own.data["id"] == body["transaction_id"]
 
 
 async def test_a_seller_cannot_name_the_platforms_customers(platform):

@@ -160,13 +160,6 @@ class StatementAccountUnknown(Invalid):
     hint = "Send the statement of the Utility, Working, Merchant or Charges Paid Account."
 
 
-class PayoutAccountMissing(Invalid):
-    """The seller who asks a payer for money has nowhere to be paid."""
-
-    code = "payout_account_missing"
-    hint = "Put the seller's payout account first: PATCH /v1/sellers/{id}."
-
-
 class IdempotencyKeyMissing(Invalid):
     """A request that moves money came without an idempotency key."""
 

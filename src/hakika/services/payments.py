@@ -92,9 +92,9 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
 
     Raises:
         Invalid: a `callback_url` without any webhook endpoint to take the secret from, a short
-            code that the merchant does not collect on, or a customer who is not there.
+            code that the merchant does not collect on, a customer who is not there, or a seller
+            who could not be paid.
         Forbidden: a customer is to be found or made, and the key may not make customers.
-        PayoutAccountMissing: the seller who asks could not be paid.
         LiveModeUnavailable: a live key, and no live credentials.
         CollectionsStopped: no new live payments just now.
         PromptIsOpen, PromptedTooOften: the payer is not to be asked now.

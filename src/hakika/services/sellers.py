@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from hakika.domain import customer, fee, seller
-from hakika.domain.errors import Forbidden, Invalid, NotFound, PayoutAccountMissing
+from hakika.domain.errors import Forbidden, Invalid, NotFound
 from hakika.domain.fee import FeePlan, FeeRefund, Price, Rate
 from hakika.domain.ids import FeePlanId, SellerId
 from hakika.domain.ledger import is_divided
@@ -210,17 +210,19 @@ async def fee_returned(tx: Transaction, payment: Payment, amount: Money) -> Mone
 
 
 def check_account(seller: Seller) -> None:
-    """Raise PayoutAccountMissing for a seller who has nowhere to be paid."""
+    """Raise Invalid for a seller who has nowhere to be paid."""
     if seller.account is None:
-        raise PayoutAccountMissing("This seller has no payout account.")
+        raise Invalid(
+            "This seller has no payout account.", field="payout_account",
+            code="payout_account_missing", hint="Put one first: PATCH /v1/sellers/{id}.",
+        )
 
 
 async def priced(rt: Runtime, key: ApiKey, asked: Money) -> Price:
     """Return what a payer is asked for when this seller's key asks for `asked`.
 
     Raises:
-        PayoutAccountMissing: it could not be paid.
-        Invalid: with the fee on top it is more than M-Pesa takes.
+        Invalid: it could not be paid, or with the fee on top it is more than M-Pesa takes.
     """
     seller_id = key.seller_id
     assert seller_id is not None, "others have no fee"

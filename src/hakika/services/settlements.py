@@ -119,10 +119,10 @@ async def settle(rt: Runtime, key: ApiKey, seller_id: SellerId, idempotency_key:
 
     Raises:
         NotFound: no such seller.
-        PayoutAccountMissing, NothingOwed: there is nowhere to send it, or less than can be sent.
+        NothingOwed: less is owed than can be sent.
         FloatInsufficient: M-Pesa's balance does not bear it.
         IdempotencyKeyReused: the key settled with another seller.
-        LiveModeUnavailable, Invalid: no short code pays.
+        LiveModeUnavailable, Invalid: no short code pays, or there is no payout account.
     """
     seller = await sellers.read(rt, key, seller_id)
     sellers.check_account(seller)
