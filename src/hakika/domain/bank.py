@@ -1,8 +1,8 @@
 """Kenyan banks by the two digits that clear for them: to whom a payout by hand is addressed.
 
-The codes are those that banks print on cheques and transfer forms. They were put down from several
-public lists, none of them the Central Bank's own: compare them with your bank's. A bank that is not
-here is refused, and not guessed.
+The codes are those that banks print on cheques and transfer forms. They were put down from memory,
+and only the larger banks' were compared with a public list: compare a code with your bank's before
+money is sent by it. A bank that is not here is refused, and not guessed.
 """
 
 from __future__ import annotations
