@@ -98,6 +98,8 @@ ALL_NAMED = [*NAMED, *ABOUT_ONE]
 BODIES: Mapping[tuple[str, str], dict[str, Any]] = {
     ("POST", "/v1/payments/{payment_id}/assign"): {"assigned_to": "ORDER-7"},
     ("POST", "/v1/payouts/{payout_id}/record"): {"reference": "EFT-1"},
+    ("POST", "/v1/payouts/{payout_id}/resolve"): {"went": False},
+    ("POST", "/v1/refunds/{refund_id}/resolve"): {"went": False},
     ("PATCH", "/v1/sellers/{seller_id}"): {"settlement": "on_demand"},
     ("POST", "/v1/sellers/{seller_id}/keys"): {},
     ("PATCH", "/v1/reconciliation/discrepancies/{discrepancy_id}"): {"assigned_to": "Wanjiku"},
@@ -113,6 +115,8 @@ CONFLICTS: Mapping[tuple[str, str], str] = {
     ("POST", "/v1/payouts/{payout_id}/record"): "conflict",      # it is not sent by hand
     ("POST", "/v1/sellers/{seller_id}/settlements"): "nothing_owed",
     ("POST", "/v1/payouts/{payout_id}/approve"): "forbidden",    # nobody approves their own
+    ("POST", "/v1/payouts/{payout_id}/resolve"): "forbidden",
+    ("POST", "/v1/refunds/{refund_id}/resolve"): "forbidden",
     ("DELETE", "/v1/payout-stops"): "forbidden",                 # nor lifts what they froze
     ("POST", "/v1/payout-files/{file_id}/approve"): "forbidden",
     ("POST", "/v1/payout-files/{file_id}/pause"): "conflict",    # it has not begun, or has ended

@@ -29,6 +29,8 @@ NEEDED = {
     ("GET", "/v1/payouts/{payout_id}/timeline"): Scope.PAYOUTS_READ,
     ("POST", "/v1/payouts/{payout_id}/approve"): Scope.PAYOUTS_APPROVE,
     ("POST", "/v1/payouts/{payout_id}/cancel"): Scope.PAYOUTS_WRITE,
+    ("POST", "/v1/payouts/{payout_id}/resolve"): Scope.PAYOUTS_APPROVE,
+    ("POST", "/v1/refunds/{refund_id}/resolve"): Scope.PAYOUTS_APPROVE,
     ("GET", "/v1/refunds"): Scope.REFUNDS_READ, ("POST", "/v1/refunds"): Scope.REFUNDS_WRITE,
     ("GET", "/v1/refunds/{refund_id}"): Scope.REFUNDS_READ,
     ("GET", "/v1/refunds/{refund_id}/timeline"): Scope.REFUNDS_READ,
@@ -144,9 +146,11 @@ SELLERS = {
 ROUTES = sorted(NEEDED)
 
 # Bodies without which a route answers 400 before it looks for the thing.
-BODIES: dict[tuple[str, str], dict[str, str]] = {
+BODIES: dict[tuple[str, str], dict[str, str | bool]] = {
     ("PATCH", "/v1/customers/{customer_id}"): {"name": "Somebody"},
     ("POST", "/v1/payments/{payment_id}/assign"): {"assigned_to": "ORDER-7"},
+    ("POST", "/v1/payouts/{payout_id}/resolve"): {"went": False},
+    ("POST", "/v1/refunds/{refund_id}/resolve"): {"went": False},
     ("POST", "/v1/payouts/{payout_id}/record"): {"reference": "EFT-1"},
     ("PATCH", "/v1/sellers/{seller_id}"): {"settlement": "daily"},
     ("POST", "/v1/sellers/{seller_id}/keys"): {"label": "till"},

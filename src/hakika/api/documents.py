@@ -27,7 +27,7 @@ from hakika.api.merchant_bodies import (
     OverlapRequest,
     ProviderRequest,
 )
-from hakika.api.payout_bodies import PayoutRequest
+from hakika.api.payout_bodies import PayoutRequest, ResolveRequest
 from hakika.api.reconciliation_bodies import ShortcodeRequest
 from hakika.api.refund_bodies import RefundRequest
 from hakika.api.schemas import Problem, QuotaProblem, RefusalProblem
@@ -50,8 +50,9 @@ _BY_REFERENCE = (
     CustomerRequest, EndpointChange, EndpointRequest, ExportRequest, ExpressRequest, FeePlanRequest,
     FreezeRequest, GatewayError, InquiryRequest, KeyRequest, MerchantChange, OverlapRequest,
     PaymentRequest, PayoutRequest, Problem, ProviderRequest, QuotaProblem, RecordRequest,
-    RecoveryRequest, RefundRequest, RefusalProblem, Resolution, RulesRequest, SellerChange,
-    SellerRequest, ShortcodeRequest, StkPushRequest, ValidationRequest, WebhookRequest,
+    RecoveryRequest, RefundRequest, RefusalProblem, Resolution, ResolveRequest, RulesRequest,
+    SellerChange, SellerRequest, ShortcodeRequest, StkPushRequest, ValidationRequest,
+    WebhookRequest,
 )
 
 _PROBLEMS = {

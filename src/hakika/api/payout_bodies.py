@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, WithJsonSchema
 
-from hakika.api.inputs import Metadata, Phone, SellerName, cursor_of, one_of, rule
+from hakika.api.inputs import Metadata, Phone, Receipt, SellerName, cursor_of, one_of, rule
 from hakika.api.payout_data import PayoutData
 from hakika.api.schemas import Page
 from hakika.domain import money, payout_order
@@ -83,6 +83,18 @@ class PayoutRequest(BaseModel):
     shortcode: StrictStr = Field(
         "", max_length=10, description="Whose money. Left out: the default.",
     )
+
+
+class ResolveRequest(BaseModel):
+    """Say what you saw on M-Pesa's portal of money that nobody knows the end of."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{
+        "went": True, "receipt": "UKM1AB2CD3", "note": "Seen on the portal",
+    }]})
+
+    went: StrictBool = Field(description="Whether the money went.")
+    receipt: Receipt | None = Field(None, description="Under which receipt, if it went.")
+    note: StrictStr = Field("", max_length=200)
 
 
 class PayoutQuery(BaseModel):

@@ -14,12 +14,14 @@ from hakika.api.documents import answers, body_of
 from hakika.api.payments import fact_data
 from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import idempotency, ids, payout_order
+from hakika.domain.errors import Invalid
 from hakika.domain.ids import PayoutId
 from hakika.domain.merchant import ApiKey, Scope
-from hakika.domain.payout import STATUS
+from hakika.domain.payout import STATUS, Payout
 from hakika.domain.payout_data import payout_data
 from hakika.services import payouts
 from hakika.services.payouts import Order
+from hakika.services.runtime import Runtime
 from hakika.store.payouts import Wanted
 
 router = APIRouter(prefix="/v1/payouts", tags=["payouts"])
@@ -120,3 +122,30 @@ async def cancel(rt: Rt, key: Writer, payout_id: str) -> Response:
     """Take back a payout that was not sent. What may have been sent cannot be."""
     payout = await payouts.cancel(rt, key, ids.payout_id(payout_id))
     return Answer({"success": True, "data": payout_data(payout)})
+
+
+@router.post(
+    "/{payout_id}/resolve", summary="Say what became of a payout that nobody knows the end of",
+    openapi_extra=body_of(bodies.ResolveRequest),
+    responses=answers(bodies.PayoutAnswer, HTTPStatus.OK, 400, 401, 403, 404, 409, 413),
+)
+async def resolve(request: Request, rt: Rt, key: Approver, payout_id: str) -> Response:
+    """Say what you saw on M-Pesa's portal: only of a payout that is unknown, and not of your own.
+
+    Look before you say that no money went: what was held for it is free again.
+    """
+    payout = await resolved(request, rt, key, ids.payout_id(payout_id))
+    return Answer({"success": True, "data": payout_data(payout)})
+
+
+async def resolved(request: Request, rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
+    """Return a payout or refund after a person said what became of it."""
+    said = read_model(bodies.ResolveRequest, read_object(await read_bytes(request)))
+    if said.went != bool(said.receipt):
+        raise Invalid(
+            "Money that went has a receipt, and what did not go has none.", field="receipt",
+            code="receipt_missing" if said.went else "receipt_not_wanted",
+        )
+    return await payouts.resolve(
+        rt, key, payout_id, receipt=said.receipt or "", note=said.note,
+    )

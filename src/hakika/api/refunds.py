@@ -12,7 +12,8 @@ from hakika.api.answer import Answer
 from hakika.api.auth import Rt, may
 from hakika.api.documents import answers, body_of
 from hakika.api.payments import fact_data
-from hakika.api.payout_bodies import PayoutTimelineAnswer
+from hakika.api.payout_bodies import PayoutTimelineAnswer, ResolveRequest
+from hakika.api.payouts import resolved
 from hakika.api.requests import read_bytes, read_model, read_object
 from hakika.domain import idempotency, ids
 from hakika.domain import refund as rules
@@ -28,6 +29,7 @@ router = APIRouter(prefix="/v1/refunds", tags=["refunds"])
 
 Reader = Annotated[ApiKey, Depends(may(Scope.REFUNDS_READ))]
 Writer = Annotated[ApiKey, Depends(may(Scope.REFUNDS_WRITE))]
+Approver = Annotated[ApiKey, Depends(may(Scope.PAYOUTS_APPROVE))]
 
 
 @router.post(
@@ -106,3 +108,15 @@ async def timeline(rt: Rt, key: Reader, refund_id: str) -> Response:
     found = await refunds.read(rt, key, ids.refund_id(refund_id))
     heard = await payouts.timeline(rt, key, found.id)
     return Answer({"success": True, "data": [fact_data(each) for each in heard]})
+
+
+@router.post(
+    "/{refund_id}/resolve", summary="Say what became of a refund that nobody knows the end of",
+    openapi_extra=body_of(ResolveRequest),
+    responses=answers(bodies.RefundAnswer, HTTPStatus.OK, 400, 401, 403, 404, 409, 413),
+)
+async def resolve(request: Request, rt: Rt, key: Approver, refund_id: str) -> Response:
+    """Say what you saw on M-Pesa's portal of a refund that is unknown, and not of your own."""
+    found = await refunds.read(rt, key, ids.refund_id(refund_id))
+    refund = await resolved(request, rt, key, found.id)
+    return Answer({"success": True, "data": refund_data(refund)})

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from hakika.domain import msisdn
 from hakika.domain.errors import Invalid
 from hakika.domain.fact import Source
-from hakika.domain.ids import MerchantId, PaymentId, StatementId
+from hakika.domain.ids import MerchantId, PaymentId, PayoutId, StatementId
 from hakika.domain.ledger import (
     CHARGES,
     PAYOUTS,
@@ -36,10 +36,10 @@ from hakika.domain.witness import Witness
 class Fate(StrEnum):
     """What came of a line."""
 
-    MATCHED = "matched"            # a payment of the books has this receipt and amount
+    MATCHED = "matched"            # a payment, or an order of ours, has this receipt and amount
     EXPLAINED = "explained"        # no payment: a charge, a payout, a reversal, a move of own money
     WAITING = "waiting"            # money that nobody told of: a payment is being made of it
-    DIFFERS = "differs"            # the payment with this receipt is of another amount
+    DIFFERS = "differs"            # the payment or order with this receipt is of another amount
     DOUBLED = "doubled"            # a line of its `Role` is there already
     UNEXPLAINED = "unexplained"    # its words say nothing to us
     FAILED = "failed"              # it was not completed: nothing moved
@@ -50,7 +50,7 @@ REASONS: Mapping[Fate, str] = {
     Fate.MATCHED: "It is in the books, with this amount.",
     Fate.EXPLAINED: "It is no payment, and is in the books as what it is.",
     Fate.WAITING: "Nobody had told of this money. A payment is being made of it.",
-    Fate.DIFFERS: "The payment with this receipt has another amount.",
+    Fate.DIFFERS: "The payment or payout with this receipt has another amount.",
     Fate.DOUBLED: "A statement has this receipt more than once. It was booked once.",
     Fate.UNEXPLAINED: "Hakika does not know this kind of line. It is in suspense.",
     Fate.FAILED: "It was not completed, so nothing moved.",
@@ -94,6 +94,15 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """Money that we sent by a receipt: a payout or a refund, in the books already."""
+
+    payout_id: PayoutId
+    amount: Money
+    payment_id: PaymentId | None      # that it gives back
+
+
+@dataclass(frozen=True, slots=True)
 class Filed:
     """A line that is new, and what follows from it."""
 
@@ -104,6 +113,9 @@ class Filed:
     posting: Posting | None = None
     witness: Witness | None = None
 
+
+# What orders of ours leave on a statement.
+_SENT = {LineKind.PAYOUT, LineKind.REVERSAL}
 
 # Safaricom's price and the state's duty on it are two lines of one receipt and one kind.
 _NAMED = {LineKind.CHARGE, LineKind.PAYEE_CHARGE, LineKind.OTHER}
@@ -116,11 +128,12 @@ def role(receipt: str, kind: LineKind, *, reason_type: str, details: str) -> Rol
 
 def filed(
     sheet: Sheet, line: StatementLine, *, held: Mapping[str, Held], seen: Collection[Role],
+    sent: Mapping[str, Sent],
 ) -> Filed:
     """Return what becomes of a line that no file told of before.
 
     `held` is what the books have of its receipt and of the one that it takes back; `seen` is what
-    all completed lines of this account so far are.
+    all completed lines of this account so far are; `sent` is what of these receipts we sent.
     """
     kind = kind_of(line)
     if not line.is_completed:
@@ -129,6 +142,10 @@ def filed(
         return Filed(line, kind, Fate.DOUBLED)
     if kind is LineKind.COLLECTION:
         return _collected(sheet, line, held.get(line.receipt))
+    own = sent.get(line.receipt)
+    if own is not None and kind in _SENT and line.amount.cents < 0:
+        fate = Fate.MATCHED if own.amount.cents == -line.amount.cents else Fate.DIFFERS
+        return Filed(line, kind, fate, own.payment_id)
     taken_back = held.get(line.linked_receipt)
     payment_id = taken_back.payment_id if taken_back else None
     fate = Fate.UNEXPLAINED if kind is LineKind.OTHER else Fate.EXPLAINED

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hakika.domain.errors import Conflict, Forbidden, IdempotencyKeyReused, NotFound
+from hakika.domain.fact import Reason
 from hakika.domain.idempotency import fingerprint
 from hakika.domain.ids import PayoutId
 from hakika.domain.merchant import ApiKey
@@ -185,6 +186,48 @@ async def cancel(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
         rt, payout.id, lambda each: fact if each.state in NEVER_SENT else None,
     )
     return _after(payout, change, "It was sent, or may have been.")
+
+
+async def resolve(
+    rt: Runtime, key: ApiKey, payout_id: PayoutId, *, receipt: str, note: str,
+) -> Payout:
+    """Record what a person saw on M-Pesa's portal of an order that nobody knows the end of.
+
+    With its receipt the money went; without one it did not. M-Pesa's own word, whenever it comes,
+    is stronger than "it did not".
+
+    Raises:
+        NotFound: no such payout for this key.
+        Forbidden: this key asked for it.
+        Conflict: its end is known, or the receipt is another payout's.
+    """
+    payout = await read(rt, key, payout_id)
+    if payout.created_by == key.id:
+        raise Forbidden(
+            "This key asked for the payout, and nobody vouches for their own.",
+            hint="Let somebody else look, with a key that has the scope payouts:approve.",
+        )
+    fact = PayoutFact(
+        Kind.PAID if receipt else Kind.DENIED, Source.OPERATOR, receipt=receipt,
+        amount=payout.amount if receipt else None, reason=None if receipt else _DENIED,
+        who=key.id, note=note,
+    )
+    change = await record(
+        rt, payout.id, lambda each: fact if each.state is State.UNKNOWN else None,
+    )
+    resolved = _after(payout, change, "Its end is known: nobody needs to look.")
+    if resolved.state is State.UNKNOWN:
+        raise Conflict(
+            f"The receipt {receipt} belongs to another payout.",
+            hint="Look at the portal again: every payout has a receipt of its own.",
+        )
+    return resolved
+
+
+_DENIED = Reason(
+    code="not_sent_says_a_person", daraja_code="", payer_message="", payer_message_sw="",
+    developer_message="A person looked at M-Pesa's portal, and no money went.",
+)
 
 
 def _after(payout: Payout, change: Change | None, otherwise: str) -> Payout:

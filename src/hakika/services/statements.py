@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import asynccontextmanager
@@ -23,13 +23,17 @@ from hakika.domain.errors import (
     StatementOfAnother,
     StatementUnreadable,
 )
+from hakika.domain.fact import Fact, Kind, Source
 from hakika.domain.file_errors import StatementsWait
 from hakika.domain.ids import StatementId
 from hakika.domain.ledger import float_account, named_account
 from hakika.domain.merchant import Owner
 from hakika.domain.money import Money
+from hakika.domain.payout_fact import Kind as PayoutKind
+from hakika.domain.payout_fact import PayoutFact
+from hakika.domain.payout_fact import Source as PayoutSource
 from hakika.domain.shortcode import Shortcode
-from hakika.domain.statement import StatementLine
+from hakika.domain.statement import LineKind, StatementLine
 from hakika.domain.statement_books import (
     Fate,
     Filed,
@@ -40,10 +44,11 @@ from hakika.domain.statement_books import (
     is_newest_first,
     role,
 )
-from hakika.services import witnesses
+from hakika.domain.statement_books import Sent as SentByUs
+from hakika.services import facts, payout_facts, witnesses
 from hakika.services.runtime import Runtime
 from hakika.sheets.statements import Statement, read_statement
-from hakika.store import providers, statement_fates
+from hakika.store import payouts, providers, statement_fates
 from hakika.store import statements as store
 from hakika.store.statements import Line
 from hakika.store.transaction import Transaction
@@ -235,8 +240,13 @@ async def _keep(
 ) -> Imported:
     fates: Counter[Fate] = Counter()
     for share, batch in _batches(statement):
-        new = await _file(tx, sheet, batch)
+        sent = await store.sent(tx, sheet, [
+            receipt for _, line in batch for receipt in (line.receipt, line.linked_receipt)
+        ])
+        new = await _file(tx, sheet, batch, sent)
         await store.add_lines(tx, sheet, new, now=rt.now())
+        for _, each in new.values():
+            await _note_return(rt, tx, each, sent)
         fates.update(each.fate for _, each in new.values())
         if progress is not None:
             progress(KEEPING, share)
@@ -260,6 +270,7 @@ def _batches(
 
 async def _file(
     tx: Transaction, sheet: Sheet, batch: list[tuple[int, StatementLine]],
+    sent: Mapping[str, SentByUs],
 ) -> dict[bytes, tuple[int, Filed]]:
     """Return what becomes of those lines of a batch that are new, by their identities."""
     receipts = [line.receipt for _, line in batch]
@@ -271,13 +282,36 @@ async def _file(
         known = store.identity(line)
         if known in identities or known in new:
             continue
-        each = filed(sheet, line, held=held, seen=seen)
+        each = filed(sheet, line, held=held, seen=seen, sent=sent)
         if line.is_completed:
             seen.add(role(
                 line.receipt, each.kind, reason_type=line.reason_type, details=line.details,
             ))
         new[known] = ordinal, each
     return new
+
+
+async def _note_return(
+    rt: Runtime, tx: Transaction, each: Filed, sent: Mapping[str, SentByUs],
+) -> None:
+    """Let a payment, or a payout of ours, know that it was reversed on M-Pesa's portal. (T53)"""
+    line = each.line
+    if each.kind is not LineKind.REVERSAL or each.fate is not Fate.EXPLAINED:
+        return
+    amount, at = Money(abs(line.amount.cents)), line.completed_at
+    note = "A statement tells of a reversal that was not ours."
+    if line.amount.cents < 0 and each.payment_id is not None:
+        await facts.record_in(rt, tx, each.payment_id, Fact(
+            Kind.RETURNED, Source.STATEMENT, receipt=line.receipt, amount=amount, paid_at=at,
+            note=note,
+        ))
+    elif line.amount.cents > 0 and line.linked_receipt in sent:
+        payout = await payouts.lock(tx, sent[line.linked_receipt].payout_id)
+        assert payout is not None, "no payout is deleted"
+        await payout_facts.written(rt, tx, payout, PayoutFact(
+            PayoutKind.RETURNED, PayoutSource.STATEMENT, receipt=line.receipt, amount=amount,
+            happened_at=at, note=note,
+        ))
 
 
 def _imported(

@@ -110,7 +110,9 @@ _TAKEN: LiteralString = """
        and account = any(%(accounts)s)
        and completed_at >= %(start)s and completed_at < %(end)s
        and (fate = 'unexplained' or fate = 'doubled' and kind <> 'collection'
-            or kind = 'reversal' and fate = 'explained'
+            or kind = 'reversal' and fate = 'explained' and not exists (
+                    select from payouts own where own.receipt = line.receipt
+                       and own.merchant_id = line.merchant_id and own.livemode = line.livemode)
             and (coalesce(line.payment_id, taken.payment_id) is not null
                  or line.amount_cents < 0 and not exists (
                     select from statement_lines own where own.receipt = line.linked_receipt
@@ -416,7 +418,7 @@ def _taken_of(row: Mapping[str, Any]) -> Taken:
         return Taken(Kind.DOUBLED, subject, receipt, amount, words, payment_id)
     if row["kind"] == "reversal":
         whose = (
-            f"Payment {payment_id} still says that it is paid." if payment_id
+            f"It was of payment {payment_id}." if payment_id
             else "Nobody knows which payment it was of."
         )
         of = f" of receipt {row['linked_receipt']}" if row["linked_receipt"] else ""

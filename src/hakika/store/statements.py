@@ -10,11 +10,20 @@ from typing import Any, LiteralString
 
 import orjson
 
-from hakika.domain.ids import MerchantId, PaymentId, StatementId
+from hakika.domain.ids import MerchantId, PaymentId, PayoutId, StatementId
 from hakika.domain.ledger import Posting
 from hakika.domain.money import Money
 from hakika.domain.statement import LineKind, StatementLine
-from hakika.domain.statement_books import Fate, Filed, Held, Imported, Role, Sheet, role
+from hakika.domain.statement_books import (
+    Fate,
+    Filed,
+    Held,
+    Imported,
+    Role,
+    Sent,
+    Sheet,
+    role,
+)
 from hakika.domain.witness import Witness
 from hakika.store import witnesses
 from hakika.store.keyring import Sealer
@@ -81,6 +90,12 @@ _HELD: LiteralString = """
      where receipt = any(%(receipts)s) and shortcode = %(shortcode)s and livemode = %(livemode)s
        and merchant_id = %(merchant_id)s and move in ('collection', 'correction')
      group by receipt
+"""
+
+_SENT: LiteralString = """
+    select receipt, id, amount_sent_cents, payment_id from payouts
+     where receipt = any(%(receipts)s) and shortcode = %(shortcode)s and livemode = %(livemode)s
+       and merchant_id = %(merchant_id)s and amount_sent_cents is not null and way <> 'outside'
 """
 
 _COPY_LINES: LiteralString = """
@@ -209,6 +224,19 @@ async def held(tx: Transaction, sheet: Sheet, receipts: Sequence[str]) -> dict[s
     })
     return {
         row["receipt"]: Held(PaymentId(row["payment_id"]), Money(row["cents"])) for row in rows
+    }
+
+
+async def sent(tx: Transaction, sheet: Sheet, receipts: Sequence[str]) -> dict[str, Sent]:
+    """Return what of these receipts are payouts and refunds of ours, by receipt."""
+    rows = await tx.rows(_SENT, _whose(sheet) | {
+        "receipts": receipts, "shortcode": sheet.shortcode.number,
+    })
+    return {
+        row["receipt"]: Sent(
+            PayoutId(row["id"]), Money(row["amount_sent_cents"]),
+            PaymentId(row["payment_id"]) if row["payment_id"] else None,
+        ) for row in rows
     }
 
 
