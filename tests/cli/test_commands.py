@@ -27,7 +27,7 @@ WORDS = [
     ("merchants", "create"), ("merchants", "list"), ("merchants", "late-money"),
     ("keys", "create"), ("keys", "list"), ("keys", "rotate"), ("keys", "revoke"),
     ("collections", "stop"), ("collections", "resume"),
-    ("payouts", "freeze"), ("payouts", "resume"), ("float",),
+    ("payouts", "freeze"), ("payouts", "resume"), ("float",), ("refunds", "create"),
     ("vault", "new-key"), ("vault", "status"), ("vault", "rotate"), ("requests",), ("export",),
     ("evidence",), ("statements", "import"), ("close",), ("verify-report",),
 ]

@@ -83,6 +83,15 @@ async def sent(
 
 async def _prepared(world: World, limits: Limits) -> None:
     """Give the merchant an operator and money, and let the gateway count."""
+    await operated(world, shillings=limits.rows * 1_000)
+    await _simulated(world, "PUT", "switches", {
+        "calls_per_second": limits.per_second, "calls_burst": limits.burst,
+        "answers_off": limits.answers_lost_percent,
+    })
+
+
+async def operated(world: World, *, shillings: int) -> None:
+    """Give the merchant an API operator, and money to be sent."""
     async with world.http.get(f"{world.simulator}/_simulator/certificate") as answer:
         public = x509.load_pem_x509_certificate(await answer.read()).public_key()
     assert isinstance(public, rsa.RSAPublicKey)
@@ -91,21 +100,16 @@ async def _prepared(world: World, limits: Limits) -> None:
         key, _ = await keys.create(rt, MerchantId(world.merchant_id), Wanted(livemode=False))
         secrets = Secrets("own-key", "own-secret", "own-passkey", OPERATOR, secret)
         await providers.put(rt, key, providers.Wanted(paybill(PAYBILL), secrets, is_default=True))
-    for path, body in (
-        ("portal/floats", {
-            "shortcode": PAYBILL, "from": "bank", "to": "utility",
-            "amount_cents": limits.rows * 100_000,
-        }),
-        ("switches", {
-            "calls_per_second": limits.per_second, "calls_burst": limits.burst,
-            "answers_off": limits.answers_lost_percent,
-        }),
-    ):
-        method = "PUT" if path == "switches" else "POST"
-        async with world.http.request(
-            method, f"{world.simulator}/_simulator/{path}", json=body,
-        ) as answer:
-            assert answer.status == 200, await answer.text()
+    await _simulated(world, "POST", "portal/floats", {
+        "shortcode": PAYBILL, "from": "bank", "to": "utility", "amount_cents": shillings * 100,
+    })
+
+
+async def _simulated(world: World, method: str, path: str, body: Mapping[str, Any]) -> None:
+    async with world.http.request(
+        method, f"{world.simulator}/_simulator/{path}", json=body,
+    ) as answer:
+        assert answer.status == 200, await answer.text()
 
 
 async def _started(world: World, api: Process, rows: int) -> str:

@@ -12,6 +12,7 @@ import pytest
 from hakika.services.killpoints import KillPoint
 from tests.journeys.conftest import Shop
 from tests.journeys.process import Process
+from tests.journeys.test_kill_points_payouts import AROUND_A_RESULT, AROUND_AN_ORDER
 from tests.journeys.test_kill_points_worker import IN_THE_WORKER
 from tests.journeys.world import World, eventually
 
@@ -34,7 +35,10 @@ NOT_PUSHED = {KillPoint.AFTER_INTENT}
 
 async def test_every_point_has_a_story():
     """A moment between commits that nobody tries is where money is lost."""
-    assert {*AROUND_THE_PUSH, *AROUND_THE_CALLBACK, *IN_THE_WORKER} == set(KillPoint)
+    assert {
+        *AROUND_THE_PUSH, *AROUND_THE_CALLBACK, *IN_THE_WORKER, *AROUND_AN_ORDER,
+        *AROUND_A_RESULT,
+    } == set(KillPoint)
 
 
 @pytest.mark.parametrize("point", [*AROUND_THE_PUSH, *AROUND_THE_CALLBACK])

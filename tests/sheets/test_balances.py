@@ -71,6 +71,13 @@ def test_a_hole_in_the_middle_is_found_without_totals(amounts, data):
     assert wrong(lines[:start] + lines[end:]) == BROKEN
 
 
+def test_a_hole_between_two_round_trips_is_found():
+    """There and back, a line lost, and there and back from where that one led."""
+    lines = walk([1, 1, -1, -1, 1, 1, -1])
+
+    assert wrong(lines[:4] + lines[5:]) == BROKEN
+
+
 @pytest.mark.parametrize(
     ("opening", "closing", "words"), [(5, None, "opens with 0.05"), (0, 9, "closes with 0.09")],
 )

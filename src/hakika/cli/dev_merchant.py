@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from urllib.request import ProxyHandler, build_opener
+from urllib.request import ProxyHandler, Request, build_opener
 
+import orjson
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -17,6 +18,7 @@ from hakika.cli import dev_folder, screen
 from hakika.domain.errors import ProviderRefused, Unauthenticated, Unavailable
 from hakika.domain.ids import MerchantId
 from hakika.domain.merchant import ApiKey
+from hakika.domain.money import Money
 from hakika.domain.provider import Secrets
 from hakika.domain.shortcode import WhenUnheard
 from hakika.services import keys, merchants, providers, registrations
@@ -30,7 +32,10 @@ NAME = "Demo shop"
 OPERATOR, OPERATOR_PASSWORD = "testapi", "Simulated#1"
 NOMINATED_NUMBER = "254722000000"
 
-CERTIFICATE_SECONDS_MAX = 10.0
+# What lies on each account of the short code to be sent, in shillings.
+FLOAT_SHILLINGS = 1_000_000
+
+SIMULATOR_SECONDS_MAX = 10.0
 
 
 async def key_and_merchant(settings: Settings) -> dict[str, str]:
@@ -71,6 +76,7 @@ async def _shortcode(rt: Runtime, key: ApiKey, settings: Settings) -> None:
                 _encrypted(OPERATOR_PASSWORD, certificate),
             ), nominated_number=NOMINATED_NUMBER,
         ))
+        await asyncio.to_thread(_fund, settings.simulator_url, shortcode.number)
     elif shortcode.number not in present:
         return  # a developer's own, who knows what is registered of them
     try:
@@ -84,10 +90,24 @@ async def _shortcode(rt: Runtime, key: ApiKey, settings: Settings) -> None:
 
 
 def _certificate(simulator: str) -> bytes:
+    return _asked(Request(f"{simulator}/_simulator/certificate"))
+
+
+def _fund(simulator: str, shortcode: str) -> None:
+    """Put money on the accounts that B2C and B2B are paid from, as one does on the portal."""
+    for account in ("utility", "working"):
+        _asked(Request(
+            f"{simulator}/_simulator/portal/floats", method="POST",
+            headers={"Content-Type": "application/json"}, data=orjson.dumps({
+                "shortcode": shortcode, "from": "bank", "to": account,
+                "amount_cents": Money.shillings(FLOAT_SHILLINGS).cents,
+            }),
+        ))
+
+
+def _asked(request: Request) -> bytes:
     opener = build_opener(ProxyHandler({}))    # it is on this machine, whatever stands before it
-    with opener.open(
-        f"{simulator}/_simulator/certificate", timeout=CERTIFICATE_SECONDS_MAX,
-    ) as answer:
+    with opener.open(request, timeout=SIMULATOR_SECONDS_MAX) as answer:
         return bytes(answer.read())
 
 

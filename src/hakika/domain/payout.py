@@ -1,7 +1,7 @@
 """The whole life of money that goes out: its states, the grid of states x facts, and `advance`.
 
 A payout, a refund and a settlement are all one order to Daraja, sent at most once. Read it in this
-order: `State`, `LIFECYCLE`, `advance`. docs/payouts.md is generated from here.
+order: `State`, `LIFECYCLE`, `advance`. docs/payouts.md says what to do in each state.
 
 What nobody knows is never called failed, and never sent again under another id: a second order is a
 second payment. Money that went always wins, as money that arrived does of a payment.

@@ -56,8 +56,9 @@ class Balances:
         """Return in words what does not fit together, or nothing."""
         if not self._joined:
             return ""
-        # One that leads back to its start has no ends, and any line may be its first.
-        starts, ends = self._ends(1) or self._first[1], self._ends(-1) or self._last[1]
+        # One that leads back to its start has no ends: then it ends at the balance it began with.
+        round_trip = self._first[1] & self._last[1]
+        starts, ends = self._ends(1) or round_trip, self._ends(-1) or round_trip
         if self._is_broken() or not (starts & self._first[1] and ends & self._last[1]):
             return "The balances of the lines do not lead from one to the next."
         for name, stated, found in (("opens", opening, starts), ("closes", closing, ends)):
