@@ -12,6 +12,9 @@ import pytest_asyncio
 
 from hakika.daraja.envelope_results import envelope_result
 from hakika.domain.errors import Conflict, Forbidden, IdempotencyKeyReused, Invalid
+from hakika.domain.fact import Fact
+from hakika.domain.fact import Kind as FactKind
+from hakika.domain.fact import Source as FactSource
 from hakika.domain.ids import PayoutId
 from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.money import Money
@@ -19,9 +22,20 @@ from hakika.domain.msisdn import Msisdn
 from hakika.domain.payout import Payee, Payout, State, Way
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.domain.provider import Secrets
+from hakika.domain.refund import refund_id
 from hakika.domain.shortcode import paybill
 from hakika.domain.stop import Why
-from hakika.services import keys, ledger, operators, payouts, providers, stops
+from hakika.services import (
+    facts,
+    keys,
+    ledger,
+    operators,
+    payouts,
+    providers,
+    refunds,
+    sending,
+    stops,
+)
 from hakika.services.keys import Wanted
 from hakika.services.payout_facts import record
 from hakika.services.payouts import Order
@@ -81,6 +95,7 @@ async def heard(world: World, payout: Payout, *facts: PayoutFact) -> Payout:
 
 
 ASKED = PayoutFact(Kind.ASKED, Source.CALLER, attempt=1)
+INQUIRED = PayoutFact(Kind.INQUIRED, Source.STATUS)
 PAID = PayoutFact(Kind.PAID, Source.RESULT, receipt="SG632NMUAB", amount=WAGES)
 DECLINED = PayoutFact(Kind.DECLINED, Source.RESULT)
 
@@ -181,7 +196,7 @@ async def test_each_fact_of_a_payout_can_be_read_with_who_said_it(shop):
     payout = await made(shop)
     await heard(shop, payout, ASKED, DECLINED)
 
-    told = await payouts.timeline(shop.rt, shop.key, payout.id)
+    told = await payouts.timeline(shop.rt, payout)
 
     assert [(each.kind, each.source) for each in told] == [
         (Kind.RELEASED, Source.CALLER), (Kind.ASKED, Source.CALLER),
@@ -268,3 +283,51 @@ async def test_new_credentials_are_tried_by_one_order_at_a_time(shop):
     await heard(shop, first, replace(PAID, receipt=f"SG6{next(_numbers):07d}"))
     await heard(shop, await made(shop), ASKED)
     assert await may_try(shop)
+
+
+async def test_what_v3_may_have_taken_is_never_sent_again_by_v1(shop):
+    """v1 knows no duplicates: that would be a second payment. (T3, T5)
+
+    v3 was silent; then another order was refused v3, and the short code is on v1 now.
+    """
+    unknown = await heard(
+        shop, await made(shop), ASKED, PayoutFact(Kind.SILENT, Source.DARAJA, attempt=1),
+        INQUIRED, INQUIRED,
+    )
+    provider, = await providers.find(shop.rt, shop.key)
+    await providers.note_b2c_version(shop.rt, provider, 1)
+
+    assert shop.rt.payout_patience.may_be_sent_again(unknown)
+    await sending.send(shop.rt, unknown)
+
+    again = await payouts.read(shop.rt, shop.key, unknown.id)
+    assert (again.attempts, again.unprotected) == (2, False)
+
+
+async def test_a_refund_that_was_never_sent_is_dropped_when_the_portal_was_faster(shop):
+    """T49: else the payer would have the money twice."""
+    payment = await shop.completed()
+    asked = await refunds.request(shop.rt, shop.key, refunds.Order(payment.id, "", {}))
+    async with shop.rt.store.transaction() as tx:
+        await facts.record_in(shop.rt, tx, payment.id, Fact(
+            FactKind.RETURNED, FactSource.STATEMENT, receipt="SGREVERSED",
+            amount=payment.amount,
+        ))
+
+    await sending.send(shop.rt, asked.payout)
+
+    after = await refunds.read(shop.rt, shop.key, refund_id(asked.payout))
+    assert (after.state, after.attempts) == (State.CANCELED, 0)
+
+
+async def test_a_caller_without_a_key_may_try_again_what_failed(shop):
+    """Seed 002's callers send none: the payment stands for it until its refund has ended."""
+    payment = await shop.completed()
+    wanted = refunds.Order(payment.id, "", {})
+    first = await refunds.request(shop.rt, shop.key, wanted)
+    twice = await refunds.request(shop.rt, shop.key, wanted)
+    await heard(shop, first.payout, ASKED, PayoutFact(Kind.DECLINED, Source.RESULT))
+    later = await refunds.request(shop.rt, shop.key, wanted)
+
+    assert (twice.replayed, twice.payout.id) == (True, first.payout.id)
+    assert (later.replayed, later.payout.id == first.payout.id) == (False, False)

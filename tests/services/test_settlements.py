@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -20,6 +22,7 @@ from hakika.domain.errors import (
     NothingOwed,
 )
 from hakika.domain.fee import Bearer, FeeRefund, Rate
+from hakika.domain.ledger import owed_account
 from hakika.domain.merchant import Scope
 from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
@@ -33,6 +36,7 @@ from hakika.domain.stop import Stop, Why, of_seller
 from hakika.services import keys, payouts, providers, refunds, sellers, settlements, stops
 from hakika.services.payout_facts import record
 from hakika.services.verify import verify
+from hakika.store import guards as guard_rows
 from hakika.store import payouts as payout_rows
 from hakika.store import stops as stop_rows
 from hakika.store.payouts import Wanted
@@ -437,3 +441,30 @@ async def test_a_refund_of_a_sellers_payment_takes_back_of_fee_and_of_what_is_ow
     await heard(platform, refund, went())
     assert await owed_to(platform, seller) == ("49.25", "0.00", "0.00")
     assert (await balances(platform))["fees"] == -75
+
+
+async def test_what_was_just_promised_to_a_payer_is_not_settled_as_well(platform):
+    """Both take of what is owed: whoever comes second reads what the first has left."""
+    seller, shop = await seller_of(platform, Schedule.ON_DEMAND)
+    payment = await sold(shop)
+    rt = platform.rt
+    refund_in, settle_in = copy_context(), copy_context()
+    async with rt.store.transaction() as tx:
+        await guard_rows.hold(tx, platform.key.owner)
+        refund = asyncio.create_task(refunds.request(rt, platform.key, refunds.Order(
+            payment.id, "back", {"payment": payment.id},
+        )), context=refund_in)
+        await asyncio.sleep(0.5)
+        settle = asyncio.create_task(
+            settlements.settle(rt, platform.key, seller.id, "now"), context=settle_in,
+        )
+        await asyncio.sleep(0.5)
+    await refund
+    with suppress(NothingOwed):
+        await settle
+
+    moved = [row["move"] for row in platform.rows(
+        "select move from postings where %s in (debit, credit) order by position",
+        owed_account(seller.id),
+    )]
+    assert moved in (["owing", "owing_back"], ["owing", "hold", "owing_back"])

@@ -100,7 +100,8 @@ async def read(rt: Rt, key: SellersToo, payout_id: str) -> Response:
 )
 async def timeline(rt: Rt, key: Reader, payout_id: str) -> Response:
     """Read every fact about one payout, oldest first, each chained to the one before."""
-    heard = await payouts.timeline(rt, key, ids.payout_id(payout_id))
+    payout = await payouts.read(rt, key, ids.payout_id(payout_id))
+    heard = await payouts.timeline(rt, payout)
     return Answer({"success": True, "data": [fact_data(each) for each in heard]})
 
 
@@ -134,11 +135,12 @@ async def resolve(request: Request, rt: Rt, key: Approver, payout_id: str) -> Re
 
     Look before you say that no money went: what was held for it is free again.
     """
-    payout = await resolved(request, rt, key, ids.payout_id(payout_id))
+    found = await payouts.read(rt, key, ids.payout_id(payout_id))
+    payout = await resolved(request, rt, key, found)
     return Answer({"success": True, "data": payout_data(payout)})
 
 
-async def resolved(request: Request, rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
+async def resolved(request: Request, rt: Runtime, key: ApiKey, found: Payout) -> Payout:
     """Return a payout or refund after a person said what became of it."""
     said = read_model(bodies.ResolveRequest, read_object(await read_bytes(request)))
     if said.went != bool(said.receipt):
@@ -147,5 +149,5 @@ async def resolved(request: Request, rt: Runtime, key: ApiKey, payout_id: Payout
             code="receipt_missing" if said.went else "receipt_not_wanted",
         )
     return await payouts.resolve(
-        rt, key, payout_id, receipt=said.receipt or "", note=said.note,
+        rt, key, found, receipt=said.receipt or "", note=said.note,
     )

@@ -59,10 +59,10 @@ async def create(request: Request, rt: Rt, key: Writer) -> Response:
 
 
 def _key(request: Request, wanted: bodies.RefundRequest) -> str:
-    """Return the idempotency key; older callers send none, and give a payment back whole."""
+    """Return the idempotency key; older callers send none, and give a payment back whole: ""."""
     given = request.headers.get("idempotency-key")
     if given is None and wanted.amount is None:
-        return f"whole:{wanted.payment_id}"
+        return ""
     return idempotency.read_key(given)
 
 
@@ -106,7 +106,7 @@ async def read(rt: Rt, key: Reader, refund_id: str) -> Response:
 async def timeline(rt: Rt, key: Reader, refund_id: str) -> Response:
     """Read every fact about one refund, oldest first, each chained to the one before."""
     found = await refunds.read(rt, key, ids.refund_id(refund_id))
-    heard = await payouts.timeline(rt, key, found.id)
+    heard = await payouts.timeline(rt, found)
     return Answer({"success": True, "data": [fact_data(each) for each in heard]})
 
 
@@ -118,5 +118,5 @@ async def timeline(rt: Rt, key: Reader, refund_id: str) -> Response:
 async def resolve(request: Request, rt: Rt, key: Approver, refund_id: str) -> Response:
     """Say what you saw on M-Pesa's portal of a refund that is unknown, and not of your own."""
     found = await refunds.read(rt, key, ids.refund_id(refund_id))
-    refund = await resolved(request, rt, key, found.id)
+    refund = await resolved(request, rt, key, found)
     return Answer({"success": True, "data": refund_data(refund)})

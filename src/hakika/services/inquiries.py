@@ -77,6 +77,9 @@ async def ask_status(
 
 async def ask_about_order(rt: Runtime, provider: Provider, payout: Payout) -> str:
     """Ask what became of an order of ours, and return in words how; "": it could not be asked."""
+    async with rt.store.transaction() as tx:
+        if not await operators.may_ask(rt, tx, provider.id):
+            return ""
     inquiry = replace(
         _new(rt, provider, Kind.STATUS), asked_conversation_id=payout.known_as,
         payout_id=payout.id,

@@ -78,6 +78,18 @@ async def may_try(
     return not await store.is_under_way(tx, provider_id, since=since, but=payout_id)
 
 
+async def may_ask(rt: Runtime, tx: Transaction, provider_id: ProviderId) -> bool:
+    """Say whether M-Pesa may be asked about an order with these credentials.
+
+    Those that it never took are tried by one question at a time, as by one order.
+    """
+    if await store.is_proven(tx, provider_id):
+        return True
+    await store.hold(tx, provider_id)
+    since = rt.now() - rt.payout_patience.seconds(FIRST_TRY_SECONDS)
+    return not await store.is_asked(tx, provider_id, since=since)
+
+
 async def room(rt: Runtime, tx: Transaction, owner: Owner, shortcode: str) -> int | None:
     """Return how many orders it makes sense to take for this short code; None: as many as may go.
 

@@ -14,7 +14,7 @@ from hakika.domain.errors import Conflict, Forbidden, IdempotencyKeyReused, NotF
 from hakika.domain.fact import Reason
 from hakika.domain.idempotency import fingerprint
 from hakika.domain.ids import PayoutId
-from hakika.domain.merchant import ApiKey
+from hakika.domain.merchant import ApiKey, Scope
 from hakika.domain.money import Money
 from hakika.domain.payout import (
     NEVER_SENT,
@@ -127,12 +127,13 @@ async def _new(rt: Runtime, key: ApiKey, order: Order) -> Payout:
 
 
 async def read(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
-    """Return a payout of this key's merchant and mode, or seller. Raises: NotFound."""
+    """Return a payout of this key's merchant and mode, or seller; no refund. Raises: NotFound."""
     async with rt.store.autocommit() as tx:
         payout = await store.read(
             tx, payout_id, merchant_id=key.merchant_id, livemode=key.livemode,
         )
-    if payout is None or key.seller_id not in {None, payout.seller_id}:
+    is_theirs = payout is not None and key.seller_id in {None, payout.seller_id}
+    if payout is None or not is_theirs or payout.purpose is Purpose.REFUND:
         raise NotFound(f"There is no payout {payout_id} for this key.")
     return payout
 
@@ -147,9 +148,8 @@ async def find(rt: Runtime, key: ApiKey, wanted: Wanted, *, limit: int) -> list[
         )
 
 
-async def timeline(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> list[HeardFact]:
-    """Return every fact of a payout, oldest first. Raises: NotFound."""
-    payout = await read(rt, key, payout_id)
+async def timeline(rt: Runtime, payout: Payout) -> list[HeardFact]:
+    """Return every fact of a payout or refund, oldest first."""
     async with rt.store.autocommit() as tx:
         return await store.facts(tx, payout)
 
@@ -178,9 +178,12 @@ async def cancel(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
 
     Raises:
         NotFound: no such payout for this key.
+        Forbidden: somebody may have sent it by hand, and this key may not say otherwise.
         Conflict: it was sent, or may have been.
     """
     payout = await read(rt, key, payout_id)
+    if payout.state is State.MANUAL:
+        key.require(Scope.PAYOUTS_APPROVE)
     fact = PayoutFact(Kind.WITHDRAWN, Source.OPERATOR, who=key.id)
     change = await record(
         rt, payout.id, lambda each: fact if each.state in NEVER_SENT else None,
@@ -189,7 +192,7 @@ async def cancel(rt: Runtime, key: ApiKey, payout_id: PayoutId) -> Payout:
 
 
 async def resolve(
-    rt: Runtime, key: ApiKey, payout_id: PayoutId, *, receipt: str, note: str,
+    rt: Runtime, key: ApiKey, payout: Payout, *, receipt: str, note: str,
 ) -> Payout:
     """Record what a person saw on M-Pesa's portal of an order that nobody knows the end of.
 
@@ -197,11 +200,9 @@ async def resolve(
     is stronger than "it did not".
 
     Raises:
-        NotFound: no such payout for this key.
         Forbidden: this key asked for it.
         Conflict: its end is known, or the receipt is another payout's.
     """
-    payout = await read(rt, key, payout_id)
     if payout.created_by == key.id:
         raise Forbidden(
             "This key asked for the payout, and nobody vouches for their own.",

@@ -5,8 +5,8 @@ A refund is sent and watched as every payout is: `sending.py`, `payout_results.p
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hakika.domain import refund as rules
@@ -35,7 +35,7 @@ class Order:
     """What a merchant asks for, checked."""
 
     payment_id: PaymentId
-    idempotency_key: str
+    idempotency_key: str                # empty: none was sent, and all of it is to go back
     body: Mapping[str, Any]             # the request as it came, for its fingerprint
     amount: Money | None = None         # None: all that is left
     method: Method | None = None        # None: a reversal of the whole, b2c of a part
@@ -57,16 +57,16 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
     provider = await providers.operated(rt, key, payment.shortcode.number)
     async with rt.store.transaction() as tx:
         await guards.wait_for_turn(tx, key.owner)
+        held = await payments.lock(tx, payment.id)
+        assert held is not None, "no payment is deleted"
+        others = await store.refunds_of(tx, held.id)
+        order = replace(order, idempotency_key=order.idempotency_key or _own_key(held, others))
         known = await known_of(
             tx, key, order.idempotency_key, digest, purpose=Purpose.REFUND,
         )
         if known is not None:
             return Asked(known, replayed=True)
-        held = await payments.lock(tx, payment.id)
-        assert held is not None, "no payment is deleted"
-        allowed = rules.check(
-            held, await store.refunds_of(tx, held.id), amount=order.amount, method=order.method,
-        )
+        allowed = rules.check(held, others, amount=order.amount, method=order.method)
         fee = await sellers.fee_returned(tx, held, allowed.amount)
         payout = _new(rt, key, order, held, allowed, fee)
         assert payout.shortcode.number == provider.shortcode.number, "it was looked for by that"
@@ -76,6 +76,15 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
         fact = PayoutFact(Kind.RELEASED, Source.CALLER, who=key.id)
         change = await written(rt, tx, payout, fact)
     return Asked(change.after, float_is_known=float_is_known)
+
+
+def _own_key(payment: Payment, others: Sequence[Payout]) -> str:
+    """Return the key of a caller who sends none: another once a refund ended without money.
+
+    No caller can send it.
+    """
+    ended = sum(each.state in {State.FAILED, State.CANCELED} for each in others)
+    return f"whole·{payment.id}·{ended}"
 
 
 async def _read(rt: Runtime, key: ApiKey, payment_id: PaymentId) -> Payment:

@@ -26,7 +26,7 @@ from hakika.domain.callback import Door
 from hakika.domain.errors import Invalid, Unavailable
 from hakika.domain.fact import Reason
 from hakika.domain.merchant import Owner
-from hakika.domain.payout import Change, Payout, Way
+from hakika.domain.payout import Change, Payout, Purpose, State, Way
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
 from hakika.domain.payout_patience import POSTPONED_SECONDS
 from hakika.domain.provider import Provider
@@ -34,6 +34,7 @@ from hakika.services import buckets, operators, providers
 from hakika.services.killpoints import KillPoint
 from hakika.services.payout_facts import record, written
 from hakika.services.runtime import Runtime
+from hakika.store import payments
 from hakika.store import payouts as store
 from hakika.store.payouts import Queue
 from hakika.store.transaction import StoreUnavailable, Transaction
@@ -134,12 +135,34 @@ async def _committed_to(rt: Runtime, provider: Provider, payout: Payout) -> Chan
         if is_stopped or not await operators.may_try(rt, tx, provider.id, payout.id):
             await _put_off(rt, tx, payout, operators.LOOK_AGAIN_SECONDS)
             return None
-        by_v1 = payout.way is Way.PHONE and provider.b2c_version == 1
+        if now.purpose is Purpose.REFUND and await _is_given_back_already(tx, now):
+            note = "So much of the payment went back another way that this is not left."
+            await written(rt, tx, now, PayoutFact(Kind.WITHDRAWN, Source.CLOCK, note=note))
+            return None
         asked = PayoutFact(
             Kind.ASKED, Source.CLOCK, attempt=payout.attempts + 1,
-            is_unprotected=by_v1 or payout.way is not Way.PHONE,
+            is_unprotected=_is_unprotected(provider, now),
         )
         return await written(rt, tx, now, asked)
+
+
+def _is_unprotected(provider: Provider, payout: Payout) -> bool:
+    """Say whether the order is to go by an API that knows no duplicates.
+
+    What B2C v3 may have taken is sent again by v3 or not at all: by v1 it would be a second one.
+    """
+    if payout.way is not Way.PHONE:
+        return True
+    return provider.b2c_version == 1 and payout.state is not State.UNKNOWN
+
+
+async def _is_given_back_already(tx: Transaction, refund: Payout) -> bool:
+    """Say whether a refund that was never sent is for more than its payment has left."""
+    assert refund.payment_id is not None, "a refund is of a payment"
+    payment = await payments.lock(tx, refund.payment_id)
+    assert payment is not None and payment.amount_received is not None, "it was paid"
+    left = payment.amount_received.cents - payment.amount_returned.cents
+    return refund.state is State.READY and refund.amount.cents > left
 
 
 async def _put_off(rt: Runtime, tx: Transaction, payout: Payout, seconds: float) -> None:

@@ -24,7 +24,7 @@ from hakika.domain.errors import (
 )
 from hakika.domain.idempotency import fingerprint
 from hakika.domain.ids import PaymentId, PayoutId, SellerId
-from hakika.domain.merchant import ApiKey
+from hakika.domain.merchant import ApiKey, Owner
 from hakika.domain.money import Money
 from hakika.domain.payout import Payout, Purpose, State, Way, born, first_events
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
@@ -78,8 +78,7 @@ async def _settle_each(rt: Runtime, seller_id: SellerId) -> bool:
     """
     source = await _source(rt, seller_id)
     async with rt.store.transaction() as tx:
-        seller = await store.lock(tx, seller_id)
-        assert seller is not None, "sellers are kept"
+        seller = await _held(tx, seller_id)
         waiting = await store.unsettled(tx, seller_id, limit=PAYMENTS_AT_ONCE)
         owed = await store.owed(tx, seller)
         later = (await store.all_unsettled(tx, seller_id)).cents
@@ -102,8 +101,7 @@ async def settle_daily(rt: Runtime) -> int:
     for seller_id in due:
         source = await _source(rt, seller_id)
         async with rt.store.transaction() as tx:
-            seller = await store.lock(tx, seller_id)
-            assert seller is not None, "sellers are kept"
+            seller = await _held(tx, seller_id)
             if seller.next_settlement_at is None or seller.next_settlement_at > now:
                 continue  # another worker was faster, or it is settled otherwise now
             await _made(
@@ -131,8 +129,7 @@ async def settle(rt: Runtime, key: ApiKey, seller_id: SellerId, idempotency_key:
     )
     source, kept = _Source(shortcode, has_operator), f"asked {idempotency_key}"
     async with rt.store.transaction() as tx:
-        locked = await store.lock(tx, seller_id)
-        assert locked is not None, "it was there just now, and sellers are kept"
+        locked = await _held(tx, seller_id)
         known = await payout_rows.with_key(
             tx, kept, merchant_id=key.merchant_id, livemode=key.livemode,
             purpose=Purpose.SETTLEMENT,
@@ -145,6 +142,19 @@ async def settle(rt: Runtime, key: ApiKey, seller_id: SellerId, idempotency_key:
     if not made:
         raise NothingOwed("Nothing is owed to this seller that could be sent now.")
     return Asked(made[0])
+
+
+async def _held(tx: Transaction, seller_id: SellerId) -> Seller:
+    """Return a seller, held; and keep everybody waiting who would take of what is owed meanwhile.
+
+    A refund takes of it, too, in its merchant's turn: so the turn is taken first.
+    """
+    seller = await store.get(tx, seller_id)
+    assert seller is not None, "sellers are kept"
+    await guards.wait_for_turn(tx, Owner(seller.merchant_id, seller.livemode))
+    held = await store.lock(tx, seller_id)
+    assert held is not None, "sellers are kept"
+    return held
 
 
 def _replayed(payout: Payout, seller_id: SellerId) -> Asked:

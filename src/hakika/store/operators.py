@@ -41,6 +41,12 @@ _UNDER_WAY: LiteralString = """
 """
 
 
+_IS_ASKED: LiteralString = """
+    select exists (select from inquiries i join providers p on p.id = i.provider_id
+        where p.id = %(provider_id)s and i.state in ('asked', 'silent', 'timed_out')
+          and i.asked_at >= greatest(p.updated_at, %(since)s)) as is_asked
+"""
+
 _STANDING: LiteralString = """
     select exists (select from operator_proofs o where o.provider_id = p.id
                       and o.proven_at >= p.updated_at) as is_proven,
@@ -88,6 +94,12 @@ async def standing(
 async def hold(tx: Transaction, provider_id: ProviderId) -> None:
     """Keep others from trying the same credentials until the transaction ends."""
     await tx.execute(_HOLD, {"provider_id": provider_id})
+
+
+async def is_asked(tx: Transaction, provider_id: ProviderId, *, since: datetime) -> bool:
+    """Say whether a question that was put with these credentials since a time is open still."""
+    row = await tx.row(_IS_ASKED, {"provider_id": provider_id, "since": since})
+    return bool(row and row["is_asked"])
 
 
 async def is_under_way(
