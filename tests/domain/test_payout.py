@@ -185,6 +185,14 @@ def test_a_person_settles_only_what_nobody_else_knows():
     assert told(DENIED, start=PAYOUT_IN[State.UNKNOWN]).state is State.FAILED
     assert told(DENIED, start=PAYOUT_IN[State.PENDING]).state is State.PENDING
     assert told(RECORDED, start=PAYOUT_IN[State.MANUAL]).receipt == "EQUITY 77"
+
+
+def test_what_a_person_records_of_an_order_of_daraja_s_does_not_take_its_receipts_place():
+    """The grid lets it be, so the books must, too: money that went has its own receipt."""
+    after = told(ASKED, RECORDED, PAID)
+
+    assert (after.state, after.receipt, after.amount_sent) == (State.COMPLETED, RECEIPT, ORDERED)
+    assert told(ASKED, RECORDED).receipt == ""
     paid = told(DENIED, PAID, start=PAYOUT_IN[State.UNKNOWN])
     assert (paid.state, paid.disputed, paid.failure) == (State.COMPLETED, True, None)
 

@@ -356,7 +356,8 @@ def _learnt(payout: Payout, fact: PayoutFact, *, now: datetime) -> dict[str, Any
             }
         if payout.state is UNKNOWN and not payout.doubtful:
             learnt["doubtful"] = payout.attempts
-    if fact.kind in {Kind.PAID, Kind.RECORDED} and not payout.receipt:
+    by_hand = fact.kind is Kind.RECORDED and payout.state is MANUAL
+    if (fact.kind is Kind.PAID or by_hand) and not payout.receipt:
         learnt |= {"receipt": fact.receipt, "amount_sent": fact.amount or payout.amount}
     return learnt
 
