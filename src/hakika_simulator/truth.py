@@ -97,6 +97,7 @@ def _instruction_told(instruction: Instruction) -> dict[str, Any]:
         "amount_cents": instruction.cents,
         "charge_cents": instruction.charge_cents,
         "reference": instruction.reference,
+        "result_url": instruction.result_url,
         "state": instruction.state,
         "result_code": instruction.result_code,
         "receipt": instruction.receipt,

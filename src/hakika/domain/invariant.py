@@ -7,12 +7,12 @@ number, a reference or a checkout request id, which ends in the payer's number.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from itertools import pairwise
 from operator import attrgetter
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from hakika.domain import fact as facts
 from hakika.domain.fact import Fact, Kind
@@ -20,6 +20,7 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.ledger_invariant import StoredPosting
 from hakika.domain.payment import FINAL, SETTLED, Change, Payment, State, advance, born
 from hakika.domain.payment_data import payment_data
+from hakika.domain.refund_invariant import StoredRefund
 
 # How late a check or a delivery may be before it counts as forgotten: far more than a worker takes
 # to come back after a crash, and no longer than a person should wait to be told.
@@ -32,6 +33,24 @@ PLACEHOLDER_TAIL = "0000000"
 _NOT_REPLAYED = frozenset({"next_check_at", "facts_count", "facts_link"})
 _REPLAYED = tuple(each.name for each in fields(Payment) if each.name not in _NOT_REPLAYED)
 _replayed_part = attrgetter(*_REPLAYED)
+
+# What an event was made of: a change, or a subject as it was then.
+Told = TypeVar("Told")
+
+
+class Linked(Protocol):
+    """What stands in a chain of facts, whatever the facts are about."""
+
+    @property
+    def sequence(self) -> int:
+        """Its place, from 1."""
+
+    @property
+    def link(self) -> bytes:
+        """The hash of it and of all before it."""
+
+
+AnyLinked = TypeVar("AnyLinked", bound=Linked)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +87,7 @@ class Story:
     unreadable: tuple[int, ...] = ()        # the sequences of facts that cannot be read
     events: tuple[StoredEvent, ...] = ()
     postings: tuple[StoredPosting, ...] = ()
+    refunds: tuple[StoredRefund, ...] = ()
 
 
 def replay(payment: Payment, stored: Sequence[StoredFact]) -> list[Change]:
@@ -103,22 +123,27 @@ def state_breaches(
             )
             break
     told = changes[-1].after
-    if _replayed_part(told) == _replayed_part(payment):
-        return
-    if told.state is not payment.state:
-        yield (
-            f"Payment {payment.id} is {payment.state} in its row, "
-            f"and its facts come to {told.state}."
-        )
+    if _replayed_part(told) != _replayed_part(payment):
+        yield from row_breaches(f"payment {payment.id}", payment, told, _REPLAYED)
+
+
+def row_breaches(whose: str, row: Any, told: Any, names: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence for each kind of difference between a row and what its facts come to."""
+    if told.state is not row.state:
+        yield f"{_begun(whose)} is {row.state} in its row, and its facts come to {told.state}."
     others = [
-        name for name in _REPLAYED
-        if name != "state" and getattr(told, name) != getattr(payment, name)
+        name for name in names if name != "state" and getattr(told, name) != getattr(row, name)
     ]
     if others:
         yield (
-            f"Payment {payment.id} has something else in its row than its facts come to: "
+            f"{_begun(whose)} has something else in its row than its facts come to: "
             f"{', '.join(others)}."
         )
+
+
+def _begun(whose: str) -> str:
+    """Return the words as they begin a sentence; ids keep their letters."""
+    return whose[:1].upper() + whose[1:]
 
 
 def is_intact(
@@ -138,32 +163,46 @@ def is_intact(
 
 def chain_breaches(payment: Payment, stored: Sequence[StoredFact]) -> Iterator[str]:
     """I11: no fact was changed, removed, added or moved since it was heard."""
-    before, count = born(payment).facts_link, 0
-    for each in stored:
-        if each.sequence == count:
-            yield f"Fact {count} of payment {payment.id} is there twice."
-            continue
-        if each.sequence == count + 1:
-            own = facts.link(
-                each.fact, payment_id=payment.id, sequence=each.sequence, heard_at=each.heard_at,
-                state=each.state, before=before, salt=payment.salt,
-            )
-            if own != each.link or each.details != facts.details(each.fact):
-                yield (
-                    f"Fact {each.sequence} of payment {payment.id} does not agree with its hash: "
-                    "it, or its place in the chain, was changed."
-                )
-        else:
-            yield f"Payment {payment.id} has lost {_facts_between(count, each.sequence)}."
-        before, count = each.link, each.sequence
-    if payment.facts_count > count:
-        yield f"Payment {payment.id} has lost {_facts_between(count, payment.facts_count + 1)}."
-    elif payment.facts_count < count:
-        yield (
-            f"Payment {payment.id} has a fact {count}, and its row counts {payment.facts_count}."
+    def is_as_heard(each: StoredFact, before: bytes) -> bool:
+        return each.details == facts.details(each.fact) and each.link == facts.link(
+            each.fact, payment_id=payment.id, sequence=each.sequence, heard_at=each.heard_at,
+            state=each.state, before=before, salt=payment.salt,
         )
-    elif payment.facts_link != before:
-        yield f"Payment {payment.id} has another hash in its row than its newest fact has."
+
+    return link_breaches(
+        f"payment {payment.id}", stored, is_as_heard, first=born(payment).facts_link,
+        count=payment.facts_count, newest=payment.facts_link,
+    )
+
+
+def link_breaches(
+    whose: str, stored: Sequence[AnyLinked], is_as_heard: Callable[[AnyLinked, bytes], bool], *,
+    first: bytes, count: int, newest: bytes,
+) -> Iterator[str]:
+    """Yield a sentence for each flaw of a chain that begins at `first`.
+
+    Its subject's row says that there are `count` facts, and that the last has the hash `newest`.
+    `is_as_heard` looks at one fact and the hash of the one before it.
+    """
+    before, last = first, 0
+    for each in stored:
+        if each.sequence == last:
+            yield f"Fact {last} of {whose} is there twice."
+            continue
+        if each.sequence != last + 1:
+            yield f"{_begun(whose)} has lost {_facts_between(last, each.sequence)}."
+        elif not is_as_heard(each, before):
+            yield (
+                f"Fact {each.sequence} of {whose} does not agree with its hash: "
+                "it, or its place in the chain, was changed."
+            )
+        before, last = each.link, each.sequence
+    if count > last:
+        yield f"{_begun(whose)} has lost {_facts_between(last, count + 1)}."
+    elif count < last:
+        yield f"{_begun(whose)} has a fact {last}, and its row counts {count}."
+    elif newest != before:
+        yield f"{_begun(whose)} has another hash in its row than its newest fact has."
 
 
 def _facts_between(before: int, after: int) -> str:
@@ -209,25 +248,36 @@ def event_breaches(
     payment: Payment, events: Sequence[StoredEvent], changes: Sequence[Change],
 ) -> Iterator[str]:
     """I8: the merchant was told of each change once, in order, and in the words of its moment."""
-    due = [(name, change) for change in changes for name in change.events]
-    if [name.value for name, _ in due] != [event.name for event in events]:
+    due = [(name.value, change.after) for change in changes for name in change.events]
+    return telling_breaches(f"payment {payment.id}", events, due, payment_data)
+
+
+def telling_breaches(
+    whose: str, events: Sequence[StoredEvent], due: Sequence[tuple[str, Told]],
+    data_of: Callable[[Told], Mapping[str, Any]],
+) -> Iterator[str]:
+    """Yield a sentence for each way in which events are not the `due` ones, in order.
+
+    Each of those is a name, and what it tells of as it was then, in the words of `data_of`.
+    """
+    if [name for name, _ in due] != [event.name for event in events]:
         yield (
-            f"Payment {payment.id} has the events {_listed([event.name for event in events])}, "
-            f"and its facts make {_listed([name.value for name, _ in due])}."
+            f"{_begun(whose)} has the events {_listed([event.name for event in events])}, "
+            f"and its facts make {_listed([name for name, _ in due])}."
         )
         return
-    for event, (_, change) in zip(events, due, strict=True):
+    for event, (_, subject) in zip(events, due, strict=True):
         if event.data is None:
-            yield f"Event {event.id} of payment {payment.id} cannot be read."
+            yield f"Event {event.id} of {whose} cannot be read."
             continue
-        then = payment_data(change.after)
+        then = data_of(subject)
         wrong = [name for name, value in event.data.items() if then.get(name, value) != value]
         if wrong:
             yield (
-                f"Event {event.id} of payment {payment.id} does not say what was true then: "
+                f"Event {event.id} of {whose} does not say what was true then: "
                 f"{', '.join(wrong)}."
             )
-    yield from disorder(f"payment {payment.id}", events)
+    yield from disorder(whose, events)
 
 
 def disorder(whose: str, events: Sequence[StoredEvent]) -> Iterator[str]:

@@ -6,7 +6,7 @@ I2 is judged posting by posting along the chain: `ledger.Chain`.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 
 from hakika.domain.ledger import Move, Posting, postings
@@ -34,27 +34,31 @@ def derivation_breaches(
         for receipt in unreadable:
             yield f"The posting of receipt {receipt} of payment {payment.id} cannot be read."
         return  # books with a hole in them prove nothing else
+    yield from comparison(
+        f"payment {payment.id}", (each.posting for each in stored if each.posting),
+        (due for change in changes for due in postings(change)),
+    )
+
+
+def comparison(whose: str, stored: Iterable[Posting], due: Iterable[Posting]) -> Iterator[str]:
+    """Yield a sentence for each difference between the postings of the books and the due ones."""
     there: dict[tuple[str, Move], list[Posting]] = defaultdict(list)
-    for posting in (each.posting for each in stored if each.posting):
+    for posting in stored:
         there[posting.receipt, posting.move].append(posting)
-    for change in changes:
-        for due in postings(change):
-            found = there.pop((due.receipt, due.move), [])
-            what = f"the {due.move} of {due.amount} with receipt {due.receipt}"
-            if not found:
-                yield f"The books lack {what} of payment {payment.id}."
-            elif len(found) > 1:
-                yield f"The books have {what} of payment {payment.id} {len(found)} times."
-            elif found[0] != due:
-                wrong = (name for name in _NAMES if getattr(found[0], name) != getattr(due, name))
-                yield (
-                    f"The books have {what} of payment {payment.id} with another "
-                    f"{', '.join(wrong)}."
-                )
+    for each in due:
+        found = there.pop((each.receipt, each.move), [])
+        what = f"the {each.move} of {each.amount} with receipt {each.receipt}"
+        if not found:
+            yield f"The books lack {what} of {whose}."
+        elif len(found) > 1:
+            yield f"The books have {what} of {whose} {len(found)} times."
+        elif found[0] != each:
+            wrong = (name for name in _NAMES if getattr(found[0], name) != getattr(each, name))
+            yield f"The books have {what} of {whose} with another {', '.join(wrong)}."
     for (receipt, move), others in there.items():
         yield (
-            f"The books have a {move} of {others[0].amount} with receipt {receipt}, which payment "
-            f"{payment.id} knows nothing of."
+            f"The books have a {move} of {others[0].amount} with receipt {receipt}, which {whose} "
+            "knows nothing of."
         )
 
 

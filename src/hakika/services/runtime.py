@@ -24,7 +24,7 @@ from hakika.daraja.transport import open_session
 from hakika.domain import callback, shortcode
 from hakika.domain.callback import Called, Door
 from hakika.domain.dialect import SECRET_BYTES, mint_secret
-from hakika.domain.ids import PaymentId, uuid7_bits, write
+from hakika.domain.ids import PaymentId, PayoutId, uuid7_bits, write
 from hakika.domain.merchant import ApiKey, CollectionsStop
 from hakika.domain.patience import Patience
 from hakika.domain.payout_patience import PayoutPatience
@@ -125,6 +125,12 @@ class Runtime:
         """Return the payment whose callback address ends in `token`, or None."""
         called = self.called_about(token)
         return PaymentId(called.id) if called and called.door is Door.PAYMENT else None
+
+    def payout_called_about(self, token: str) -> PayoutId | None:
+        """Return the payout whose result's address ends in `token`, or None."""
+        called = self.called_about(token)
+        is_order = called is not None and called.door is Door.PAYOUT_RESULT
+        return PayoutId(called.id) if called and is_order else None
 
 
 @asynccontextmanager

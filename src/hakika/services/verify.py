@@ -2,18 +2,19 @@
 
 Safe at any time beside a running system. The `Report` names each row that breaks a rule; the rules
 themselves are in `domain/invariant.py` (of one payment), `store/invariants.py` (of many rows) and
-`domain/truth.py` (of a simulator's truth against our payments).
+`domain/truth.py` (of a simulator's truth against our payments); those of money that goes out are in
+files of the same names with `payout_` before them, and are joined in `payout_invariants.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from hakika.domain import customer_invariant, invariant, ledger_invariant
+from hakika.domain import customer_invariant, invariant, ledger_invariant, refund_invariant
 from hakika.domain import truth as truths
 from hakika.domain.day_invariant import Closings, conservation_breaches
 from hakika.domain.ids import PaymentId
@@ -21,14 +22,12 @@ from hakika.domain.invariant import GRACE, Story
 from hakika.domain.ledger import Chain
 from hakika.domain.payment import Payment
 from hakika.domain.truth import Truth
-from hakika.services import days
+from hakika.services import days, payout_invariants
+from hakika.services.findings import SENTENCES_MAX, Finding
 from hakika.services.runtime import Runtime
 from hakika.store import customer_invariants, day_invariants, invariants, ledger_invariants
 from hakika.store.invariants import Breach, Counts
 from hakika.store.transaction import Transaction
-
-# Enough to see what kind of thing went wrong, and to mend it if it is no more than this.
-SENTENCES_MAX = 100
 
 # Longer than between a service's look at its clock and its commit, on machines whose clocks agree.
 MOMENT = timedelta(seconds=5)
@@ -40,7 +39,9 @@ TITLES = {
     "I2": "The books balance, and nobody changed them",
     "I3": "The books are what the facts make",
     "I4": "Each state is what the facts come to",
-    "I5": "No payment waits where nobody looks",
+    "I5": "Nothing waits where nobody looks",
+    "I6": "No order was sent twice, and what went is here",
+    "I7": "Refunds give back no more than came",
     "I8": "Each change was told once, in order",
     "I9": "Each event goes to each endpoint that wants it",
     "I10": "Each idempotency key has one payment",
@@ -164,7 +165,7 @@ async def verify(
     Raises:
         StoreUnavailable: the database went away; nothing was found out. Ask again.
     """
-    findings = {code: _Finding() for code in TITLES}
+    findings = {code: Finding() for code in TITLES}
     told = None if truth is None else Truth.read(truth, rt.payment_called_about)
     async with rt.store.transaction() as tx:
         await invariants.freeze(tx)
@@ -185,11 +186,12 @@ async def verify(
                 if progress is not None:
                     progress(done, counts.payments)
         examiner.look_for_the_absent()
-    return _report(findings, counts)
+        payouts = await payout_invariants.check(rt, tx, findings, truth=truth, now=now)
+    return _report(findings, counts, payouts)
 
 
 async def _check_many_rows(
-    tx: Transaction, findings: Mapping[str, _Finding], *, now: datetime,
+    tx: Transaction, findings: Mapping[str, Finding], *, now: datetime,
 ) -> None:
     for breach, (code, sentence) in SENTENCES.items():
         found = await invariants.breaches(
@@ -199,7 +201,7 @@ async def _check_many_rows(
         findings[code].more += found.total - len(found.rows)
 
 
-async def _check_customers(tx: Transaction, findings: Mapping[str, _Finding]) -> None:
+async def _check_customers(tx: Transaction, findings: Mapping[str, Finding]) -> None:
     async with aclosing(customer_invariants.stories(tx)) as batches:
         async for batch in batches:
             for story in batch:
@@ -207,7 +209,7 @@ async def _check_customers(tx: Transaction, findings: Mapping[str, _Finding]) ->
                 findings["I13"].add(customer_invariant.owner_breaches(story))
 
 
-async def _check_chains(tx: Transaction, findings: Mapping[str, _Finding]) -> None:
+async def _check_chains(tx: Transaction, findings: Mapping[str, Finding]) -> None:
     chain = Chain("", livemode=False)
     async with aclosing(ledger_invariants.chained(tx)) as batches:
         async for batch in batches:
@@ -217,7 +219,7 @@ async def _check_chains(tx: Transaction, findings: Mapping[str, _Finding]) -> No
                 findings["I2"].add(chain.breaches(posted))
 
 
-async def _check_closings(tx: Transaction, findings: Mapping[str, _Finding]) -> None:
+async def _check_closings(tx: Transaction, findings: Mapping[str, Finding]) -> None:
     closings = Closings("", livemode=False)
     async with aclosing(day_invariants.closings(tx)) as batches:
         async for batch in batches:
@@ -230,43 +232,18 @@ async def _check_closings(tx: Transaction, findings: Mapping[str, _Finding]) -> 
                 findings["I14"].add(closings.breaches(stored))
 
 
-async def _check_balances(tx: Transaction, findings: Mapping[str, _Finding]) -> None:
+async def _check_balances(tx: Transaction, findings: Mapping[str, Finding]) -> None:
     for owner, told in await day_invariants.newest_balances(tx):
         reported = await days.held_against(tx, owner, told)
         findings["I15"].looked_at += 1
         findings["I15"].add(conservation_breaches(owner.merchant_id, reported))
 
 
-@dataclass(slots=True)
-class _Finding:
-    """A check while it is being made: it keeps the first sentences, and counts the rest."""
-
-    looked_at: int = 0
-    violations: list[str] = field(default_factory=list)
-    more: int = 0
-    notes: list[str] = field(default_factory=list)
-    more_notes: int = 0
-
-    def add(self, sentences: Iterable[str]) -> None:
-        for sentence in sentences:
-            if len(self.violations) < SENTENCES_MAX:
-                self.violations.append(sentence)
-            else:
-                self.more += 1
-
-    def note(self, sentences: Iterable[str]) -> None:
-        for sentence in sentences:
-            if len(self.notes) < SENTENCES_MAX:
-                self.notes.append(sentence)
-            else:
-                self.more_notes += 1
-
-
 class _Examiner:
     """Judges one payment after the other."""
 
     def __init__(
-        self, findings: Mapping[str, _Finding], now: datetime, truth: Truth | None,
+        self, findings: Mapping[str, Finding], now: datetime, truth: Truth | None,
         quarantined: Mapping[PaymentId, int],
     ) -> None:
         self._findings = findings
@@ -288,6 +265,7 @@ class _Examiner:
         found["I5"].add(invariant.limbo_breaches(payment, now=self._now))
         found["I13"].add(invariant.owner_breaches(payment, story.events))
         found["I13"].add(ledger_invariant.owner_breaches(payment, story.postings))
+        found["I7"].looked_at += len(story.refunds)
         self._replay(payment, story)
         if self._truth is not None:
             self._compare(payment, story, self._truth)
@@ -307,6 +285,9 @@ class _Examiner:
         found["I4"].add(invariant.state_breaches(payment, story.facts, changes))
         found["I8"].add(invariant.event_breaches(payment, story.events, changes))
         found["I3"].add(ledger_invariant.derivation_breaches(payment, story.postings, changes))
+        found["I7"].add(refund_invariant.refund_breaches(
+            payment, story.refunds, [each.fact for each in story.facts],
+        ))
 
     def _compare(self, payment: Payment, story: Story, truth: Truth) -> None:
         found = self._findings
@@ -333,11 +314,14 @@ class _Examiner:
             )
 
 
-def _report(findings: Mapping[str, _Finding], counts: Counts) -> Report:
+def _report(
+    findings: Mapping[str, Finding], counts: Counts, payouts: payout_invariants.Counts,
+) -> Report:
     looked_at = {
         "I1": counts.payments, "I2": counts.postings, "I3": counts.postings,
-        "I4": counts.payments, "I8": counts.events,
-        "I9": counts.deliveries, "I10": counts.claims, "I11": counts.facts,
+        "I4": counts.payments + payouts.payouts, "I6": payouts.payouts, "I8": counts.events,
+        "I9": counts.deliveries, "I10": counts.claims + payouts.payouts,
+        "I11": counts.facts + payouts.facts,
         "I13": counts.events + counts.deliveries,
     }
     return Report(

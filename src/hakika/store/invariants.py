@@ -21,7 +21,7 @@ from hakika.domain.ids import PaymentId
 from hakika.domain.invariant import StoredEvent, StoredFact, Story
 from hakika.domain.sealing import SealBroken
 from hakika.domain.witness import UNDECIDED_MAX
-from hakika.store import ledger_invariants
+from hakika.store import ledger_invariants, refund_invariants
 from hakika.store.events import opened_data
 from hakika.store.keyring import Sealer
 from hakika.store.payment_rows import fact_of, heard_of, payment_of
@@ -378,11 +378,12 @@ async def stories(tx: Transaction) -> AsyncGenerator[list[Story], None]:
             facts = by_subject(await tx.rows(_FACTS, {"ids": ids}))
             events = by_subject(await events_of(tx, ids))
             posted = by_subject(await ledger_invariants.of_payments(tx, ids))
+            refunds = by_subject(await refund_invariants.of_payments(tx, ids))
             found = await sealers(tx, {row["merchant_id"] for row in rows})
             yield [
                 _story(
                     row, facts[row["id"]], events[row["id"]], posted[row["id"]],
-                    found.get(row["merchant_id"]),
+                    refunds[row["id"]], found.get(row["merchant_id"]),
                 )
                 for row in rows
             ]
@@ -412,13 +413,14 @@ def by_subject(rows: list[DictRow]) -> dict[str, list[DictRow]]:
 
 def _story(
     row: DictRow, fact_rows: list[DictRow], event_rows: list[DictRow],
-    posting_rows: list[DictRow], sealer: Sealer | None,
+    posting_rows: list[DictRow], refund_rows: list[DictRow], sealer: Sealer | None,
 ) -> Story:
     payment_id = PaymentId(row["id"])
     postings = tuple(ledger_invariants.stored_posting(each) for each in posting_rows)
+    refunds = refund_invariants.stored_refunds(refund_rows)
     if sealer is None:
         unread = tuple(each["sequence"] for each in fact_rows)
-        return Story(payment_id, None, (), unread, (), postings)
+        return Story(payment_id, None, (), unread, (), postings, refunds)
     try:
         payment = payment_of(row, sealer)
     except UNREADABLE:
@@ -431,7 +433,7 @@ def _story(
         except UNREADABLE:
             unreadable.append(each["sequence"])
     told = tuple(stored_event(each, sealer) for each in event_rows)
-    return Story(payment_id, payment, tuple(facts), tuple(unreadable), told, postings)
+    return Story(payment_id, payment, tuple(facts), tuple(unreadable), told, postings, refunds)
 
 
 def _stored_fact(row: DictRow, sealer: Sealer) -> StoredFact:

@@ -179,3 +179,24 @@ def heard_of(row: dict[str, Any], sealer: Sealer) -> HeardFact:
         source=Source(row["source"]), state=State(row["state"]),
         details=orjson.loads(details), raw=raw, link=bytes(row["link"]),
     )
+
+
+def fact_of(heard: HeardFact) -> PayoutFact:
+    """Return the fact behind a row, as it was when it was chained."""
+    said = heard.details
+    amount_cents, happened_at = said.get("amount_cents"), said.get("happened_at")
+    reason = None
+    if "code" in said:
+        reason = Reason(
+            said["code"], said["daraja_code"], said["developer_message"], said["payer_message"],
+            said["payer_message_sw"], said["daraja_message"], said["retryable"],
+        )
+    return PayoutFact(
+        kind=heard.kind, source=heard.source, attempt=said.get("attempt"), reason=reason,
+        conversation_id=said.get("conversation_id", ""),
+        originator_conversation_id=said.get("originator_conversation_id", ""),
+        receipt=said.get("receipt", ""), amount=_money(amount_cents),
+        happened_at=datetime.fromisoformat(happened_at) if happened_at else None,
+        is_unprotected=said.get("is_unprotected", False), who=said.get("who", ""),
+        note=said.get("note", ""), raw=heard.raw,
+    )

@@ -99,20 +99,20 @@ _OF_PAYMENT: LiteralString = """
 """
 
 # The keys of every stop that may stand before a payout (domain/stop.py).
-_STOPPED: LiteralString = """
+STOPPED: LiteralString = """
     exists (select from payout_stops s where s.key in ('all',
         p.merchant_id || case when p.livemode then ':live' else ':test' end,
         p.merchant_id || case when p.livemode then ':live:' else ':test:' end || p.shortcode,
         p.batch_id))
 """
 
-_STOPPED_SELLER: LiteralString = """
+STOPPED_SELLER: LiteralString = """
     p.purpose = 'settlement' and exists (
         select from payout_stops s where s.key = p.seller_id)
 """
 
 _IS_STOPPED: LiteralString = (
-    "select " + _STOPPED + " or " + _STOPPED_SELLER
+    "select " + STOPPED + " or " + STOPPED_SELLER
     + " as is_stopped from payouts p where id = %(id)s"
 )
 
@@ -137,7 +137,7 @@ _QUEUES: LiteralString = (
         select from payouts n where state = 'ready' and n.shortcode = p.shortcode
            and n.livemode = p.livemode and n.way = p.way and coalesce(n.batch_id, '') = p.batch_id
            and n.merchant_id = p.merchant_id and n.next_check_at <= %(now)s) and not
-""" + _STOPPED + """
+""" + STOPPED + """
      order by batch_id
 """
 )
@@ -148,7 +148,7 @@ _TAKE_READY: LiteralString = """
         select id from payouts p where state = 'ready' and shortcode = %(shortcode)s
            and livemode = %(livemode)s and way = %(way)s and coalesce(batch_id, '') = %(batch_id)s
            and merchant_id = %(merchant_id)s and next_check_at <= %(now)s
-           and not (""" + _STOPPED_SELLER + """)
+           and not (""" + STOPPED_SELLER + """)
          order by next_check_at limit %(limit)s for update skip locked)
     returning *
 """
