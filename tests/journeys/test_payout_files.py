@@ -23,7 +23,9 @@ async def test_every_row_ends_right_though_a_worker_is_killed_and_answers_are_lo
     limits = Limits(rows=100, per_second=50, burst=10, answers_lost_percent=2, starts_at=40)
     async with asyncio.timeout(90), open_world(module_database_url, data=tmp_path) as world:
         found = await sent(world, limits, kill_after=40)
+        report = await world.verified()
 
+    assert [each.violations for each in report.checks if not each.green] == []
     assert found.paid_twice == []
     assert found.untrue == []
     assert found.counts["completed"] >= 0.6 * limits.rows, found
