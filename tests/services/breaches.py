@@ -380,6 +380,14 @@ HARMLESS = {
     "an event that has no number yet": (
         "update events set sequence = null where merchant_id = '{other}';"
         "update event_counters set last = 0 where merchant_id = '{other}'"),
+    "a payment that a statement says was reversed on the portal": (
+        "with posted as (insert into postings (merchant_id, livemode, move, debit, credit,"
+        " amount_cents, shortcode, receipt, payment_id, happened_at, posted_at, line)"
+        " select merchant_id, livemode, 'reversal', 'reversed', debit, amount_cents, shortcode,"
+        " 'UKL9999999', payment_id, now(), now(), 'line' from postings"
+        " where payment_id = '{completed}' returning position, merchant_id, livemode)"
+        " insert into unchained (position, merchant_id, livemode)"
+        " select position, merchant_id, livemode from posted"),
     "a delivery dropped for a reason": (
         "update deliveries set state = 'dropped', finished_at = now(), reason = 'Gone.',"
         " next_attempt_at = null where state = 'scheduled'"),

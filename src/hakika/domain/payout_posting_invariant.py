@@ -6,24 +6,18 @@ A statement's own lines of the same receipt stand beside them, and are not judge
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 
 from hakika.domain import payout_books
 from hakika.domain.ledger import Move, Posting
-from hakika.domain.ledger_invariant import comparison
+from hakika.domain.ledger_invariant import StoredPosting, comparison
 from hakika.domain.money import Money
 from hakika.domain.payout import Change, Payout
 
 
-@dataclass(frozen=True, slots=True)
-class StoredPayoutPosting:
-    """A posting as it stands in its row."""
+class StoredPayoutPosting(StoredPosting):
+    """A posting under a payout's id, or under its receipt."""
 
-    posting: Posting | None         # None: the row says what no posting says
-    receipt: str
-    merchant_id: str
-    livemode: bool
-    is_stated: bool                 # a line of a statement made it
+    __slots__ = ()
 
     def is_of(self, payout: Payout) -> bool:
         """Say whether it can only be this payout's: it has no receipt of M-Pesa's."""

@@ -34,7 +34,10 @@ async def of_payments(tx: Transaction, payment_ids: Sequence[str]) -> list[DictR
 
 def stored_posting(row: DictRow) -> StoredPosting:
     """Return the posting of a row, read if it can be."""
-    return StoredPosting(readable(row), row["receipt"], row["merchant_id"], row["livemode"])
+    return StoredPosting(
+        readable(row), row["receipt"], row["merchant_id"], row["livemode"],
+        is_stated=row["line"] is not None,
+    )
 
 
 async def chained(tx: Transaction) -> AsyncGenerator[list[tuple[str, bool, Posted]], None]:
