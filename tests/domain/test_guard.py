@@ -12,6 +12,7 @@ from hakika.domain import guard
 from hakika.domain.errors import (
     FloatInsufficient,
     Invalid,
+    MoneyOutFrozen,
     PayeeCoolsOff,
     PayeeLimitReached,
     PayeeNotListed,
@@ -106,6 +107,13 @@ def test_a_file_is_one_act_and_no_burst():
 def test_what_is_asked_while_money_is_frozen_waits_for_a_person():
     """When the freeze is lifted, nothing that came in meanwhile leaves by itself."""
     assert judged(TEST, to(kes(10)), lately=Lately(is_frozen=True)).held_for == (APPROVAL,)
+
+
+def test_nothing_is_let_go_while_money_is_frozen():
+    """A thief's accomplice who may approve would empty the float behind a freeze that stands."""
+    refusal = guard.may_go(TEST, to(kes(10)), Lately(is_frozen=True), now=NOON)
+
+    assert isinstance(refusal, MoneyOutFrozen)
 
 
 def test_a_limit_holds_when_a_payout_is_let_go_too():

@@ -18,6 +18,7 @@ import pytest_asyncio
 from hakika.domain.errors import (
     FloatInsufficient,
     Forbidden,
+    MoneyOutFrozen,
     NotFound,
     PayeeCoolsOff,
     PayeeLimitReached,
@@ -285,6 +286,27 @@ async def test_a_new_beneficiary_cools_off_and_is_paid_by_the_clock(shop):
     )
     assert await guards.let_cooled_go(shop.rt) == 1
     assert [each.id for each in await shop.leaving()] == [payout.id]
+
+
+async def test_nothing_is_approved_nor_cools_off_into_going_while_frozen(shop):
+    """What was asked before the freeze is what the thief asked: it waits for the lifting."""
+    await shop.rules(**RELAXED | {"approval_above": "500.00", "only_listed": True})
+    await beneficiaries.add(shop.rt, shop.boss, Payee(phone=Msisdn("254712345678")))
+    shop.world.change("update beneficiaries set usable_from = now() + interval '1 minute'")
+    cooling = await shop.ask(100)
+    shop.world.change("update beneficiaries set usable_from = now()")
+    held = await shop.ask(600)
+    await stops.freeze(shop.rt, shop.clerk)
+    shop.world.change("update payouts set next_check_at = now() where state = 'held'")
+
+    with pytest.raises(MoneyOutFrozen):
+        await payouts.approve(shop.rt, shop.boss, held.id)
+    assert await guards.let_cooled_go(shop.rt) == 0
+    await shop.lift(shop.partner)
+    shop.world.change("update payouts set next_check_at = now() where state = 'held'")
+    assert await guards.let_cooled_go(shop.rt) == 1
+    await payouts.approve(shop.rt, shop.boss, held.id)
+    assert {each.id for each in await shop.leaving()} == {cooling.id, held.id}
 
 
 async def test_a_removed_beneficiary_is_not_paid_what_waited(shop):

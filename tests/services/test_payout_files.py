@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 import pytest_asyncio
 
-from hakika.domain.errors import Conflict, Forbidden, NotFound
+from hakika.domain.errors import Conflict, Forbidden, MoneyOutFrozen, NotFound
 from hakika.domain.file_errors import PayoutFileWrong
 from hakika.domain.ids import BatchId, PayoutId
 from hakika.domain.merchant import ApiKey
@@ -27,6 +27,7 @@ from hakika.services import (
     payout_rules,
     providers,
     sending,
+    stops,
 )
 from hakika.services.payout_facts import record
 from hakika.services.verify import verify
@@ -250,6 +251,25 @@ async def test_a_limit_that_others_used_up_meanwhile_holds_the_rows(shop):
     shop.change("update payout_files set due_at = now() where due_at is not null")
     await worked_off(shop)
     assert states(shop, file) == {"ready": 5}
+
+
+async def test_a_freeze_holds_files_before_and_after_they_are_started(shop):
+    """A file of thousands would leave behind a freeze, an approver's yes or not."""
+    file, waiting = await started(shop, 3), await planned(shop, 3)
+    approver = await another_key(shop)
+    await stops.freeze(shop.rt, shop.key)
+    await worked_off(shop)
+
+    with pytest.raises(MoneyOutFrozen):
+        await payout_files.start(shop.rt, shop.key, waiting.id)
+    with pytest.raises(MoneyOutFrozen):
+        await payout_files.approve(shop.rt, approver, waiting.id)
+    assert not states(shop, file)
+
+    await stops.lift_owner(shop.rt, shop.key.owner)
+    shop.change("update payout_files set due_at = now() where due_at is not null")
+    await worked_off(shop)
+    assert states(shop, file) == {"ready": 3}
 
 
 async def test_another_merchants_file_is_not_there(shop):

@@ -371,6 +371,13 @@ class PayeeCoolsOff(Conflict):
     hint = "Nothing was sent. It goes by itself then; whoever doubts it cancels it meanwhile."
 
 
+class MoneyOutFrozen(Conflict):
+    """All money out of the merchant is frozen: nothing is approved or started meanwhile."""
+
+    code = "money_out_frozen"
+    hint = "See why: GET /v1/payout-stops. Somebody else lifts it: DELETE /v1/payout-stops."
+
+
 class FloatInsufficient(Conflict):
     """Less lies on the short code than was asked for, once what is promised is taken off."""
 

@@ -17,6 +17,7 @@ from hakika.domain.errors import (
     Conflict,
     FloatInsufficient,
     Invalid,
+    MoneyOutFrozen,
     PayeeCoolsOff,
     PayeeLimitReached,
     PayeeNotListed,
@@ -146,9 +147,11 @@ def refusals(
 def may_go(rules: Rules, asked: ToPayee, lately: Lately, *, now: datetime) -> Conflict | None:
     """Return why a payout that was held may not be let go at `now`, or None.
 
-    Whoever approves says yes to this payout, not to a limit: those hold when it goes, too. `lately`
-    is without what still waits.
+    Whoever approves says yes to this payout, not to a limit: those hold when it goes, too; and a
+    freeze holds what was asked before it as well. `lately` is without what still waits.
     """
+    if lately.is_frozen:
+        return frozen()
     refusal = verdict(rules, [asked], lately, now=now, is_file=True).refusal
     if refusal is not None:
         return refusal
@@ -158,6 +161,11 @@ def may_go(rules: Rules, asked: ToPayee, lately: Lately, *, now: datetime) -> Co
             f"This payee is new and can be paid from {written(asked.usable_from)}.",
         )
     return None
+
+
+def frozen() -> Conflict:
+    """Return why nothing is let go while a freeze stands."""
+    return MoneyOutFrozen("Money out is frozen: nothing is approved or started meanwhile.")
 
 
 def _of_payee(rules: Rules, asked: ToPayee) -> Conflict | None:

@@ -45,6 +45,7 @@ class Allowed:
     held_for: tuple[str, ...]
     float_is_known: bool            # False: M-Pesa told no balance within the last day
     usable_from: datetime | None    # when time lets it go; None: not time alone, or at once
+    is_frozen: bool                 # a freeze stands: what is held for it is not let go meanwhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,10 @@ async def check(
         raise verdict.refusal
     if verdict.freezes:
         await _freeze(rt, tx, wanted[0], looked.rules)
-    return Allowed(verdict.held_for, looked.is_known, _time_alone(verdict, looked.asked))
+    return Allowed(
+        verdict.held_for, looked.is_known, _time_alone(verdict, looked.asked),
+        is_frozen=looked.lately.is_frozen,
+    )
 
 
 async def complaints(
@@ -118,7 +122,7 @@ async def let_go(rt: Runtime, payout_id: PayoutId, fact: PayoutFact) -> Change |
     """Let a held payout go, unless a rule forbids it now; None: it is not held.
 
     Raises:
-        PayeeCoolsOff, PayeeNotListed, PayoutLimitReached, …: not now. It stays held.
+        MoneyOutFrozen, PayeeCoolsOff, PayoutLimitReached, …: not now. It stays held.
         NotFound: no such payout.
     """
     async with rt.store.autocommit() as tx:

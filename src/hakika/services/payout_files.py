@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from multiprocessing import get_context
 
-from hakika.domain import stop
+from hakika.domain import guard, stop
 from hakika.domain.errors import Conflict, Forbidden, NotFound, PayeeCoolsOff
 from hakika.domain.file_errors import FilesWait, PayoutFileUnreadable, PayoutFileWrong
 from hakika.domain.guard import NEW_BENEFICIARY
@@ -228,6 +228,7 @@ async def start(rt: Runtime, key: ApiKey, batch_id: BatchId) -> Filed:
         PayoutTooLarge, PayeeLimitReached, PayoutLimitReached, PayeeNotListed, PayeeCoolsOff,
         FloatInsufficient: the merchant's own rules forbid it now.
         PayoutFileWrong: some of its rows are wrong.
+        MoneyOutFrozen: a freeze stands.
         Conflict: it was canceled.
     """
     return await _begun(rt, key, batch_id, is_approved=False)
@@ -260,6 +261,8 @@ async def _begun(rt: Runtime, key: ApiKey, batch_id: BatchId, *, is_approved: bo
             allowed = await guards.check(
                 rt, tx, [payout_of(rt, file, row) for row in rows], is_file=True,
             )
+            if allowed.is_frozen:
+                raise guard.frozen()
             _refuse_held(file, allowed.held_for, is_approved=is_approved)
             file = replace(
                 file, state=State.STARTED, started_by=key.id, started_at=rt.now(),

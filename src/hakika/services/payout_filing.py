@@ -37,7 +37,7 @@ WITHDRAWN_AT_ONCE = 50
 # How soon to look again whether every row has ended.
 AGAIN_SECONDS = 2.0
 
-# How soon to try again to make rows for which there is no room in a limit, or no money.
+# How soon to try again to make rows that a limit, the float or a freeze held back.
 REFUSED_AGAIN = timedelta(minutes=1)
 
 
@@ -72,16 +72,18 @@ async def work_off(rt: Runtime) -> bool:
 async def _make(
     rt: Runtime, tx: Transaction, file: PayoutFile, rows: list[Row], now: datetime,
 ) -> bool:
-    """Make payouts of rows, let go by whoever started the file; False: a limit is full now.
+    """Make payouts of rows, let go by whoever started the file; False: not now.
 
     The file was judged as a whole when it was started. What others asked for since then may have
-    used up a limit or the float: then its rows wait.
+    used up a limit or the float, or money out is frozen: then its rows wait.
     """
     wanted = [payout_of(rt, file, row) for row in rows]
     try:
-        await guards.check(rt, tx, wanted, is_file=True)
+        allowed = await guards.check(rt, tx, wanted, is_file=True)
     except Conflict as refusal:
         log.warning("payout_file_waits", file=file.id, code=refusal.code)
+        return False
+    if allowed.is_frozen:
         return False
     fact = PayoutFact(Kind.RELEASED, Source.CALLER, who=file.started_by)
     changes = [_released(rt, born(each), fact, now) for each in wanted]
