@@ -155,8 +155,56 @@ async def test_jambopay_who_changes_how_money_leaves_gets_none_of_it(shop):
     accomplice, _ = await keys.create(shop.rt, thief.merchant_id, keys.Wanted(livemode=True),
                                       by=replace(thief, scopes=frozenset(Scope)))
     for key in (thief, accomplice):
-        with pytest.raises(Forbidden, match="frozen by this key, or before"):
+        with pytest.raises(Forbidden, match="frozen by this key, one"):
             await shop.lift(key)
+
+
+async def test_a_key_that_caused_a_freeze_by_being_made_cannot_lift_it(shop):
+    """It is made a moment before the freeze that its making causes, and is not older for that."""
+    await shop.rules(**RELAXED)
+    thief = replace(shop.clerk, scopes=frozenset(Scope))
+    accomplice, _ = await keys.create(
+        shop.rt, thief.merchant_id, keys.Wanted(livemode=True), by=thief,
+    )
+    heir, _ = await keys.rotate(shop.rt, shop.partner.id, by=thief)
+
+    for key in (accomplice, heir):
+        with pytest.raises(Forbidden):
+            await shop.lift(replace(key, created_at=shop.boss.created_at))
+    await shop.lift(shop.boss)
+
+
+@pytest.mark.parametrize("scope", [Scope.MERCHANT_WRITE, Scope.REFUNDS_WRITE])
+async def test_a_key_that_moves_money_some_other_way_freezes_as_well(shop, scope):
+    """Who may change the API operator, or give back, needs no payout to empty the float."""
+    await shop.rules(**RELAXED)
+    thief = replace(shop.clerk, scopes=frozenset(Scope))
+
+    await keys.create(shop.rt, thief.merchant_id, keys.Wanted(livemode=True, scopes=[scope]),
+                      by=thief)
+
+    assert shop.frozen_for() == ["change"]
+
+
+async def test_whoever_made_the_key_that_caused_a_freeze_cannot_lift_it(shop):
+    """One stolen key makes another that changes the contact, and lifts the freeze itself.
+
+    Nor when an honest person took the making for harmless, and lifted what it caused.
+    """
+    await shop.rules(**RELAXED)
+    thief = replace(shop.clerk, scopes=frozenset(Scope))
+    accomplice, _ = await keys.create(shop.rt, thief.merchant_id, keys.Wanted(
+        livemode=True, scopes=[Scope.MERCHANT_WRITE],
+    ), by=thief)
+    await shop.lift(shop.boss)
+    heir, _ = await keys.rotate(shop.rt, accomplice.id, by=accomplice)
+    await shop.lift(shop.boss)
+    await providers.put(shop.rt, heir, providers.Wanted(paybill("600978"), STOLEN))
+
+    for key in (thief, accomplice):
+        with pytest.raises(Forbidden):
+            await shop.lift(key)
+    await shop.lift(shop.boss)
 
 
 @pytest.mark.parametrize("change", ["key", "rotation", "deletion", "rules"])

@@ -21,8 +21,10 @@ LABEL_CHARACTERS_MAX = 100
 
 PAGE = 1000  # that one statement reads for `all_of_them`
 
-# What lets a key order money out.
-MONEY_OUT = frozenset({Scope.PAYOUTS_WRITE, Scope.PAYOUTS_APPROVE})
+# What lets a key order money out, or change by which operator it leaves and who is told of it.
+MONEY_OUT = frozenset({
+    Scope.PAYOUTS_WRITE, Scope.PAYOUTS_APPROVE, Scope.REFUNDS_WRITE, Scope.MERCHANT_WRITE,
+})
 
 # The one name under which the handles of all living keys are known.
 ALL = ""
@@ -63,9 +65,10 @@ async def create(
 
 
 async def _guard(rt: Runtime, tx: Transaction, made: ApiKey, by: ApiKey | None) -> None:
-    """Freeze money out when a key makes one that may order it. Whoever has the machine may."""
+    """Freeze money out when a key makes one that may move it. Whoever has the machine may."""
     if by is not None and made.scopes & MONEY_OUT:
-        what = f"Key {made.id}, which may order money out, was made by key {by.id}."
+        await stops.note_maker(rt, tx, made, by)
+        what = f"Key {made.id}, which may move money out, was made by key {by.id}."
         await stops.freeze_after(rt, tx, made.owner, what, who=by.id)
 
 

@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 # Whoever has the machine has everything: in the audit log it is called so.
 THE_MACHINE = "the machine"
 
-FROZEN, LIFTED = "frozen", "lifted"
+FROZEN, LIFTED, KEY_MADE = "frozen", "lifted", "key_made"
 
 
 async def freeze(rt: Runtime, key: ApiKey, *, note: str = "") -> Stop:
@@ -76,6 +76,13 @@ async def freeze_after(
         await put(rt, tx, owner, Stop(stopped, Why.CHANGE, note, who, rt.now()))
 
 
+async def note_maker(rt: Runtime, tx: Transaction, made: ApiKey, by: ApiKey) -> None:
+    """Keep who made a key that may move money: neither lifts what the other causes."""
+    await guards.note_change(
+        tx, made.owner, KEY_MADE, who=by.id, now=rt.now(), after={"key": made.id},
+    )
+
+
 def _check_note(note: str) -> None:
     if len(note) > NOTE_CHARACTERS_MAX:
         raise Invalid(
@@ -118,7 +125,7 @@ async def lift(rt: Runtime, key: ApiKey, which: str) -> Stop:
 
     Raises:
         NotFound: no such stop of this merchant and mode.
-        Forbidden: this key caused it or is younger than it, or it is everybody's.
+        Forbidden: this key, or one of its line, caused it; it is younger; or it is everybody's.
     """
     if which == EVERYTHING:
         raise Forbidden(
@@ -177,13 +184,19 @@ async def mended(rt: Runtime, tx: Transaction, owner: Owner, shortcode: str, *, 
 
 
 async def _refuse_its_cause(tx: Transaction, key: ApiKey, found: Stop) -> None:
-    """Raise Forbidden for who froze, or caused it: a thief must not undo what stops them."""
+    """Raise Forbidden for who froze, or caused it: a thief must not undo what stops them.
+
+    Nor does a key of the same line: whose key made the cause, or was made by it, and so on; and
+    what a key was rotated to. By its time alone, a key that caused a freeze by being made is older.
+    """
     if found.why is Why.OPERATOR:
         return  # M-Pesa caused it
-    caused = await guards.has_changed(tx, key.owner, key.id, [FROZEN], since=found.stopped_at)
+    line = await guards.line_of(tx, key.owner, key.id, KEY_MADE)
+    caused = await guards.has_changed(tx, key.owner, line, [FROZEN], since=found.stopped_at)
     if caused or key.created_at >= found.stopped_at:
         raise Forbidden(
-            "Money out was frozen by this key, or before this key was made.",
+            "Money out was frozen by this key, one that made it or that it made, or before it was "
+            "made.",
             hint="Somebody else lifts it, with an older key that has payouts:approve; or whoever "
             "runs the machine: `hakika payouts resume`.",
         )

@@ -94,8 +94,28 @@ _CHANGES: LiteralString = """
 
 _CAUSED: LiteralString = """
     select exists (select from guard_changes
-        where merchant_id = %(merchant_id)s and livemode = %(livemode)s and who = %(who)s
+        where merchant_id = %(merchant_id)s and livemode = %(livemode)s and who = any(%(who)s)
           and what = any(%(what)s) and changed_at >= %(since)s) as caused
+"""
+
+# Up and down, and not both: two keys that one person made for others are not of one line. What a
+# key was rotated to is that key; who rotated it has the new one as well.
+_LINE: LiteralString = """
+    with recursive made as (
+        select who as maker, after ->> 'key' as key_id from guard_changes
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s and what = %(made)s
+        union all
+        select id, replaced_by from api_keys
+         where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+           and replaced_by is not null
+    ), above as (
+        select %(key_id)s::text as key_id
+        union select made.maker from made join above on made.key_id = above.key_id
+    ), below as (
+        select %(key_id)s::text as key_id
+        union select made.key_id from made join below on made.maker = below.key_id
+    )
+    select key_id from above union select key_id from below
 """
 
 _WATCHING_FLOATS: LiteralString = """
@@ -222,13 +242,22 @@ async def changes(
 
 
 async def has_changed(
-    tx: Transaction, owner: Owner, who: str, what: Sequence[str], *, since: datetime,
+    tx: Transaction, owner: Owner, who: Sequence[str], what: Sequence[str], *, since: datetime,
 ) -> bool:
-    """Say whether somebody made one of these changes at `since` or later."""
+    """Say whether one of these made one of these changes at `since` or later."""
     row = await tx.row(_CAUSED, _whose(owner) | {
-        "who": who, "what": list(what), "since": since,
+        "who": list(who), "what": list(what), "since": since,
     })
     return bool(row and row["caused"])
+
+
+async def line_of(tx: Transaction, owner: Owner, key_id: str, made: str) -> list[str]:
+    """Return a key, those that made it, and those it made, however far.
+
+    `made` is what the change is called by which one key makes another.
+    """
+    rows = await tx.rows(_LINE, _whose(owner) | {"key_id": key_id, "made": made})
+    return [row["key_id"] for row in rows]
 
 
 async def watching_floats(tx: Transaction) -> list[Owner]:
