@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from hakika.domain import stop
 from hakika.domain.errors import (
     FloatInsufficient,
     Forbidden,
@@ -31,6 +32,7 @@ from hakika.domain.msisdn import Msisdn
 from hakika.domain.payout import Payee, Payout, State, Way
 from hakika.domain.provider import Secrets
 from hakika.domain.shortcode import paybill
+from hakika.domain.stop import Stop, Why
 from hakika.services import (
     beneficiaries,
     floats,
@@ -230,6 +232,29 @@ async def test_each_change_that_a_thief_would_make_first_freezes(shop, change):
         await shop.lift(shop.clerk)
     await shop.lift(shop.boss)
     assert await shop.leaving() == []  # not even then does it leave by itself
+
+
+@pytest.mark.parametrize(("put", "frozen"), [
+    (providers.Wanted(paybill("600978"), STOLEN, nominated_number="254700000001"), []),
+    (providers.Wanted(paybill("600978"), STOLEN, nominated_number="254700000002"), ["change"]),
+    (providers.Wanted(paybill("600978"), replace(STOLEN, initiator="thief"),
+                      nominated_number="254700000001"), ["change"]),
+], ids=["password", "contact", "name"])
+async def test_only_a_new_password_mends_an_operator_without_a_freeze(shop, put, frozen):
+    """A thief can have an operator stopped: what they put then is no mend for that."""
+    owner = shop.clerk.owner
+    await providers.put(shop.rt, shop.boss, replace(put, secrets=OPERATOR,
+                                                    nominated_number="254700000001"))
+    stopped = stop.of_operator(owner.merchant_id, "600978", livemode=True)
+    async with shop.rt.store.transaction() as tx:
+        await stops.put(shop.rt, tx, owner, Stop(
+            stopped, Why.OPERATOR, "Refused: 2001.", "", shop.rt.now(),
+        ))
+
+    await providers.put(shop.rt, shop.clerk, put)
+
+    standing = await stops.of(shop.rt, shop.boss)
+    assert [each.why.value for each in standing] == frozen
 
 
 async def test_a_thief_who_acts_during_a_freeze_of_others_cannot_lift_it(shop):

@@ -54,15 +54,19 @@ class Provider:
     last_error: str = ""
 
 
-def is_changed(before: Provider, after: Provider) -> bool:
-    """Say whether money would leave by another API operator, or another contact be told of it."""
+def is_changed(before: Provider, after: Provider, *, is_mended: bool = False) -> bool:
+    """Say whether money would leave by another API operator, or another contact be told of it.
+
+    Where M-Pesa had refused the operator (`is_mended`), a new password alone is no change: that is
+    how it is mended.
+    """
     was, now = before.secrets, after.secrets
     had_operator = bool(was.initiator and was.security_credential)
-    operators = (was.initiator, was.security_credential), (now.initiator, now.security_credential)
-    contacts = before.nominated_number, after.nominated_number
-    return (had_operator and operators[0] != operators[1]) or (
-        bool(contacts[0]) and contacts[0] != contacts[1]
+    is_other = was.initiator != now.initiator or (
+        was.security_credential != now.security_credential and not is_mended
     )
+    contacts = before.nominated_number, after.nominated_number
+    return (had_operator and is_other) or (bool(contacts[0]) and contacts[0] != contacts[1])
 
 
 def masked(secret: str) -> str:

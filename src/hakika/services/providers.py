@@ -85,15 +85,14 @@ async def put(rt: Runtime, key: ApiKey, wanted: Wanted) -> Provider:
 async def _guard(
     rt: Runtime, tx: Transaction, key: ApiKey, provider: Provider, present: Sequence[Provider],
 ) -> None:
-    """Lift the stop of an operator that is mended; else freeze when it is changed.
+    """Lift the stop of an operator that is mended; freeze when more than that is changed.
 
     Who changes with what money is sent, or whom Safaricom tells of it, may be a thief.
     """
     number = provider.shortcode.number
-    if await stops.mended(rt, tx, key.owner, number, who=key.id):
-        return
+    is_mended = await stops.mended(rt, tx, key.owner, number, who=key.id)
     for before in present:
-        if before.id == provider.id and is_changed(before, provider):
+        if before.id == provider.id and is_changed(before, provider, is_mended=is_mended):
             what = f"The API operator or the contact of {number} was changed."
             await stops.freeze_after(rt, tx, key.owner, what, who=key.id)
 
