@@ -36,9 +36,9 @@ def to(amount: Money, **more: object) -> ToPayee:
 
 
 def judged(
-    rules: Rules, *asked: ToPayee, lately: Lately | None = None, is_file: bool = False,
+    rules: Rules, *asked: ToPayee, lately: Lately | None = None, is_act: bool = True,
 ) -> guard.Verdict:
-    return guard.verdict(rules, asked, lately or Lately(), now=NOON, is_file=is_file)
+    return guard.verdict(rules, asked, lately or Lately(), now=NOON, is_act=is_act)
 
 
 def test_with_no_rules_set_every_live_payout_waits_for_a_second_person():
@@ -74,7 +74,7 @@ def test_what_is_split_among_payouts_to_one_payee_needs_approval_all_the_same():
 
     assert judged(rules, to(kes(10_000))).held_for == ()
     assert judged(rules, to(kes(10_000), lately=CENT)).held_for == (APPROVAL,)
-    assert judged(rules, to(kes(6_000)), to(kes(6_000)), is_file=True).held_for == (APPROVAL,)
+    assert judged(rules, to(kes(6_000)), to(kes(6_000))).held_for == (APPROVAL,)
 
 
 def test_only_listed_payees_are_paid_and_new_ones_cool_off():
@@ -98,10 +98,13 @@ def test_one_payout_more_than_a_burst_freezes_and_waits_for_a_person():
     )
 
 
-def test_a_file_is_one_act_and_no_burst():
-    assert not judged(
-        replace(TEST, burst_max=10), *[to(kes(10))] * 500, lately=Lately(burst=10), is_file=True,
-    ).freezes
+def test_a_file_is_one_act_and_its_rows_are_none():
+    """Five hundred rows are no burst; the eleventh file is."""
+    rules, rows = replace(TEST, burst_max=10), [to(kes(10))] * 500
+
+    assert not judged(rules, *rows, lately=Lately(burst=9)).freezes
+    assert judged(rules, *rows, lately=Lately(burst=10)).freezes
+    assert not judged(rules, *rows, lately=Lately(burst=10), is_act=False).freezes
 
 
 def test_what_is_asked_while_money_is_frozen_waits_for_a_person():

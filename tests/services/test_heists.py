@@ -38,6 +38,7 @@ from hakika.services import (
     floats,
     guards,
     keys,
+    payout_files,
     payout_rules,
     payouts,
     providers,
@@ -283,6 +284,28 @@ async def test_afrisend_thirty_eight_payouts_in_minutes_freeze_at_the_eleventh(s
     await shop.lift(shop.boss)
     again = await shop.ask(10)
     assert again.state is State.READY  # a lifted burst is not counted again
+
+
+async def test_files_of_one_row_each_are_a_burst_too(shop):
+    """Thirty-eight files in minutes are thirty-eight payouts in minutes."""
+    await shop.rules(**RELAXED | {"burst_max": 10})
+
+    async def send(row: int) -> bool:
+        sent = f"phone,amount\n2547000000{row:02d},250000\n".encode()
+        plan = await payout_files.take(shop.rt, shop.clerk, sent)
+        try:
+            await payout_files.start(shop.rt, shop.partner, plan.filed.file.id)
+        except MoneyOutFrozen:
+            return False
+        return True
+
+    assert [await send(each) for each in range(12)] == [True] * 10 + [False] * 2
+    assert shop.frozen_for() == ["burst"]
+    for who in (shop.clerk, shop.partner):  # who sent it, and who started it
+        with pytest.raises(Forbidden):
+            await shop.lift(who)
+    await shop.lift(shop.boss)
+    assert await send(12)
 
 
 async def test_ncba_one_payee_gets_no_more_than_the_limit_however_it_is_split(shop):

@@ -49,8 +49,8 @@ class RulesRequest(BaseModel):
     )
     burst_max: StrictInt | None = Field(
         None, ge=1, le=guard.BURST_MAX,
-        description="More payouts than this, asked one by one in `burst_minutes`, freeze. Null: "
-        "none do.",
+        description="More acts than this in `burst_minutes` freeze: payouts asked one by one, and "
+        "files started. Null: none do.",
     )
     burst_minutes: StrictInt = Field(10, ge=1, le=guard.BURST_MINUTES_MAX)
     freezes_on_change: StrictBool = Field(

@@ -52,7 +52,7 @@ class Rules:
     approval_above: Money | None          # to one payee in 24 hours, or of one file; None: nobody's
     only_listed: bool                     # pay beneficiaries alone
     cool_off_hours: int                   # until a new beneficiary may be paid
-    burst_max: int | None                 # asked one by one in `burst_minutes`; more freeze
+    burst_max: int | None                 # acts in `burst_minutes`; more freeze
     burst_minutes: int
     freezes_on_change: bool               # new keys, new credentials, looser rules: freeze
     float_low: Mapping[str, Money] = field(default_factory=dict)   # by short code: tell below it
@@ -102,7 +102,7 @@ class Lately:
 
     hour: Money = NOTHING
     day: Money = NOTHING
-    burst: int = 0                        # payouts that were asked for one by one
+    burst: int = 0                        # payouts asked for one by one, and files started
     is_frozen: bool = False
     drawn: tuple[tuple[Funds, Money], ...] = ()   # what the act takes of each float that is known
 
@@ -117,16 +117,17 @@ class Verdict:
 
 
 def verdict(
-    rules: Rules, asked: Sequence[ToPayee], lately: Lately, *, now: datetime, is_file: bool = False,
+    rules: Rules, asked: Sequence[ToPayee], lately: Lately, *, now: datetime, is_act: bool = True,
 ) -> Verdict:
     """Return what becomes of one payout, or of one whole file of them, asked for at `now`.
 
-    A file is one act: it is no burst, whoever looks at it sees all of it at once.
+    A file is one act, however many its rows. What is no act of its own is no burst: a plan, a row
+    of a file that was started before, a payout that waited.
     """
     refusal = next((each for each in refusals(rules, asked, lately) if each), None)
     if refusal is not None:
         return Verdict(refusal)
-    bursts = not is_file and rules.burst_max is not None and lately.burst >= rules.burst_max
+    bursts = is_act and rules.burst_max is not None and lately.burst >= rules.burst_max
     held_for = []
     if bursts or lately.is_frozen or _needs_approval(rules, asked):
         held_for.append(APPROVAL)
@@ -152,7 +153,7 @@ def may_go(rules: Rules, asked: ToPayee, lately: Lately, *, now: datetime) -> Co
     """
     if lately.is_frozen:
         return frozen()
-    refusal = verdict(rules, [asked], lately, now=now, is_file=True).refusal
+    refusal = verdict(rules, [asked], lately, now=now, is_act=False).refusal
     if refusal is not None:
         return refusal
     if _cools(rules, asked, now=now):

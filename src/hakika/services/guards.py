@@ -45,7 +45,8 @@ class Allowed:
     held_for: tuple[str, ...]
     float_is_known: bool            # False: M-Pesa told no balance within the last day
     usable_from: datetime | None    # when time lets it go; None: not time alone, or at once
-    is_frozen: bool                 # a freeze stands: what is held for it is not let go meanwhile
+    is_frozen: bool                 # a freeze stood: what is held for it is not let go meanwhile
+    freezes: bool                   # this act froze: keep that, whatever becomes of the act
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +66,14 @@ async def wait_for_turn(tx: Transaction, owner: Owner) -> None:
 
 
 async def check(
-    rt: Runtime, tx: Transaction, wanted: Sequence[Payout], *, is_file: bool = False,
+    rt: Runtime, tx: Transaction, wanted: Sequence[Payout], *, by: str | None,
 ) -> Allowed:
     """Return what becomes of one payout, or of a whole file of them, before they are written.
 
-    All are of one merchant and mode. Write them in this same transaction. A file is one act: no
-    burst, and approved as a whole. Too many asked one by one freeze the merchant's money out; that
-    is written here, and the payout that was one too many waits for a second person.
+    All are of one merchant and mode. Write them in this same transaction. `by` is the key whose act
+    this is; None: it is no act of its own, but a plan, or rows of a file that was started before.
+    Too many acts freeze the merchant's money out; that is written here, and what was one too many
+    waits for a second person.
 
     Raises:
         PayoutTooLarge, PayeeLimitReached, PayoutLimitReached, PayeeNotListed, FloatInsufficient:
@@ -79,15 +81,16 @@ async def check(
     """
     looked = await _look(rt, tx, wanted, with_held=True)
     verdict = guard.verdict(
-        looked.rules, looked.asked, looked.lately, now=rt.now(), is_file=is_file,
+        looked.rules, looked.asked, looked.lately, now=rt.now(), is_act=by is not None,
     )
     if verdict.refusal is not None:
         raise verdict.refusal
     if verdict.freezes:
-        await _freeze(rt, tx, wanted[0], looked.rules)
+        for who in sorted({wanted[0].created_by, by or ""} - {""}):
+            await _freeze(rt, tx, _owner(wanted[0]), looked.rules, who=who)
     return Allowed(
         verdict.held_for, looked.is_known, _time_alone(verdict, looked.asked),
-        is_frozen=looked.lately.is_frozen,
+        is_frozen=looked.lately.is_frozen, freezes=verdict.freezes,
     )
 
 
@@ -220,14 +223,14 @@ async def _drawn(
     return drawn, len(drawn) == len(taken)
 
 
-async def _freeze(rt: Runtime, tx: Transaction, payout: Payout, rules: Rules) -> None:
-    owner = _owner(payout)
+async def _freeze(rt: Runtime, tx: Transaction, owner: Owner, rules: Rules, *, who: str) -> None:
     note = (
-        f"More than {rules.burst_max} payouts were asked for in {rules.burst_minutes} minutes. "
+        f"More than {rules.burst_max} payouts were asked for, or files of them started, in "
+        f"{rules.burst_minutes} minutes. "
         "Look at them, cancel what nobody meant, then lift this."
     )
     key = stop.of_merchant(owner.merchant_id, livemode=owner.livemode)
-    await stops.put(rt, tx, owner, Stop(key, Why.BURST, note, payout.created_by, rt.now()))
+    await stops.put(rt, tx, owner, Stop(key, Why.BURST, note, who, rt.now()))
 
 
 def _time_alone(verdict: Verdict, asked: Sequence[ToPayee]) -> datetime | None:

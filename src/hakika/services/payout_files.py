@@ -139,7 +139,7 @@ async def _judged(
     against += [Against(None, of_total)] if of_total else []
     if against:
         return Plan(Filed(file, Progress({})), again=False, against=tuple(against))
-    allowed = await guards.check(rt, tx, wanted, is_file=True)
+    allowed = await guards.check(rt, tx, wanted, by=None)
     judged = replace(file, needs_approval=bool(allowed.held_for))
     return Plan(
         Filed(judged, Progress({})), again=False, float_is_known=allowed.float_is_known,
@@ -256,19 +256,36 @@ async def _begun(rt: Runtime, key: ApiKey, batch_id: BatchId, *, is_approved: bo
                 "This key sent the file, and nobody approves their own.",
                 hint="Approve it with a key of somebody else, with the scope payouts:approve.",
             )
-        if file.state is State.PLANNED:
-            rows = await store.next_rows(tx, file, limit=ROWS_MAX)
-            allowed = await guards.check(
-                rt, tx, [payout_of(rt, file, row) for row in rows], is_file=True,
-            )
-            if allowed.is_frozen:
-                raise guard.frozen()
-            _refuse_held(file, allowed.held_for, is_approved=is_approved)
+        is_burst = file.state is State.PLANNED and await _bursts(
+            rt, tx, file, key, is_approved=is_approved,
+        )
+        if file.state is State.PLANNED and not is_burst:
             file = replace(
                 file, state=State.STARTED, started_by=key.id, started_at=rt.now(),
             )
             await store.move(tx, file, due_at=rt.now())
+    if is_burst:  # raised here: the freeze itself is kept
+        raise guard.frozen()
     return await _filed(rt, file)
+
+
+async def _bursts(
+    rt: Runtime, tx: Transaction, file: PayoutFile, key: ApiKey, *, is_approved: bool,
+) -> bool:
+    """Judge a file that is to be started; say whether it is one act too many, and so froze.
+
+    Its sender is the cause, and who starts it without being asked; not who approves it.
+    """
+    rows = await store.next_rows(tx, file, limit=ROWS_MAX)
+    allowed = await guards.check(
+        rt, tx, [payout_of(rt, file, row) for row in rows],
+        by=file.created_by if is_approved else key.id,
+    )
+    if allowed.is_frozen:
+        raise guard.frozen()
+    if not allowed.freezes:
+        _refuse_held(file, allowed.held_for, is_approved=is_approved)
+    return allowed.freezes
 
 
 def _refuse_held(file: PayoutFile, held_for: Sequence[str], *, is_approved: bool) -> None:

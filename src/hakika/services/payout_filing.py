@@ -79,7 +79,7 @@ async def _make(
     """
     wanted = [payout_of(rt, file, row) for row in rows]
     try:
-        allowed = await guards.check(rt, tx, wanted, is_file=True)
+        allowed = await guards.check(rt, tx, wanted, by=None)
     except Conflict as refusal:
         log.warning("payout_file_waits", file=file.id, code=refusal.code)
         return False

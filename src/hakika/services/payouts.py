@@ -83,7 +83,7 @@ async def request(rt: Runtime, key: ApiKey, order: Order) -> Asked:
         known = await known_of(tx, key, order.idempotency_key, digest, purpose=Purpose.PAYOUT)
         if known is not None:
             return Asked(known, replayed=True)
-        allowed = await guards.check(rt, tx, [payout])
+        allowed = await guards.check(rt, tx, [payout], by=key.id)
         payout = born(replace(
             payout, held_for=allowed.held_for, next_check_at=allowed.usable_from,
         ))

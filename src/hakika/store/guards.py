@@ -63,7 +63,10 @@ _LATELY: LiteralString = (
     "with counted as (" + _COUNTED + """)
     select coalesce(sum(amount_cents) filter (where counts and at > %(hour)s), 0)::bigint as hour,
            coalesce(sum(amount_cents) filter (where counts and at > %(day)s), 0)::bigint as day,
-           count(*) filter (where batch_id is null and created_at > %(burst)s) as burst
+           count(*) filter (where batch_id is null and created_at > %(burst)s) + (
+               select count(*) from payout_files
+                where merchant_id = %(merchant_id)s and livemode = %(livemode)s
+                  and started_at > %(burst)s) as burst
       from counted, lateral (select state <> all(%(left_out)s) as counts) as judged
 """
 )
