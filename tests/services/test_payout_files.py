@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from functools import partial
+from io import BytesIO
 from itertools import count
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -16,7 +18,7 @@ from hakika.domain.ids import BatchId, PayoutId
 from hakika.domain.merchant import ApiKey
 from hakika.domain.payout import Payout
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
-from hakika.domain.payout_file import PayoutFile, State, file_data
+from hakika.domain.payout_file import PayoutFile, State, file_data, outcome_of
 from hakika.domain.provider import Secrets
 from hakika.domain.shortcode import paybill
 from hakika.services import (
@@ -24,6 +26,7 @@ from hakika.services import (
     ledger,
     payout_files,
     payout_filing,
+    payout_outcomes,
     payout_rules,
     providers,
     sending,
@@ -31,6 +34,7 @@ from hakika.services import (
 )
 from hakika.services.payout_facts import record
 from hakika.services.verify import verify
+from hakika.sheets.exports import Format
 from tests.services.world import LIVE, World
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -89,6 +93,12 @@ async def paid(world: World, file: PayoutFile) -> None:
 
 def _told(fact: PayoutFact, _: Payout) -> PayoutFact:
     return fact
+
+
+async def told(world: World, file: PayoutFile) -> dict[str, Any]:
+    """Return a file as its merchant reads it now."""
+    filed = await payout_files.read(world.rt, world.key, file.id)
+    return file_data(filed.file, filed.progress)
 
 
 async def another_key(world: World) -> ApiKey:
@@ -246,11 +256,52 @@ async def test_a_limit_that_others_used_up_meanwhile_holds_the_rows(shop):
     await payout_rules.put(shop.rt, shop.key, {"hour_max": "450.00"})
     await worked_off(shop)
     assert not states(shop, file)
+    assert (await told(shop, file))["waiting_for"]["code"] == "payout_limit"
 
     await payout_rules.put(shop.rt, shop.key, {"hour_max": "500.00"})
     shop.change("update payout_files set due_at = now() where due_at is not null")
     await worked_off(shop)
     assert states(shop, file) == {"ready": 5}
+    assert (await told(shop, file))["waiting_for"] is None
+
+
+async def test_a_row_that_a_changed_rule_forbids_keeps_no_other_waiting(shop):
+    """One payee too dear must not keep a thousand without wages; whoever sent it reads why. Of
+    two rows for one payee only the dear one is refused, and what waits for a limit waits alone.
+    """
+    lines = ["phone,amount,reference"] + [
+        f"{phone},{amount},{next(_names)}" for phone, amount in (
+            ("0712000001", 100), ("0712000002", 900), ("0712000002", 200), ("0712000003", 100),
+            ("0712000004", 300), ("0712000004", 301),
+        )
+    ]
+    file = (await payout_files.take(shop.rt, shop.key, "\n".join(lines).encode())).filed.file
+    await payout_files.start(shop.rt, shop.key, file.id)
+    await payout_rules.put(shop.rt, shop.key, {"each_max": "500.00", "payee_day_max": "600.00"})
+    await worked_off(shop)
+
+    rows = await payout_files.rows(shop.rt, shop.key, file.id, after=0, limit=10)
+    assert [outcome_of(file, each.row, each.payout) for each in rows] == [
+        "pending", "refused", "pending", "pending", "planned", "planned",
+    ]
+    data = await told(shop, file)
+    assert data["counts"] == {"pending": 3, "refused": 1}
+    assert (data["waiting_for"]["code"], data["rows_unsent"]) == ("payee_limit", 5)
+    with BytesIO() as outcome:
+        await payout_outcomes.write(shop.rt, shop.key, file.id, Format.CSV, outcome)
+        assert b"payout_too_large,One payout is 500.00 at most; 900.00 was asked." in (
+            outcome.getvalue()
+        )
+
+    await payout_rules.put(shop.rt, shop.key, {"payee_day_max": None, "each_max": None})
+    shop.change("update payout_files set due_at = now() where due_at is not null")
+    await worked_off(shop)
+    await sending.send_due(shop.rt)
+    await paid(shop, file)
+    shop.change("update payout_files set due_at = now() where due_at is not null")
+    await payout_filing.work_off(shop.rt)
+    data = await told(shop, file)
+    assert (data["status"], data["counts"]) == ("completed", {"completed": 5, "refused": 1})
 
 
 async def test_a_freeze_holds_files_before_and_after_they_are_started(shop):

@@ -74,7 +74,7 @@ class RowData(BaseModel):
 
     row: int
     status: str = Field(
-        description="wrong, planned, or the status of its payout.", examples=["completed"],
+        description="wrong, planned, refused, or the status of its payout.", examples=["completed"],
     )
     errors: list[FieldProblem]
     way: str | None

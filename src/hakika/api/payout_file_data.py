@@ -7,6 +7,13 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 
+class WaitingFor(BaseModel):
+    """Why the rest of a started file cannot become payouts now."""
+
+    code: str = Field(examples=["payout_limit"])
+    message: str
+
+
 class PayoutFileData(BaseModel):
     """A file of payouts: the plan before it is started, and how far it is after."""
 
@@ -29,7 +36,11 @@ class PayoutFileData(BaseModel):
     rows_made: int = Field(description="That are payouts by now.")
     rows_unsent: int = Field(description="Of a started file: that still wait.")
     counts: dict[str, int] = Field(
-        description="Its payouts by status.", examples=[{"completed": 420, "pending": 12}],
+        description="Its payouts by status, and the rows that a rule refused.",
+        examples=[{"completed": 420, "pending": 12}],
+    )
+    waiting_for: WaitingFor | None = Field(
+        description="The rule of your own, or the float, for which its other rows wait now.",
     )
     rate: float = Field(description="Orders a second in the last minute.")
     seconds_left: int | None = Field(description="Until all are sent, at this rate.")

@@ -230,12 +230,15 @@ def _errors(errors: tuple[FieldError, ...]) -> list[dict[str, str]]:
 def _row(file: PayoutFile, view: RowView) -> dict[str, Any]:
     row, payout = view.row, view.payout
     failure = payout.failure if payout else None
+    refused = row.refused if isinstance(row, Row) else None
+    code, why = (failure.code, failure.developer_message) if failure else (
+        (refused.code, refused.message) if refused else (None, None)
+    )
     return {
         "row": row.number, "status": outcome_of(file, row, payout), **_asked(row),
         "payout_id": payout.id if payout else None,
         "receipt": payout.receipt or None if payout else None,
-        "failure_code": failure.code if failure else None,
-        "failure_reason": failure.developer_message if failure else None,
+        "failure_code": code, "failure_reason": why,
         "completed_at": (
             written(payout.completed_at) if payout and payout.completed_at else None
         ),

@@ -108,7 +108,11 @@ def _followed(place: str, key: str, file: Mapping[str, Any]) -> Mapping[str, Any
     )
     with Progress(*columns, console=margin, disable=not margin.is_terminal) as bar:
         task = bar.add_task("Sending", total=file["rows"])
+        waits_for = None
         while not file["ended_at"]:
+            if file["waiting_for"] not in (None, waits_for):
+                margin.print(f"Rows wait: {file['waiting_for']['message']}", soft_wrap=True)
+            waits_for = file["waiting_for"]
             waiting = file["counts"].get("pending", 0)
             bar.update(
                 task, completed=sum(file["counts"].values()) - waiting,

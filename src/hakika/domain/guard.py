@@ -145,6 +145,13 @@ def refusals(
     yield _of_total(rules, Money(sum(each.amount.cents for each in asked)), lately)
 
 
+def too_large(rules: Rules, amount: Money) -> PayoutTooLarge | None:
+    """Return that one payout of this amount is never let out, or None."""
+    if not _is_above(amount, rules.each_max):
+        return None
+    return PayoutTooLarge(f"One payout is {rules.each_max} at most; {amount} was asked.")
+
+
 def may_go(rules: Rules, asked: ToPayee, lately: Lately, *, now: datetime) -> Conflict | None:
     """Return why a payout that was held may not be let go at `now`, or None.
 
@@ -170,8 +177,9 @@ def frozen() -> Conflict:
 
 
 def _of_payee(rules: Rules, asked: ToPayee) -> Conflict | None:
-    if _is_above(asked.largest, rules.each_max):
-        return PayoutTooLarge(f"One payout is {rules.each_max} at most; {asked.largest} was asked.")
+    refusal = too_large(rules, asked.largest)
+    if refusal is not None:
+        return refusal
     if rules.only_listed and not asked.is_listed:
         return PayeeNotListed("Only listed beneficiaries are paid, and this payee is none of them.")
     if _is_above(_sum(asked.lately, asked.amount), rules.payee_day_max):

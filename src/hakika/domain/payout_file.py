@@ -68,6 +68,17 @@ class State(StrEnum):
 # What merchants are told of a started file before which a stop of its own stands.
 PAUSED = "paused"
 
+# What they are told of a row that a rule forbade when its turn came.
+REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """What a rule for money that goes out says against a row, or against the rest of a file."""
+
+    code: str
+    message: str
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -79,6 +90,7 @@ class Row:
     amount: Money
     reference: str = ""
     remarks: str = ""
+    refused: Objection | None = None    # it never becomes a payout
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +120,16 @@ class PayoutFile:
     state: State
     needs_approval: bool = False      # by the merchant's rules, when it was sent
     rows_made: int = 0                # that are payouts by now
+    rows_refused: int = 0             # that never will be: a rule forbade them
+    waiting_for: Objection | None = None    # why the rest cannot become payouts now
     started_by: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    @property
+    def rows_left(self) -> int:
+        """How many rows may still become payouts."""
+        return self.rows - self.rows_wrong - self.rows_made - self.rows_refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +151,13 @@ class Progress:
 def file_data(file: PayoutFile, progress: Progress) -> dict[str, Any]:
     """Return a file as merchants read it. Amounts are decimal texts in shillings."""
     counts = {status.value: count for status, count in progress.counts.items() if count}
-    unmade = file.rows - file.rows_wrong - file.rows_made
+    if file.rows_refused:
+        counts[REFUSED] = file.rows_refused
     is_over = file.state in {State.CANCELED, State.COMPLETED}
-    unsent = 0 if is_over or file.state is State.CANCELING else progress.unsent + unmade
+    unsent = 0 if is_over or file.state is State.CANCELING else progress.unsent + file.rows_left
     rate = progress.a_second
     paused = file.state is State.STARTED and progress.is_paused
+    waits = file.waiting_for if file.state is State.STARTED else None
     return {
         "id": file.id, "merchant_id": file.merchant_id, "livemode": file.livemode,
         "status": PAUSED if paused else file.state.value,
@@ -145,6 +166,7 @@ def file_data(file: PayoutFile, progress: Progress) -> dict[str, Any]:
         "charges": str(file.charges), "charges_unknown_rows": file.charges_unknown,
         "needs_approval": file.needs_approval and not file.started_by,
         "rows_made": file.rows_made, "rows_unsent": unsent, "counts": counts,
+        "waiting_for": {"code": waits.code, "message": waits.message} if waits else None,
         "rate": round(rate, 2),
         "seconds_left": round(unsent / rate) if unsent and rate else None,
         "created_by": file.created_by, "created_at": written(file.created_at),
@@ -160,6 +182,8 @@ def outcome_of(file: PayoutFile, row: Row | WrongRow, payout: Payout | None) -> 
         return State.WRONG.value
     if payout is not None:
         return payout.status.value
+    if row.refused is not None:
+        return REFUSED
     is_canceled = file.state in {State.CANCELING, State.CANCELED}
     return Status.CANCELED.value if is_canceled else State.PLANNED.value
 

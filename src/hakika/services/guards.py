@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from hakika.domain import guard, stop
-from hakika.domain.errors import Conflict, NotFound
+from hakika.domain.errors import Conflict, NotFound, PayoutTooLarge
 from hakika.domain.funds import Funds
 from hakika.domain.guard import DAY, HOUR, Lately, Rules, ToPayee, Verdict
 from hakika.domain.ids import PayoutId
@@ -97,14 +97,22 @@ async def check(
 async def complaints(
     rt: Runtime, tx: Transaction, wanted: Sequence[Payout],
 ) -> tuple[list[tuple[Payout, Conflict]], Conflict | None]:
-    """Return what stands against payouts of a file, and against all of it: for a dry run."""
+    """Return what stands against payouts of a file, and against all of it.
+
+    Of one payee's payouts only those are too large that are themselves.
+    """
     looked = await _look(rt, tx, wanted, with_held=True)
     *of_payees, of_total = guard.refusals(looked.rules, looked.asked, looked.lately)
     return [
-        (payout, refusal)
+        (payout, own)
         for several, refusal in zip(looked.rows, of_payees, strict=True) if refusal
-        for payout in several
+        for payout in several if (own := _of_one(looked.rules, payout, refusal))
     ], of_total
+
+
+def _of_one(rules: Rules, payout: Payout, of_payee: Conflict) -> Conflict | None:
+    is_by_amount = isinstance(of_payee, PayoutTooLarge)
+    return guard.too_large(rules, payout.amount) if is_by_amount else of_payee
 
 
 async def refuse_short(rt: Runtime, tx: Transaction, payout: Payout) -> bool:
@@ -162,6 +170,12 @@ async def let_cooled_go(rt: Runtime) -> int:
     return went
 
 
+async def is_frozen(tx: Transaction, owner: Owner) -> bool:
+    """Say whether all money out of this merchant and mode stands still."""
+    mine = stop.of_merchant(owner.merchant_id, livemode=owner.livemode)
+    return bool(await stops_store.of(tx, [EVERYTHING, mine]))
+
+
 async def _look(
     rt: Runtime, tx: Transaction, wanted: Sequence[Payout], *, with_held: bool,
 ) -> _Looked:
@@ -175,11 +189,10 @@ async def _look(
     if held.rules.counts_lately:
         lately = await store.lately(tx, owner, since, with_held=with_held)
     rows, asked = await _grouped(tx, owner, wanted, day=since.day, with_held=with_held)
-    mine = stop.of_merchant(owner.merchant_id, livemode=owner.livemode)
-    frozen = await stops_store.of(tx, [EVERYTHING, mine])
+    frozen = await is_frozen(tx, owner)
     drawn, is_known = await _drawn(tx, owner, wanted, now=now)
     return _Looked(
-        held.rules, rows, asked, replace(lately, is_frozen=bool(frozen), drawn=drawn), is_known,
+        held.rules, rows, asked, replace(lately, is_frozen=frozen, drawn=drawn), is_known,
     )
 
 

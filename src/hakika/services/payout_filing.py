@@ -6,19 +6,20 @@ made none of them, and nobody makes one twice.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
 
-from hakika.domain import payout_books, stop
-from hakika.domain.errors import Conflict
+from hakika.domain import guard, payout_books, stop
+from hakika.domain.errors import Conflict, PayeeNotListed, PayoutTooLarge
 from hakika.domain.event import EventName
 from hakika.domain.idempotency import fingerprint
 from hakika.domain.ids import EventId
+from hakika.domain.merchant import Owner
 from hakika.domain.payout import Change, Payout, advance, born
 from hakika.domain.payout_fact import Kind, PayoutFact, Source
-from hakika.domain.payout_file import PayoutFile, Row, State, file_data
+from hakika.domain.payout_file import Objection, PayoutFile, Row, State, file_data
 from hakika.services import guards
 from hakika.services.payout_facts import written
 from hakika.services.payout_files import payout_of, progress_of
@@ -40,6 +41,9 @@ AGAIN_SECONDS = 2.0
 # How soon to try again to make rows that a limit, the float or a freeze held back.
 REFUSED_AGAIN = timedelta(minutes=1)
 
+# No time lifts these, only whoever changes the rules once more.
+FOR_GOOD = (PayoutTooLarge, PayeeNotListed)
+
 
 async def work_off(rt: Runtime) -> bool:
     """Do one step of the file that has waited longest; say whether any waited. Safe beside others.
@@ -55,10 +59,10 @@ async def work_off(rt: Runtime) -> bool:
             is_done = not await _withdraw(rt, tx, file)
         else:
             rows = await store.next_rows(tx, file, limit=ROWS_AT_ONCE)
-            if rows and not await _make(rt, tx, file, rows, now):
+            before, file = file, await _make(rt, tx, file, rows, now)
+            if rows and file.rows_left == before.rows_left:
                 await store.move(tx, file, due_at=now + REFUSED_AGAIN)
                 return True
-            file = replace(file, rows_made=file.rows_made + len(rows))
             is_done = not rows
         if not is_done:
             await store.move(tx, file, due_at=now)
@@ -71,29 +75,76 @@ async def work_off(rt: Runtime) -> bool:
 
 async def _make(
     rt: Runtime, tx: Transaction, file: PayoutFile, rows: list[Row], now: datetime,
-) -> bool:
-    """Make payouts of rows, let go by whoever started the file; False: not now.
+) -> PayoutFile:
+    """Make payouts of the rows that may go now, let go by whoever started the file.
 
     The file was judged as a whole when it was started. What others asked for since then may have
-    used up a limit or the float, or money out is frozen: then its rows wait.
+    used up a limit or the float, or money out is frozen: then its rows wait, and the file says why. A row that a changed
+    rule forbids, whenever it is tried, is refused: it keeps no other row waiting.
     """
-    wanted = [payout_of(rt, file, row) for row in rows]
-    try:
-        allowed = await guards.check(rt, tx, wanted, by=None)
-    except Conflict as refusal:
-        log.warning("payout_file_waits", file=file.id, code=refusal.code)
-        return False
-    if allowed.is_frozen:
-        return False
+    sifted = await _sifted(rt, tx, file, rows)
+    if sifted.waits is not None:
+        log.warning("payout_file_waits", file=file.id, code=sifted.waits.code)
+    if sifted.refused:
+        await store.refuse(tx, file, sifted.refused)
+    if sifted.allowed:
+        await _bear(rt, tx, file, sifted.allowed, now)
+    return replace(
+        file, rows_made=file.rows_made + len(sifted.allowed),
+        rows_refused=file.rows_refused + len(sifted.refused), waiting_for=sifted.waits,
+    )
+
+
+async def _bear(
+    rt: Runtime, tx: Transaction, file: PayoutFile, allowed: list[tuple[int, Payout]],
+    now: datetime,
+) -> None:
     fact = PayoutFact(Kind.RELEASED, Source.CALLER, who=file.started_by)
-    changes = [_released(rt, born(each), fact, now) for each in wanted]
+    changes = [_released(rt, born(each), fact, now) for _, each in allowed]
     posted = [each for change in changes for each in payout_books.postings(change)]
     digest = fingerprint({"file": file.sha256}, key=rt.fingerprint_key)
     await payouts.add_many(tx, changes, digest, posted)
     await store.became(tx, file, [
-        (row.number, change.after) for row, change in zip(rows, changes, strict=True)
+        (number, change.after)
+        for (number, _), change in zip(allowed, changes, strict=True)
     ])
-    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Sifted:
+    """Rows by their numbers: what may go now, what never may, and why the others wait."""
+
+    allowed: list[tuple[int, Payout]]
+    refused: list[tuple[int, Objection]]
+    waits: Objection | None = None
+
+
+async def _sifted(
+    rt: Runtime, tx: Transaction, file: PayoutFile, rows: list[Row],
+) -> _Sifted:
+    """Judge rows without those that stand in the way, until nothing is said against the others."""
+    if await guards.is_frozen(tx, Owner(file.merchant_id, file.livemode)):
+        return _Sifted([], [], _objection(guard.frozen()))
+    refused: list[tuple[int, Objection]] = []
+    waits = None
+    left = {each.id: (row.number, each) for row in rows for each in [payout_of(rt, file, row)]}
+    while left:
+        of_rows, of_total = await guards.complaints(rt, tx, [each for _, each in left.values()])
+        if not of_rows:
+            if of_total is None:
+                break
+            return _Sifted([], refused, _objection(of_total))
+        for payout, refusal in of_rows:
+            number, _ = left.pop(payout.id)
+            if isinstance(refusal, FOR_GOOD):
+                refused.append((number, _objection(refusal)))
+            else:
+                waits = _objection(refusal)
+    return _Sifted(list(left.values()), refused, waits)
+
+
+def _objection(refusal: Conflict) -> Objection:
+    return Objection(refusal.code, refusal.message)
 
 
 def _released(rt: Runtime, payout: Payout, fact: PayoutFact, now: datetime) -> Change:

@@ -66,7 +66,9 @@ def _asked(row: Row) -> Sequence[Value]:
 def _came(view: RowView) -> Sequence[Value]:
     payout = view.payout
     if payout is None:
-        return (None,) * 6
+        refused = view.row.refused if isinstance(view.row, Row) else None
+        why = (refused.code, refused.message) if refused else (None, None)
+        return (None, None, None, *why, None)
     failure = payout.failure
     return (
         payout.receipt or None, payout.amount_sent, payout.completed_at,

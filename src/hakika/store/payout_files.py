@@ -19,7 +19,7 @@ from hakika.domain.money import Money
 from hakika.domain.msisdn import Msisdn
 from hakika.domain.payout import FINAL, STATUS, Payee, Payout, Status, Way
 from hakika.domain.payout import State as PayoutState
-from hakika.domain.payout_file import PayoutFile, Progress, Row, State, WrongRow
+from hakika.domain.payout_file import Objection, PayoutFile, Progress, Row, State, WrongRow
 from hakika.domain.shortcode import Kind, Shortcode
 from hakika.store.keyring import Sealer
 from hakika.store.payout_rows import payout_of
@@ -28,7 +28,7 @@ from hakika.store.transaction import Transaction
 _COLUMNS: LiteralString = """
     id, merchant_id, livemode, sha256, shortcode_kind, shortcode, store_number, rows, rows_wrong,
     total_cents, charges_cents, charges_unknown, needs_approval, created_by, created_at, state,
-    rows_made, started_by, started_at, ended_at
+    rows_made, rows_refused, waiting_for, started_by, started_at, ended_at
 """
 
 _ADD: LiteralString = (
@@ -36,7 +36,8 @@ _ADD: LiteralString = (
     values (%(id)s, %(merchant_id)s, %(livemode)s, %(sha256)s, %(shortcode_kind)s, %(shortcode)s,
         %(store_number)s, %(rows)s, %(rows_wrong)s, %(total_cents)s, %(charges_cents)s,
         %(charges_unknown)s, %(needs_approval)s, %(created_by)s, %(created_at)s, %(state)s,
-        %(rows_made)s, %(started_by)s, %(started_at)s, %(ended_at)s)
+        %(rows_made)s, %(rows_refused)s, %(waiting_for)s, %(started_by)s, %(started_at)s,
+        %(ended_at)s)
     on conflict on constraint payout_files_once do nothing
     returning id
 """
@@ -69,6 +70,7 @@ _TAKE: LiteralString = (
 
 _MOVE: LiteralString = """
     update payout_files set state = %(state)s, rows_made = %(rows_made)s,
+           rows_refused = %(rows_refused)s, waiting_for = %(waiting_for)s,
            started_by = %(started_by)s, started_at = %(started_at)s, ended_at = %(ended_at)s,
            due_at = %(due_at)s
      where id = %(id)s
@@ -76,7 +78,7 @@ _MOVE: LiteralString = """
 
 _ROWS: LiteralString = """
     select r.number, r.way as row_way, r.amount_cents as row_amount_cents,
-           r.private as row_private, r.errors, p.*
+           r.private as row_private, r.errors, r.refused, p.*
       from payout_file_rows r left join payouts p on p.id = r.payout_id
      where r.batch_id = %(batch_id)s and r.number > %(after)s
        and (not %(wrong)s or r.errors is not null)
@@ -84,14 +86,22 @@ _ROWS: LiteralString = """
 """
 
 _NEXT_ROWS: LiteralString = """
-    select number, way as row_way, amount_cents as row_amount_cents, private as row_private, errors
-      from payout_file_rows where batch_id = %(batch_id)s and payout_id is null
+    select number, way as row_way, amount_cents as row_amount_cents, private as row_private, errors,
+           refused
+      from payout_file_rows
+     where batch_id = %(batch_id)s and payout_id is null and refused is null
      order by number limit %(limit)s
 """
 
 _BECAME: LiteralString = """
     update payout_file_rows r set payout_id = each.payout_id
       from unnest(%(numbers)s::integer[], %(payout_ids)s::text[]) as each (number, payout_id)
+     where r.batch_id = %(batch_id)s and r.number = each.number
+"""
+
+_REFUSE: LiteralString = """
+    update payout_file_rows r set refused = each.why::jsonb
+      from unnest(%(numbers)s::integer[], %(whys)s::text[]) as each (number, why)
      where r.batch_id = %(batch_id)s and r.number = each.number
 """
 
@@ -181,7 +191,7 @@ async def rows(
 
 
 async def next_rows(tx: Transaction, file: PayoutFile, *, limit: int) -> list[Row]:
-    """Return the next rows that are no payouts yet. Only of a file without wrong ones."""
+    """Return the next rows that are to become payouts. Only of a file without wrong ones."""
     sealer = await tx.sealer(file.merchant_id)
     found = await tx.rows(_NEXT_ROWS, {"batch_id": file.id, "limit": limit})
     return [row for each in found if isinstance(row := _row_of(file.id, each, sealer), Row)]
@@ -192,6 +202,16 @@ async def became(tx: Transaction, file: PayoutFile, made: Sequence[tuple[int, Pa
     await tx.execute(_BECAME, {
         "batch_id": file.id, "numbers": [number for number, _ in made],
         "payout_ids": [payout.id for _, payout in made],
+    })
+
+
+async def refuse(
+    tx: Transaction, file: PayoutFile, refused: Sequence[tuple[int, Objection]],
+) -> None:
+    """Write which rows never become payouts, and why."""
+    await tx.execute(_REFUSE, {
+        "batch_id": file.id, "numbers": [number for number, _ in refused],
+        "whys": [_objection_data(why) for _, why in refused],
     })
 
 
@@ -227,7 +247,8 @@ def _values(file: PayoutFile) -> dict[str, Any]:
         "charges_cents": file.charges.cents, "charges_unknown": file.charges_unknown,
         "needs_approval": file.needs_approval, "created_by": file.created_by,
         "created_at": file.created_at, "state": file.state.value,
-        "rows_made": file.rows_made, "started_by": file.started_by,
+        "rows_made": file.rows_made, "rows_refused": file.rows_refused,
+        "waiting_for": _objection_data(file.waiting_for), "started_by": file.started_by,
         "started_at": file.started_at, "ended_at": file.ended_at,
     }
 
@@ -241,8 +262,9 @@ def _file_of(row: dict[str, Any]) -> PayoutFile:
         charges=Money(row["charges_cents"]), charges_unknown=row["charges_unknown"],
         needs_approval=row["needs_approval"],
         created_by=row["created_by"], created_at=row["created_at"], state=State(row["state"]),
-        rows_made=row["rows_made"], started_by=row["started_by"], started_at=row["started_at"],
-        ended_at=row["ended_at"],
+        rows_made=row["rows_made"], rows_refused=row["rows_refused"],
+        waiting_for=_objection_of(row["waiting_for"]), started_by=row["started_by"],
+        started_at=row["started_at"], ended_at=row["ended_at"],
     )
 
 
@@ -266,7 +288,18 @@ def _row_of(batch_id: BatchId, row: dict[str, Any], sealer: Sealer) -> Row | Wro
     phone, business, account, name, reference, remarks = orjson.loads(opened)
     payee = Payee(Msisdn(phone) if phone else None, business, account, name)
     amount = Money(row["row_amount_cents"])
-    return Row(number, Way(row["row_way"]), payee, amount, reference, remarks)
+    return Row(
+        number, Way(row["row_way"]), payee, amount, reference, remarks,
+        refused=_objection_of(row["refused"]),
+    )
+
+
+def _objection_data(why: Objection | None) -> str | None:
+    return None if why is None else orjson.dumps([why.code, why.message]).decode()
+
+
+def _objection_of(data: list[str] | None) -> Objection | None:
+    return None if data is None else Objection(*data)
 
 
 def _place(batch_id: BatchId, number: int) -> str:
