@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
+from contextlib import suppress
 from typing import Any
 
 import python_calamine as calamine
+from aiohttp import ClientOSError
 
 from hakika.services import payout_filing, sending
 from tests.api.test_inquiries import with_operator
@@ -85,7 +87,8 @@ async def test_an_enormous_file_is_refused_before_it_is_read(shop: Shop):
             heard += MIB
             yield b"0712000001,100,Jane,x\n" * (MIB // 22)
 
-    answer = await shop.send("POST", "/v1/payout-files", data=endless())
+    with suppress(ClientOSError):  # it was cut off while it wrote, and did not see the answer
+        answer = await shop.send("POST", "/v1/payout-files", data=endless())
+        assert (answer.status, answer.body["code"]) == (413, "body_too_large")
 
-    assert (answer.status, answer.body["code"]) == (413, "body_too_large")
     assert heard < 60 * MIB

@@ -83,6 +83,24 @@ def test_a_wrong_file_is_told_row_by_row_and_not_sent(
     assert "1 rows are wrong" in said.stderr
 
 
+def test_what_cannot_be_sent_says_what_to_do(here: Here, tmp_path: Path):
+    """A file that nobody would take is not read, and whoever heard nothing must not pay twice."""
+    with (tmp_path / "huge.csv").open("wb") as huge:
+        huge.truncate(200 << 20)
+    small = tmp_path / "small.csv"
+    small.write_text("phone,amount\n0712000001,100\n")
+    deaf = ("--api", "http://127.0.0.1:1", "--key", "hk_test_none")
+
+    too_large = here("payouts", "upload", huge.name, *deaf)
+    unheard = here("payouts", "upload", small, *deaf)
+    alone = here("payouts", "create", "0712000001", "100", *deaf)
+
+    assert "is larger than 16 MiB" in too_large.stderr
+    assert "Send the file again: it is the same file" in unheard.stderr
+    assert "Ask again with --once hakika-payouts-" in alone.stderr
+    assert {too_large.returncode, unheard.returncode, alone.returncode} == {1}
+
+
 def test_one_payout_is_sent_once_by_its_key_and_listed(shop: dict[str, Any], here: Here):
     told = ("--api", shop["api"], "--key", shop["api_key"], "--json")
 

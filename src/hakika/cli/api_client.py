@@ -18,7 +18,7 @@ from hakika.cli.failure import EXIT_MISASKED, CommandFailed
 ANSWER_SECONDS_MAX = 60.0
 
 
-class NoAnswer(Exception):
+class NoAnswer(CommandFailed):
     """Nothing came back that can be read; the request may have been carried out."""
 
 

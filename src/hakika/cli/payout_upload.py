@@ -15,6 +15,7 @@ from hakika.cli.api_client import NoAnswer, ask, download
 from hakika.cli.api_place import done, where
 from hakika.cli.failure import CommandFailed
 from hakika.cli.whole_file import whole_file
+from hakika.domain.payout_file import FILE_BYTES_MAX
 
 _LOOK_SECONDS = 1.0
 _ERRORS_SHOWN = 20
@@ -37,12 +38,9 @@ def upload(
     Example: hakika payouts upload wages.csv --outcome wages-paid.csv
     """
     api, key = where(api, key, data)
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise CommandFailed(f"{file} cannot be read: {error.strerror}.") from error
+    content = _content(file)
     only = f"?shortcode={shortcode}" if shortcode else ""
-    plan = done(ask(f"{api}/v1/payout-files{only}", key=key, body=content))
+    plan = _asked(f"{api}/v1/payout-files{only}", key, content)
     place = f"{api}/v1/payout-files/{plan['id']}"
     if not as_json:
         _show_plan(plan)
@@ -55,7 +53,7 @@ def upload(
             return
         if not yes and not typer.confirm("Send it?", err=True):
             raise CommandFailed("Nothing was sent.")
-        plan = done(ask(f"{place}/start", key=key, body={}))
+        plan = _asked(f"{place}/start", key, {})
     try:
         ended = _followed(place, key, plan)
     except KeyboardInterrupt:
@@ -63,6 +61,28 @@ def upload(
         return
     written = _write_outcome(place, key, outcome or file.with_suffix(".outcome.csv"))
     _show_end(ended, written, as_json=as_json)
+
+
+def _content(file: Path) -> bytes:
+    """Return a file's bytes. One that is too large is not read: nobody would take it."""
+    try:
+        if file.stat().st_size > FILE_BYTES_MAX:
+            raise CommandFailed(
+                f"{file} is larger than {FILE_BYTES_MAX >> 20} MiB.",
+                hint="Split it: each part is a file of its own.",
+            )
+        return file.read_bytes()
+    except OSError as error:
+        raise CommandFailed(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _asked(url: str, key: str, body: Mapping[str, Any] | bytes) -> Mapping[str, Any]:
+    try:
+        return done(ask(url, key=key, body=body))
+    except NoAnswer as silence:
+        raise CommandFailed(
+            str(silence), hint="Send the file again: it is the same file, and goes on where it is.",
+        ) from silence
 
 
 def _show_plan(plan: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from hakika.cli import api_place, options, screen
-from hakika.cli.api_client import ask
+from hakika.cli.api_client import NoAnswer, ask
 from hakika.cli.api_place import done, where
 from hakika.cli.failure import EXIT_MISASKED, CommandFailed
 from hakika.cli.freezing import freeze, resume
@@ -45,7 +45,13 @@ def create(
     wanted = {"amount": amount, "reference": reference, "remarks": remarks, **_payee(payee)}
     headers = {"Idempotency-Key": once or f"hakika-payouts-{uuid.uuid4()}"}
     body = {name: value for name, value in wanted.items() if value}
-    payout = done(ask(f"{api}/v1/payouts", key=key, body=body, headers=headers))
+    try:
+        payout = done(ask(f"{api}/v1/payouts", key=key, body=body, headers=headers))
+    except NoAnswer as silence:
+        raise CommandFailed(
+            f"{silence} It may have been asked for all the same.",
+            hint=f"Ask again with --once {headers['Idempotency-Key']}: it is sent once ever.",
+        ) from silence
     _show(payout, as_json=as_json)
 
 
