@@ -319,6 +319,22 @@ async def test_ncba_one_payee_gets_no_more_than_the_limit_however_it_is_split(sh
     assert (await shop.ask(10, payee="254712345679")).state is State.READY
 
 
+async def test_a_payee_is_the_same_however_its_account_is_spelled(shop):
+    """Capitals and spaces would be as many payees as a thief can think of."""
+    await shop.rules(**RELAXED | {"payee_day_max": "100.00"})
+
+    async def pay(account: str) -> Payout:
+        return (await payouts.request(shop.rt, shop.clerk, Order(
+            kes(100), Way.PAYBILL, Payee(number="888880", account=account), f"bill-{account}", {},
+        ))).payout
+
+    await pay("INV-77")
+    for again in ("inv-77", "Inv -77 "):
+        with pytest.raises(PayeeLimitReached):
+            await pay(again)
+    assert (await pay("INV-78")).state is State.READY
+
+
 async def test_payouts_that_are_asked_for_at_once_never_pass_a_limit(shop):
     """Ten at the same moment see each other: the sums hold while each is added."""
     await shop.rules(**RELAXED | {"day_max": "500.00"})

@@ -78,10 +78,15 @@ def payout_values(payout: Payout, sealer: Sealer) -> dict[str, Any]:
 
 
 def payee_hash(payee: Payee, sealer: Sealer) -> bytes:
-    """Return the blind index by which all payouts to one payee are found."""
-    return sealer.blind(PAYEE, payee.phone.digits if payee.phone else (
-        f"{payee.number} {payee.account}"
-    ))
+    """Return the blind index by which all payouts to one payee are found.
+
+    An account is the same however it is spelled: businesses read "INV-77", "inv-77" and "INV - 77"
+    as one, and a limit that does not would be passed by writing it another way.
+    """
+    if payee.phone:
+        return sealer.blind(PAYEE, payee.phone.digits)
+    account = "".join(payee.account.split()).casefold()
+    return sealer.blind(PAYEE, f"{payee.number} {account}")
 
 
 def _private(payout: Payout) -> bytes:
