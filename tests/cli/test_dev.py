@@ -178,6 +178,16 @@ def test_merchants_are_listed(here: Here, place: Place) -> None:
     assert (first["id"], first["name"]) == (place["merchant_id"], "Demo shop")
 
 
+def test_the_shop_has_money_to_send_and_knows_it(here: Here, place: Place) -> None:
+    """A newcomer's first `hakika float` tells an amount, though nobody asked for the balance."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not all(
+        each["known"] for each in told(here("float", "--data", place["data"], "--json"))["floats"]
+    ):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_the_shop_has_all_that_the_documentation_asks_for(place: Place) -> None:
     """Every command of docs/books.md works with the key that is printed, and nothing is put first:
     an operator who is believed, a nominated number, and what is registered with M-Pesa.

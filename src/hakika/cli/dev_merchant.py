@@ -21,7 +21,7 @@ from hakika.domain.merchant import ApiKey
 from hakika.domain.money import Money
 from hakika.domain.provider import Secrets
 from hakika.domain.shortcode import WhenUnheard
-from hakika.services import keys, merchants, providers, registrations
+from hakika.services import inquiries, keys, merchants, providers, registrations
 from hakika.services.keys import Wanted
 from hakika.services.runtime import Runtime, open_runtime
 from hakika.settings import Settings
@@ -70,13 +70,14 @@ async def _shortcode(rt: Runtime, key: ApiKey, settings: Settings) -> None:
     present = [each.shortcode.number for each in await providers.find(rt, key)]
     if not present:
         certificate = await asyncio.to_thread(_certificate, settings.simulator_url)
-        await providers.put(rt, key, providers.Wanted(
+        provider = await providers.put(rt, key, providers.Wanted(
             shortcode, Secrets(
                 "simulated", "simulated", rt.shared_account.passkey, OPERATOR,
                 _encrypted(OPERATOR_PASSWORD, certificate),
             ), nominated_number=NOMINATED_NUMBER,
         ))
         await asyncio.to_thread(_fund, settings.simulator_url, shortcode.number)
+        await inquiries.ask_soon(rt, provider)
     elif shortcode.number not in present:
         return  # a developer's own, who knows what is registered of them
     try:

@@ -31,6 +31,7 @@ def show(place: Mapping[str, str]) -> None:
         "and type any PIN, or refuse.\n"
         "\nMore to try:\n"
         f"  {hakika} pay {A_PERSON} 50 --data {place['data']}\n"
+        f"  {hakika} payouts create {A_PERSON} 50 --data {place['data']}\n"
         f"  {hakika} verify --data {place['data']} --truth {place['simulator']}\n"
         f"  {place['simulator']}/phone lists the numbers that fail, and how\n"
         "\nCtrl-C stops everything; nothing is lost by it.", soft_wrap=True,

@@ -212,6 +212,12 @@ async def find(
         )
 
 
+async def ask_soon(rt: Runtime, provider: Provider) -> None:
+    """Let a worker ask a short code for its balance at once: by then the answer can be heard."""
+    async with rt.store.autocommit() as tx:
+        await store.set_turn(tx, provider.id, next_ask_at=rt.now())
+
+
 async def ask_due(rt: Runtime) -> int:
     """Ask each short code whose turn it is for its balance; return how many. Safe beside others.
 
