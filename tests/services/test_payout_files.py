@@ -50,7 +50,9 @@ async def shop(world: World) -> World:
     provider = await providers.put(world.rt, world.key, WANTED)
     world.change(
         f"insert into operator_proofs values ('{provider.id}', now() + interval '1 day')",
-        "update payout_files set due_at = null", "update payouts set next_check_at = null",
+        "update payout_files set due_at = null",
+        "update payouts set next_check_at = now() + interval '1 hour'"
+        " where next_check_at is not null",
     )
     return world
 
@@ -310,6 +312,7 @@ async def test_a_freeze_holds_files_before_and_after_they_are_started(shop):
     approver = await another_key(shop)
     await stops.freeze(shop.rt, shop.key)
     await worked_off(shop)
+    assert (await told(shop, file))["waiting_for"]["code"] == "money_out_frozen"
 
     with pytest.raises(MoneyOutFrozen):
         await payout_files.start(shop.rt, shop.key, waiting.id)

@@ -59,11 +59,11 @@ async def work_off(rt: Runtime) -> bool:
             is_done = not await _withdraw(rt, tx, file)
         else:
             rows = await store.next_rows(tx, file, limit=ROWS_AT_ONCE)
-            before, file = file, await _make(rt, tx, file, rows, now)
-            if rows and file.rows_left == before.rows_left:
+            is_done = not rows
+            before, file = file, file if is_done else await _make(rt, tx, file, rows, now)
+            if not is_done and file.rows_left == before.rows_left:
                 await store.move(tx, file, due_at=now + REFUSED_AGAIN)
                 return True
-            is_done = not rows
         if not is_done:
             await store.move(tx, file, due_at=now)
         elif await store.is_under_way(tx, file):
@@ -79,8 +79,8 @@ async def _make(
     """Make payouts of the rows that may go now, let go by whoever started the file.
 
     The file was judged as a whole when it was started. What others asked for since then may have
-    used up a limit or the float, or money out is frozen: then its rows wait, and the file says why. A row that a changed
-    rule forbids, whenever it is tried, is refused: it keeps no other row waiting.
+    used up a limit or the float, or money out is frozen: then its rows wait, and the file says why.
+    A row that a changed rule forbids, whenever it is tried, is refused: it keeps no other waiting.
     """
     sifted = await _sifted(rt, tx, file, rows)
     if sifted.waits is not None:
@@ -123,7 +123,9 @@ async def _sifted(
     rt: Runtime, tx: Transaction, file: PayoutFile, rows: list[Row],
 ) -> _Sifted:
     """Judge rows without those that stand in the way, until nothing is said against the others."""
-    if await guards.is_frozen(tx, Owner(file.merchant_id, file.livemode)):
+    owner = Owner(file.merchant_id, file.livemode)
+    await guards.wait_for_turn(tx, owner)  # a freeze that is written meanwhile is seen
+    if await guards.is_frozen(tx, owner):
         return _Sifted([], [], _objection(guard.frozen()))
     refused: list[tuple[int, Objection]] = []
     waits = None
