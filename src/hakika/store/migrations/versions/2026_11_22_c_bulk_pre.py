@@ -42,6 +42,8 @@ create table payout_files (
     created_at      timestamptz not null,
     state           text not null,
     rows_made       integer not null,
+    rows_refused    integer not null,
+    waiting_for     jsonb,
     started_by      text not null,
     started_at      timestamptz,
     ended_at        timestamptz,
@@ -60,6 +62,7 @@ create table payout_file_rows (
     private      bytea,
     errors       jsonb,
     payout_id    text,
+    refused      jsonb,
     constraint payout_file_rows_pkey primary key (batch_id, number)
 );
 
