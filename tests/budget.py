@@ -10,9 +10,9 @@ import pytest
 # What one run of everything may take on two cores. Above it that is said.
 BUDGET_SECONDS = 180
 
-# Above this CI fails. A whole run takes nine minutes on a quiet machine; CI's are shared: a busy
-# neighbour is no reason to stop a change.
-CI_SECONDS_MAX = 780
+# Above this CI fails. A whole run takes about ten minutes on a quiet machine, and took thirteen
+# beside other work; CI's are shared: a busy neighbour is no reason to stop a change.
+CI_SECONDS_MAX = 1_080
 
 BEGAN = pytest.StashKey[float]()
 
